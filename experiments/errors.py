@@ -1,0 +1,22 @@
+"""Mistakes of the user, as opposed to mistakes of the program."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class UserError(Exception):
+    """Something the user gave cannot be used. Shown as one message, without a traceback."""
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Print a `UserError` and leave with exit status 2; an interruption leaves with 130."""
+    try:
+        yield
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,62 @@
+"""What makes a trial this trial: a key from everything its numbers depend on."""
+
+import functools
+import hashlib
+import json
+import platform
+import subprocess
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from experiments.schema import Config
+
+NUMBERS = 1  # raise it when a change of the code changes the numbers of an unchanged configuration
+
+PACKAGES = ("gatelab", "tensorflow", "keras", "numpy", "mlflow", "hydra-core", "pandas", "statsmodels")
+
+
+def trial_key(config: Config, digest: str) -> str:
+    """16 hexadecimal digits that differ when the numbers may differ.
+
+    Of files the content counts (`digest`), not the path; study, folders, store and workers do not count.
+    """
+    task = {name: value for name, value in vars(config.task).items() if name != "path"}
+    relevant = {
+        "numbers": NUMBERS,
+        "variant": asdict(config.variant),
+        "task": task,
+        "data": digest,
+        "model": asdict(config.model),
+        "training": asdict(config.training),
+        "seed": config.seed,
+    }
+    text = json.dumps(relevant, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """The configuration as nested dicts of plain values, as YAML stores it."""
+    return json.loads(json.dumps({**asdict(config), "task": vars(config.task)}))
+
+
+@functools.cache
+def git_commit() -> str:
+    """The commit of the clone that this runs from; "" if there is none."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes the numbers."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found

@@ -1,0 +1,136 @@
+"""`python -m experiments.report study=quickstart`: what a study found, from the store alone."""
+
+import math
+import sys
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from experiments.analysis import Spread, spread
+from experiments.errors import UserError, reported
+from experiments.tracking import Store, Trial, charts_link
+
+SERVER = "http://127.0.0.1:5000"
+
+
+def newest(trials: Iterable[Trial]) -> list[Trial]:
+    """One run per trial: the newest finished one, else the newest. `trials` come newest first."""
+    kept: dict[str, Trial] = {}
+    for trial in trials:
+        key = trial.tags.get("trial_key", trial.run_id)
+        if key not in kept or (trial.status == "FINISHED" != kept[key].status):
+            kept[key] = trial
+    return list(reversed(kept.values()))
+
+
+def labels(trials: Sequence[Trial]) -> dict[str, str]:
+    """The row of each run: its variant, and the settings that not all runs have in common."""
+    each = {trial.run_id: trial.params.get("settings", "").split() for trial in trials}
+    common = set.intersection(*(set(words) for words in each.values())) if each else set()
+    return {
+        trial.run_id: " ".join([trial.params["variant"], *(w for w in each[trial.run_id] if w not in common)])
+        for trial in trials
+    }
+
+
+def table(study: str, trials: Sequence[Trial]) -> Table:
+    """Variants by tasks: mean and standard deviation of the test score over seeds, and the trivial baseline."""
+    names = labels(trials)
+    rows = list(dict.fromkeys(names.values()))
+    columns = list(dict.fromkeys(trial.params["task"] for trial in trials))
+    several = len({trial.params["seed"] for trial in trials}) > 1
+    title = f"{study}: test score, mean ± standard deviation over seeds" if several else f"{study}: test score"
+    made = Table(title=title, caption=_caption(trials))
+    made.add_column("variant")
+    cells: dict[str, list[str]] = {row: [] for row in rows}
+    baselines = []
+    for column in columns:
+        of_task = [trial for trial in trials if trial.params["task"] == column]
+        tags = of_task[0].tags
+        unit = f", {tags['score_unit']}" if tags["score_unit"] else ""
+        made.add_column(f"{column}\n{tags['score_title']}{unit}\n({tags['score_better']} is better)", justify="right")
+        groups = {row: [t for t in of_task if names[t.run_id] == row] for row in rows}
+        spreads = {row: spread(np.array([t.score for t in group])) for row, group in groups.items()}
+        best = _best(spreads, tags["score_better"])
+        for row in rows:
+            cells[row].append(_cell(groups[row], spreads[row], row == best))
+        baselines.append(f"{float(tags['baseline']):.4g}  ")
+    for row in rows:
+        made.add_row(row, *cells[row])
+    made.add_section()
+    made.add_row("trivial baseline", *baselines)
+    return made
+
+
+def _caption(trials: Sequence[Trial]) -> str:
+    seeds = len({trial.params["seed"] for trial in trials})
+    if len({trial.params["variant"] for trial in trials}) == 1:
+        return ""
+    caution = ", too few to call a difference real" if seeds < 5 else ""
+    return f"* best mean of the task; {seeds} seed{'s' if seeds > 1 else ''}{caution}"
+
+
+def _best(spreads: dict[str, Spread], better: str) -> str | None:
+    means = {row: each.mean for row, each in spreads.items() if not math.isnan(each.mean)}
+    choose = min if better == "lower" else max
+    return choose(means, key=lambda row: means[row]) if len(means) > 1 else None
+
+
+def _cell(group: Sequence[Trial], found: Spread, best: bool) -> str:
+    if not group:
+        return "-"
+    lines = []
+    if found.count:
+        deviation = "" if math.isnan(found.deviation) else f" ± {found.deviation:.2g}"
+        lines.append(f"{found.mean:.4g}{deviation} {'*' if best else ' '}")
+    counts = {
+        "diverged": sum(trial.tags.get("diverged") == "true" for trial in group),
+        "failed": sum(trial.status == "FAILED" for trial in group),
+        "killed": sum(trial.status == "KILLED" for trial in group),
+        "running": sum(trial.status == "RUNNING" for trial in group),
+    }
+    lines += [f"{count} of {len(group)} {what}" for what, count in counts.items() if count]
+    return "\n".join(lines)
+
+
+def show(store: Store, study: str, keys: set[str] | None = None) -> None:
+    """Print the table of a study, or of some of its trials, and where to look further."""
+    trials = newest(trial for trial in store.trials(study) if keys is None or trial.tags.get("trial_key") in keys)
+    if not trials:
+        known = ", ".join(store.studies()) or "none"
+        raise UserError(f"study={study}: the store {store.uri} has no trials of it. Studies: {known}")
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(table(study, trials))
+    print_links(store, study, list(dict.fromkeys(trial.params["task"] for trial in trials)))
+
+
+def print_links(store: Store, study: str, task_names: Sequence[str]) -> None:
+    """Say how to open the MLflow UI and where the runs are in it."""
+    if not store.local:
+        server, hint = store.uri.rstrip("/"), ""
+    else:
+        default = store.uri.endswith("/outputs/mlflow.db")
+        server, hint = SERVER, "make ui" if default else f"make ui STORE={store.uri}"
+    print(f"Curves and runs in the MLflow UI: {f'`{hint}`, then' if hint else ''}")
+    for name in task_names:
+        print(f"  {name:<12} {charts_link(store.experiment(f'{study}/{name}'), server)}")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the table of the study named on the command line."""
+    given = {"study": None, "output_dir": "outputs", "tracking.uri": None}
+    for argument in arguments:
+        name, _, value = argument.partition("=")
+        if name not in given or not value:
+            raise UserError(f"{argument}: use study=NAME, and where needed output_dir=FOLDER or tracking.uri=URI")
+        given[name] = value
+    if given["study"] is None:
+        raise UserError("which study? For example: python -m experiments.report study=quickstart")
+    show(Store(given["tracking.uri"], given["output_dir"]), given["study"])
+
+
+if __name__ == "__main__":
+    with reported():
+        main(sys.argv[1:])

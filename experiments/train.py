@@ -1,0 +1,24 @@
+"""`python -m experiments.train`: one trial, or with -m a sweep. See --help."""
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from experiments import config, usage
+from experiments.errors import reported
+
+config.register()
+OmegaConf.register_new_resolver("help_text", usage.help_text)
+
+
+@hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")
+def main(cfg: DictConfig) -> float:
+    """Train one trial in this process and return its score."""
+    from experiments import sweep
+
+    with reported():
+        return sweep.run_alone(sweep.Job(config.load(cfg), tuple(HydraConfig.get().overrides.task)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""What runs in the worker processes of a sweep."""
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from experiments.errors import UserError
+from experiments.record import Outcome, find_or_train, scratch_folder
+from experiments.schema import Config
+
+SPAWN = multiprocessing.get_context("spawn")
+
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+}
+
+
+@contextmanager
+def environment() -> Iterator[None]:
+    """The environment that workers inherit: one compute thread each, so that as many trials as cores run."""
+    before = dict(os.environ)
+    os.environ.update(ONE_THREAD)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def check(config: Config) -> None:
+    """Refuse a variant that the layers refuse.
+
+    Raises:
+        UserError: what is wrong with it.
+    """
+    from experiments import model
+
+    model.make_layer(config.variant, config.model.units)
+
+
+def problem(config: Config) -> str:
+    """What `check` has to say, as text, since this crosses a process boundary."""
+    with _output_to(os.devnull):
+        try:
+            check(config)
+        except UserError as error:
+            return str(error)
+    return ""
+
+
+def train(config: Config, overrides: tuple[str, ...]) -> Outcome:
+    """Train one trial, with everything that it prints in `trial.log` of its run."""
+    with _output_to(str(scratch_folder(config) / "trial.log")):
+        try:
+            return find_or_train(config, overrides, verbose=2)
+        except KeyboardInterrupt:
+            return Outcome("killed", error="interrupted")
+
+
+@contextmanager
+def _output_to(file: str) -> Iterator[None]:
+    """Send what this process and its libraries write to standard output and error to a file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    target = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        os.dup2(target, 1)
+        os.dup2(target, 2)
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(kept[0], 1)
+        os.dup2(kept[1], 2)
+        for descriptor in (*kept, target):
+            os.close(descriptor)

@@ -1,0 +1,261 @@
+"""The LSTM equation. Every variant of this library is this cell with other switches, or a subclass of it."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from variants.switches import (
+    check_switches,
+    get_activation,
+    get_gate_activations,
+    learned_gates,
+    serialize_activation,
+)
+
+BLOCKS = ("input", "forget", "candidate", "output")
+
+
+@keras.saving.register_keras_serializable(package="gatelab")
+class GatedLSTMCell(keras.layers.LSTMCell):
+    """One step of an LSTM whose gates, activations and connections are switches.
+
+    With x the input, h and c the previous hidden and cell state, and * the elementwise product:
+
+        i  = s_i(x W_i + h U_i + b_i + peephole_i(c))        input gate
+        f  = s_f(x W_f + h U_f + b_f + peephole_f(c))        forget gate
+        z  = s_z(x W_z + h U_z + b_z)                        candidate
+        c' = f * c + i * z                                   new cell state
+        o  = s_o(x W_o + h U_o + b_o + peephole_o(c'))       output gate, sees the new cell state
+        h' = o * s_h(c')                                     new hidden state
+
+    The defaults are `keras.layers.LSTMCell`, with the same weights in the same order and shapes. The switches
+    give every ablation of Greff et al. 2017, "LSTM: A Search Space Odyssey" (section 3, V to FGR), whose vanilla
+    LSTM is `peephole="diagonal"` here.
+
+    Args:
+        units: Positive integer, width of the hidden and of the cell state.
+        input_gate: `"learned"` (default) or `"open"`: i = 1, without weights (NIG).
+        forget_gate: `"learned"` (default), `"open"`: f = 1, without weights (NFG; the LSTM of Hochreiter and
+            Schmidhuber 1997), or `"coupled"`: f = 1 - i, without weights (CIFG).
+        output_gate: `"learned"` (default) or `"open"`: o = 1, without weights (NOG).
+        gate_activation: Activation of the learned gates, default `"sigmoid"`; or a dict by gate, such as
+            `{"forget": "hard_sigmoid"}`, where gates that are not named keep the sigmoid.
+        candidate_activation: s_z, default `"tanh"`; `"linear"` is NIAF.
+        output_activation: s_h, default `"tanh"`; `"linear"` is NOAF.
+        peephole: `"none"` (default); `"diagonal"`: peephole_g(c) = p_g * c with one weight per unit (Gers and
+            Schmidhuber 2000, with the full gradient, as in Greff et al.); `"full"`: c P_g with a matrix.
+        gate_recurrence: If True, the previous activations of the learned gates are added to each learned gate
+            through full matrices (FGR). Default False. Adds a third state.
+        shared_kernel: If True, the gates and the candidate share one W and one U and differ by their biases and
+            peepholes only, so that without peepholes and biases i * z is sigmoid(a) * tanh(a) of one
+            pre-activation a. Default False.
+        **kwargs: The other arguments of `keras.layers.LSTMCell`, with their meaning and defaults: `use_bias`,
+            `unit_forget_bias` (for a learned forget gate), `dropout`, `recurrent_dropout`, `seed`, and the
+            initializers, regularizers and constraints of `kernel`, `recurrent` and `bias`. Peepholes start from
+            `kernel_initializer` (as TensorFlow Addons' did), the gate recurrence from `recurrent_initializer`;
+            both follow the recurrent regularizer and constraint. A dropout mask is drawn once per sequence and
+            is the same for all gates.
+
+    Call arguments:
+        inputs: Tensor of shape `(batch, features)`.
+        states: List of h and c, each `(batch, units)`; with `gate_recurrence` also the previous activations of
+            the n learned gates, `(batch, n * units)`.
+        training: Whether dropout is active.
+
+    Returns h' of shape `(batch, units)` and the list of new states.
+
+    Weights, for n blocks (learned gates and candidate, columns in the order i, f, z, o):
+        kernel `(features, n * units)`, recurrent_kernel `(units, n * units)`, bias `(n * units,)`;
+        with `shared_kernel` the kernels have `units` columns. Then input_peephole, forget_peephole,
+        output_peephole for the learned gates, `(units,)` or `(units, units)`; then gate_recurrent_kernel
+        `(g * units, g * units)` for g learned gates, rows by source, columns by target.
+
+    Raises:
+        ValueError: for an unknown value, or switches that exclude each other (coupled forget gate without an
+            input gate; peepholes, gate recurrence or a shared kernel without any learned gate).
+
+    Example:
+
+    >>> cell = GatedLSTMCell(16, forget_gate="coupled", peephole="diagonal")
+    >>> keras.layers.RNN(cell)(keras.ops.ones((2, 5, 3))).shape
+    TensorShape([2, 16])
+    """
+
+    def __init__(
+        self,
+        units: int,
+        *,
+        input_gate: str = "learned",
+        forget_gate: str = "learned",
+        output_gate: str = "learned",
+        gate_activation: Any = "sigmoid",
+        candidate_activation: Any = "tanh",
+        output_activation: Any = "tanh",
+        peephole: str = "none",
+        gate_recurrence: bool = False,
+        shared_kernel: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        check_switches(
+            input_gate=input_gate,
+            forget_gate=forget_gate,
+            output_gate=output_gate,
+            peephole=peephole,
+            gate_recurrence=gate_recurrence,
+            shared_kernel=shared_kernel,
+        )
+        super().__init__(units, **_without_keras_activations(kwargs))
+        self.input_gate = input_gate
+        self.forget_gate = forget_gate
+        self.output_gate = output_gate
+        self.learned_gates = learned_gates(input_gate, forget_gate, output_gate)
+        self.blocks = tuple(block for block in BLOCKS if block == "candidate" or block in self.learned_gates)
+        self.gate_activation = gate_activation
+        self.gate_activations = get_gate_activations(gate_activation, self.learned_gates)
+        self.candidate_activation = get_activation("candidate_activation", candidate_activation)
+        self.output_activation = get_activation("output_activation", output_activation)
+        self.peephole = peephole
+        self.gate_recurrence = gate_recurrence
+        self.shared_kernel = shared_kernel
+        self.dropout_mask_count = None  # one mask for all gates, so that all gates come from one product
+        if gate_recurrence:
+            self.state_size = [units, units, len(self.learned_gates) * units]
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        columns = self.units if self.shared_kernel else self.units * len(self.blocks)
+        self.kernel = self.add_weight(
+            shape=(input_shape[-1], columns),
+            name="kernel",
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        self.recurrent_kernel = self._add_recurrent_weight("recurrent_kernel", (self.units, columns))
+        self.bias = self._add_bias() if self.use_bias else None
+        self.peepholes = self._add_peepholes() if self.peephole != "none" else {}
+        if self.gate_recurrence:
+            width = len(self.learned_gates) * self.units
+            self.gate_recurrent_kernel = self._add_recurrent_weight("gate_recurrent_kernel", (width, width))
+        self.built = True
+
+    def _add_recurrent_weight(self, name: str, shape: tuple[int, ...], initializer: Any = None) -> Any:
+        return self.add_weight(
+            shape=shape,
+            name=name,
+            initializer=initializer or self.recurrent_initializer,
+            regularizer=self.recurrent_regularizer,
+            constraint=self.recurrent_constraint,
+        )
+
+    def _add_bias(self) -> Any:
+        def initializer(_: Any, **kwargs: Any) -> Any:
+            ones = keras.initializers.Ones()
+            return ops.concatenate(
+                [
+                    (ones if block == "forget" and self.unit_forget_bias else self.bias_initializer)(
+                        (self.units,), **kwargs
+                    )
+                    for block in self.blocks
+                ]
+            )
+
+        return self.add_weight(
+            shape=(self.units * len(self.blocks),),
+            name="bias",
+            initializer=initializer if self.unit_forget_bias else self.bias_initializer,
+            regularizer=self.bias_regularizer,
+            constraint=self.bias_constraint,
+        )
+
+    def _add_peepholes(self) -> dict[str, Any]:
+        shape = (self.units,) if self.peephole == "diagonal" else (self.units, self.units)
+        return {
+            gate: self._add_recurrent_weight(f"{gate}_peephole", shape, self.kernel_initializer)
+            for gate in self.learned_gates
+        }
+
+    def call(self, inputs: Any, states: list[Any], training: bool = False) -> tuple[Any, list[Any]]:
+        hidden = states[0]
+        if training and self.dropout > 0:
+            inputs = inputs * self.get_dropout_mask(inputs)
+        if training and self.recurrent_dropout > 0:
+            hidden = hidden * self.get_recurrent_dropout_mask(hidden)
+        return self.step(self.input_product(inputs), self.recurrent_product(hidden), states)
+
+    def input_product(self, inputs: Any) -> Any:
+        """Compute x W + b of all blocks, `(..., features)` to `(..., n * units)`, for any number of steps at once."""
+        product = self._for_all_blocks(ops.matmul(inputs, self.kernel))
+        return product if self.bias is None else product + self.bias
+
+    def recurrent_product(self, hidden: Any) -> Any:
+        """Compute h U of all blocks, `(batch, units)` to `(batch, n * units)`."""
+        return self._for_all_blocks(ops.matmul(hidden, self.recurrent_kernel))
+
+    def _for_all_blocks(self, product: Any) -> Any:
+        return ops.concatenate([product] * len(self.blocks), axis=-1) if self.shared_kernel else product
+
+    def step(self, input_product: Any, recurrent_product: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+        """Go from the products of all blocks and the previous states to h' and the new states."""
+        cell = states[1]
+        split = ops.split(input_product + recurrent_product, len(self.blocks), axis=-1)
+        sums = dict(zip(self.blocks, split, strict=True))
+        if self.gate_recurrence:
+            self._add_gate_recurrence(sums, states[2])
+        gates = {name: self._gate(name, sums[name], cell) for name in self.learned_gates if name != "output"}
+        candidate = self.candidate_activation(sums["candidate"])
+        if self.input_gate == "learned":
+            candidate = gates["input"] * candidate
+        if self.forget_gate == "learned":
+            cell = gates["forget"] * cell
+        elif self.forget_gate == "coupled":
+            cell = (1 - gates["input"]) * cell
+        cell = cell + candidate
+        hidden = self.output_activation(cell)
+        if self.output_gate == "learned":
+            gates["output"] = self._gate("output", sums["output"], cell)
+            hidden = gates["output"] * hidden
+        states = [hidden, cell]
+        if self.gate_recurrence:
+            states.append(ops.concatenate([gates[name] for name in self.learned_gates], axis=-1))
+        return hidden, states
+
+    def _gate(self, name: str, pre_activation: Any, cell: Any) -> Any:
+        if self.peephole == "diagonal":
+            pre_activation = pre_activation + self.peepholes[name] * cell
+        elif self.peephole == "full":
+            pre_activation = pre_activation + ops.matmul(cell, self.peepholes[name])
+        return self.gate_activations[name](pre_activation)
+
+    def _add_gate_recurrence(self, sums: dict[str, Any], previous_gates: Any) -> None:
+        product = ops.matmul(previous_gates, self.gate_recurrent_kernel)
+        split = ops.split(product, len(self.learned_gates), axis=-1)
+        for name, extra in zip(self.learned_gates, split, strict=True):
+            sums[name] = sums[name] + extra
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["activation"], config["recurrent_activation"]
+        return {
+            **config,
+            "input_gate": self.input_gate,
+            "forget_gate": self.forget_gate,
+            "output_gate": self.output_gate,
+            "gate_activation": serialize_activation(self.gate_activation),
+            "candidate_activation": keras.activations.serialize(self.candidate_activation),
+            "output_activation": keras.activations.serialize(self.output_activation),
+            "peephole": self.peephole,
+            "gate_recurrence": self.gate_recurrence,
+            "shared_kernel": self.shared_kernel,
+        }
+
+
+def _without_keras_activations(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Refuse the two arguments of `keras.layers.LSTM` that have other names here."""
+    for name, ours in {
+        "activation": "`candidate_activation` and `output_activation`",
+        "recurrent_activation": "`gate_activation`",
+    }.items():
+        if name in kwargs:
+            raise ValueError(f"Use {ours} instead of `{name}`. Received: {name}={kwargs[name]!r}")
+    return kwargs

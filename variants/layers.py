@@ -1,0 +1,185 @@
+"""Recurrent layers: the cell of `variants.cell` over whole sequences, and the three variants that have a name."""
+
+import inspect
+from typing import Any
+
+import keras
+
+from variants.cell import GatedLSTMCell
+
+_SWITCHES = tuple(
+    name
+    for name, parameter in inspect.signature(GatedLSTMCell.__init__).parameters.items()
+    if parameter.kind is parameter.KEYWORD_ONLY
+)
+_KERAS_CELL_ARGUMENTS = tuple(
+    name
+    for name, parameter in inspect.signature(keras.layers.LSTMCell.__init__).parameters.items()
+    if name not in ("self", "units") and parameter.kind is not parameter.VAR_KEYWORD
+)
+
+
+@keras.saving.register_keras_serializable(package="gatelab")
+class GatedLSTM(keras.layers.RNN):
+    """LSTM over sequences whose gates, activations and connections are switches.
+
+    A drop-in for `keras.layers.LSTM`: with the default switches it has the same weights and computes the same
+    numbers, and `set_weights` moves them both ways. The equation, the switches and their sources are in
+    `GatedLSTMCell`.
+
+    Args:
+        units: Positive integer, width of the output.
+        return_sequences: If True, return h of every step, else (default) of the last.
+        return_state: If True, return the final states too: h, c and, with `gate_recurrence`, the gates.
+        go_backwards: If True, read the sequence from its end. Default False.
+        stateful: If True, the final states of a batch are the initial ones of the next. Default False.
+        unroll: If True, unroll the loop; needs a known number of time steps. Default False.
+        **kwargs: The switches of `GatedLSTMCell` (`input_gate`, `forget_gate`, `output_gate`,
+            `gate_activation`, `candidate_activation`, `output_activation`, `peephole`, `gate_recurrence`,
+            `shared_kernel`), and the arguments of `keras.layers.LSTM`, except that `activation` and
+            `recurrent_activation` have become the three activations above.
+
+    Call arguments:
+        sequences: Tensor of shape `(batch, time, features)`.
+        initial_state: List of h and c, each `(batch, units)`; with `gate_recurrence` also the gates,
+            `(batch, n * units)` for n learned gates. Zeros by default.
+        mask: Boolean tensor `(batch, time)`. A masked step leaves the states as they are and repeats the
+            previous output. The mask is passed on if `return_sequences` is True.
+        training: Whether dropout is active.
+
+    Returns a tensor `(batch, time, units)` with `return_sequences`, else `(batch, units)`; with `return_state`
+    followed by the final states.
+
+    Raises:
+        ValueError: for an unknown argument or value, or switches that exclude each other.
+
+    Example:
+
+    >>> model = keras.Sequential([
+    ...     keras.Input((None, 8)),
+    ...     GatedLSTM(32, peephole="diagonal", forget_gate="coupled", return_sequences=True),
+    ...     GatedLSTM(32, gate_activation={"forget": "hard_sigmoid"}),
+    ...     keras.layers.Dense(1),
+    ... ])
+    """
+
+    cell_class: type[GatedLSTMCell] = GatedLSTMCell
+
+    def __init__(
+        self,
+        units: int,
+        *,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        cell_arguments = {name: kwargs.pop(name) for name in self._cell_arguments() if name in kwargs}
+        shared = {name: kwargs[name] for name in ("dtype", "trainable") if name in kwargs}
+        super().__init__(
+            self.cell_class(units, name="cell", **shared, **cell_arguments),
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            unroll=unroll,
+            **kwargs,
+        )
+        self.input_spec = keras.layers.InputSpec(ndim=3)
+        self.supports_masking = True  # said here because newer Keras takes it from `keras.layers.RNN`
+
+    @classmethod
+    def _cell_arguments(cls) -> tuple[str, ...]:
+        own = inspect.signature(cls.cell_class.__init__).parameters.values()
+        return (*_KERAS_CELL_ARGUMENTS, *(p.name for p in own if p.kind is p.KEYWORD_ONLY), *_SWITCHES)
+
+    def get_config(self) -> dict[str, Any]:
+        cell = self.cell.get_config()
+        config = super().get_config()
+        del config["cell"]
+        return {**{name: value for name, value in cell.items() if name not in ("name", "dtype")}, **config}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "GatedLSTM":
+        return cls(**config)
+
+
+def _of_cell(name: str) -> property:
+    return property(lambda layer: getattr(layer.cell, name), doc=f"`{name}` of the cell.")
+
+
+for _name in ("units", *_SWITCHES, *_KERAS_CELL_ARGUMENTS):
+    if _name not in ("activation", "recurrent_activation"):
+        setattr(GatedLSTM, _name, _of_cell(_name))
+
+
+@keras.saving.register_keras_serializable(package="gatelab")
+class StandardLSTMCell(GatedLSTMCell):
+    """The cell of `keras.layers.LSTM`: `GatedLSTMCell` with its default switches.
+
+    Source: Gers, Schmidhuber and Cummins 2000, "Learning to forget", without peepholes.
+    """
+
+
+@keras.saving.register_keras_serializable(package="gatelab")
+class PeepholeLSTMCell(GatedLSTMCell):
+    """`GatedLSTMCell` with `peephole="diagonal"`: the gates see the cell state.
+
+        i = s(... + p_i * c),  f = s(... + p_f * c),  o = s(... + p_o * c')
+
+    Weights are in the order of TensorFlow Addons' `PeepholeLSTMCell`.
+    Source: Gers and Schmidhuber 2000, "Recurrent nets that time and count"; gradient as in Greff et al. 2017.
+    """
+
+    def __init__(self, units: int, *, peephole: str = "diagonal", **kwargs: Any) -> None:
+        super().__init__(units, peephole=peephole, **kwargs)
+
+
+@keras.saving.register_keras_serializable(package="gatelab")
+class SwappedLSTMCell(GatedLSTMCell):
+    """`GatedLSTMCell` with the activations exchanged: tanh gates, sigmoid candidate and output.
+
+        i, f, o = tanh(...),  z = sigmoid(...),  h' = o * sigmoid(c')
+
+    Equal to `keras.layers.LSTMCell(units, activation="sigmoid", recurrent_activation="tanh")`.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        *,
+        gate_activation: Any = "tanh",
+        candidate_activation: Any = "sigmoid",
+        output_activation: Any = "sigmoid",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            units,
+            gate_activation=gate_activation,
+            candidate_activation=candidate_activation,
+            output_activation=output_activation,
+            **kwargs,
+        )
+
+
+@keras.saving.register_keras_serializable(package="gatelab")
+class StandardLSTM(GatedLSTM):
+    """`GatedLSTM` with the equation of `keras.layers.LSTM`; see `StandardLSTMCell`."""
+
+    cell_class = StandardLSTMCell
+
+
+@keras.saving.register_keras_serializable(package="gatelab")
+class PeepholeLSTM(GatedLSTM):
+    """`GatedLSTM` with diagonal peepholes; see `PeepholeLSTMCell`."""
+
+    cell_class = PeepholeLSTMCell
+
+
+@keras.saving.register_keras_serializable(package="gatelab")
+class SwappedLSTM(GatedLSTM):
+    """`GatedLSTM` with tanh gates and sigmoid candidate and output; see `SwappedLSTMCell`."""
+
+    cell_class = SwappedLSTMCell

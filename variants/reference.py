@@ -1,0 +1,129 @@
+"""The LSTM equations once more, in float64 NumPy and gate by gate: what the layers are tested against."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray
+
+ACTIVATIONS = {
+    "sigmoid": lambda a: np.where(a >= 0, 1 / (1 + np.exp(-np.abs(a))), np.exp(-np.abs(a)) / (1 + np.exp(-np.abs(a)))),
+    "tanh": np.tanh,
+    "linear": lambda a: a,
+    "relu": lambda a: np.maximum(a, 0),
+    "hard_sigmoid": lambda a: np.clip(a / 6 + 0.5, 0, 1),
+    "softsign": lambda a: a / (1 + np.abs(a)),
+}
+
+TRACES = ("input_gate", "forget_gate", "output_gate", "candidate", "cell_state", "hidden_state")
+
+
+def reference(
+    config: Mapping[str, Any],
+    weights: Sequence[Array],
+    inputs: Array,
+    initial_state: Sequence[Array] | None = None,
+    mask: Array | None = None,
+) -> dict[str, Array]:
+    """Run an LSTM over a batch of sequences, one gate and one step at a time.
+
+    Args:
+        config: `get_config()` of a `GatedLSTM` or `GatedLSTMCell`; activations by name.
+        weights: Its `get_weights()`.
+        inputs: `(batch, time, features)`.
+        initial_state: h and c `(batch, units)`, and with gate recurrence the gates `(batch, n * units)`.
+            Zeros by default.
+        mask: `(batch, time)`; where False the states stay and the output repeats (zeros before the first step).
+
+    Returns:
+        float64 arrays by name: input_gate, forget_gate, output_gate, candidate, cell_state, hidden_state and
+        output, each `(batch, time, units)`. Dropout is not applied.
+    """
+    x = np.asarray(inputs, "float64")
+    batch, steps, _ = x.shape
+    units = config["units"]
+    w = unpack(config, weights)
+    act = _activations(config)
+    initial = [np.asarray(s, "float64") for s in initial_state] if initial_state else []
+    h = initial[0] if initial else np.zeros((batch, units))
+    c = initial[1] if initial else np.zeros((batch, units))
+    learned = [g for g in ("input", "forget", "output") if config[f"{g}_gate"] == "learned"]
+    recurrent_gates = {g: np.zeros((batch, units)) for g in learned}
+    if len(initial) == 3:
+        recurrent_gates = dict(zip(learned, np.split(initial[2], len(learned), axis=1), strict=True))
+    valid = np.ones((batch, steps), bool) if mask is None else np.asarray(mask, bool)
+    out = np.zeros((batch, units))
+    trace: dict[str, list[Array]] = {name: [] for name in (*TRACES, "output")}
+
+    order = range(steps - 1, -1, -1) if config.get("go_backwards") else range(steps)
+    for t in order:
+
+        def sums(block: str, h: Array = h, t: int = t, g: Mapping[str, Array] = recurrent_gates) -> Array:
+            total = x[:, t] @ w["W"][block] + h @ w["U"][block] + w["b"][block]
+            if config["gate_recurrence"] and block != "candidate":
+                total = total + sum(g[source] @ w["R"][source, block] for source in learned)
+            return total
+
+        def gate(name: str, seen: Array) -> Array:
+            p = w["p"].get(name)
+            peep = 0.0 if p is None else (p * seen if p.ndim == 1 else seen @ p)
+            return act[name](sums(name) + peep)
+
+        one = np.ones((batch, units))
+        i = gate("input", c) if "input" in learned else one
+        f = gate("forget", c) if "forget" in learned else (1 - i if config["forget_gate"] == "coupled" else one)
+        z = act["candidate"](sums("candidate"))
+        c_new = f * c + i * z
+        o = gate("output", c_new) if "output" in learned else one
+        h_new = o * act["cell"](c_new)
+
+        keep = valid[:, t, None]
+        now = {"input": i, "forget": f, "output": o}
+        recurrent_gates = {g: np.where(keep, now[g], recurrent_gates[g]) for g in learned}
+        c, h, out = np.where(keep, c_new, c), np.where(keep, h_new, h), np.where(keep, h_new, out)
+        for name, value in zip((*TRACES, "output"), (i, f, o, z, c, h, out), strict=True):
+            trace[name].append(value)
+    return {name: np.stack(values, axis=1) for name, values in trace.items()}
+
+
+def unpack(config: Mapping[str, Any], weights: Sequence[Array]) -> dict[str, dict[Any, Array]]:
+    """The weights of a layer as one matrix per block: W, U, b by block, p by gate, R by (source, target) gate."""
+    units = config["units"]
+    remaining = [np.asarray(weight, "float64") for weight in weights]
+    learned = [g for g in ("input", "forget", "output") if config[f"{g}_gate"] == "learned"]
+    blocks = [b for b in ("input", "forget", "candidate", "output") if b in learned or b == "candidate"]
+
+    def columns(matrix: Array, shared: bool) -> dict[Any, Array]:
+        return {b: matrix if shared else matrix[..., k * units : (k + 1) * units] for k, b in enumerate(blocks)}
+
+    unpacked = {
+        "W": columns(remaining.pop(0), config["shared_kernel"]),
+        "U": columns(remaining.pop(0), config["shared_kernel"]),
+        "b": columns(remaining.pop(0), False) if config["use_bias"] else dict.fromkeys(blocks, np.zeros(units)),
+        "p": {},
+        "R": {},
+    }
+    if config["peephole"] != "none":
+        unpacked["p"] = {gate: remaining.pop(0) for gate in learned}
+    if config["gate_recurrence"]:
+        r = remaining.pop(0).reshape(len(learned), units, len(learned), units)
+        unpacked["R"] = {(a, b): r[j, :, k] for j, a in enumerate(learned) for k, b in enumerate(learned)}
+    if remaining:
+        raise ValueError(f"{len(remaining)} more weights than this configuration has: {[r.shape for r in remaining]}")
+    return unpacked
+
+
+def _activations(config: Mapping[str, Any]) -> dict[str, Any]:
+    of_gates = config["gate_activation"]
+    names = {
+        gate: of_gates.get(gate, "sigmoid") if isinstance(of_gates, Mapping) else of_gates
+        for gate in ("input", "forget", "output")
+    }
+    names |= {"candidate": config["candidate_activation"], "cell": config["output_activation"]}
+    unknown = sorted(set(names.values()) - set(ACTIVATIONS))
+    if unknown:
+        raise ValueError(
+            f"The reference knows the activations {', '.join(ACTIVATIONS)}. Received: {', '.join(unknown)}"
+        )
+    return {block: ACTIVATIONS[name] for block, name in names.items()}

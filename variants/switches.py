@@ -1,0 +1,115 @@
+"""What may be chosen in the LSTM equation, and which choices exclude each other."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+GATES = ("input", "forget", "output")
+
+CHOICES = {
+    "input_gate": ("learned", "open"),
+    "forget_gate": ("learned", "open", "coupled"),
+    "output_gate": ("learned", "open"),
+    "peephole": ("none", "diagonal", "full"),
+}
+
+Activation = Callable[[Any], Any]
+
+
+def check_switches(
+    *,
+    input_gate: str,
+    forget_gate: str,
+    output_gate: str,
+    peephole: str,
+    gate_recurrence: bool,
+    shared_kernel: bool,
+) -> None:
+    """Refuse a value or a combination that the equation does not have.
+
+    Raises:
+        ValueError: names the argument, the value received and what is allowed.
+    """
+    received = {
+        "input_gate": input_gate,
+        "forget_gate": forget_gate,
+        "output_gate": output_gate,
+        "peephole": peephole,
+    }
+    for name, value in received.items():
+        if value not in CHOICES[name]:
+            raise ValueError(f"`{name}` must be one of {', '.join(CHOICES[name])}. Received: {name}={value!r}")
+    for name, flag in {"gate_recurrence": gate_recurrence, "shared_kernel": shared_kernel}.items():
+        if not isinstance(flag, bool):
+            raise ValueError(f"`{name}` must be True or False. Received: {name}={flag!r}")
+    if input_gate == "open" and forget_gate == "coupled":
+        raise ValueError(
+            "`forget_gate='coupled'` means f = 1 - i, which needs a learned input gate (with i = 1 the cell would "
+            "forget everything at every step). Received: input_gate='open', forget_gate='coupled'"
+        )
+    needs_a_gate = {
+        "peephole": peephole != "none",
+        "gate_recurrence": gate_recurrence,
+        "shared_kernel": shared_kernel,
+    }
+    if not learned_gates(input_gate, forget_gate, output_gate):
+        for name, chosen in needs_a_gate.items():
+            if chosen:
+                raise ValueError(
+                    f"`{name}` needs at least one learned gate, and all three gates are open. "
+                    f"Received: {name}={peephole if name == 'peephole' else True!r}"
+                )
+
+
+def learned_gates(input_gate: str, forget_gate: str, output_gate: str) -> tuple[str, ...]:
+    """The gates that have weights of their own, in the order of the kernel's columns."""
+    settings = dict(zip(GATES, (input_gate, forget_gate, output_gate), strict=True))
+    return tuple(gate for gate in GATES if settings[gate] == "learned")
+
+
+def get_activation(argument: str, value: Any) -> Activation:
+    """A Keras activation by name, serialized form or as a callable.
+
+    Raises:
+        ValueError: names the argument and the value if Keras does not know it.
+    """
+    try:
+        return keras.activations.get(value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"`{argument}` must be the name of a Keras activation (sigmoid, tanh, linear, hard_sigmoid, ...) "
+            f"or a callable. Received: {argument}={value!r}"
+        ) from error
+
+
+def get_gate_activations(value: Any, gates: tuple[str, ...]) -> dict[str, Activation]:
+    """The activation of each learned gate, from one activation for all or from a dict by gate.
+
+    Gates that a dict does not name keep the sigmoid.
+
+    Raises:
+        ValueError: if the dict names a gate that does not exist or is not learned.
+    """
+    if not is_per_gate(value):
+        activation = get_activation("gate_activation", value)
+        return {gate: activation for gate in gates}
+    unknown = [key for key in value if key not in gates]
+    if unknown:
+        raise ValueError(
+            f"`gate_activation` has keys for gates that are not learned here: {', '.join(map(str, unknown))}. "
+            f"Allowed keys: {', '.join(gates) or 'none'}. Received: gate_activation={dict(value)!r}"
+        )
+    return {gate: get_activation(f"gate_activation[{gate!r}]", value.get(gate, "sigmoid")) for gate in gates}
+
+
+def is_per_gate(value: Any) -> bool:
+    """True for a dict by gate, False for a single activation (whose serialized form is a dict too)."""
+    return isinstance(value, Mapping) and "class_name" not in value
+
+
+def serialize_activation(value: Any) -> Any:
+    """The form of an activation, or of a dict of activations by gate, that a config stores."""
+    if is_per_gate(value):
+        return {gate: serialize_activation(keras.activations.get(each)) for gate, each in value.items()}
+    return keras.activations.serialize(keras.activations.get(value))
