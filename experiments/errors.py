@@ -1,5 +1,6 @@
 """Mistakes of the user, as opposed to mistakes of the program."""
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +11,25 @@ class UserError(Exception):
 
 
 @contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM interrupts like Ctrl-C, so that what runs can say how it ended."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def reported() -> Iterator[None]:
     """Print a `UserError` and leave with exit status 2; an interruption leaves with 130."""
     try:
-        yield
+        with terminable():
+            yield
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

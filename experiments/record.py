@@ -1,11 +1,8 @@
 """One trial with its run in the store: found there, or trained and recorded."""
 
 import shutil
-import signal
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,15 +120,14 @@ def _train(run: Run, config: Config, task: Task, folder: Path, verbose: int, ove
     from experiments import trial
 
     try:
-        with _sigterm_as_interrupt():
-            result = trial.run(config, task, lambda epoch, metrics: run.log(metrics, epoch), folder, verbose)
-            run.log({f"test/{name}": value for name, value in result.test.items()})
-            run.log({"test/baseline": task.baseline, "time/compile_s": result.compile_s})
-            run.describe({"parameters": result.parameters}, {"diverged": str(result.diverged).lower()})
-            run.describe(tags={"mlflow.note.content": _note(config, task, result, overrides)})
-            run.add_file(folder / "model.keras")
-            _add_log(run, folder)
-            run.end("FINISHED")
+        result = trial.run(config, task, lambda epoch, metrics: run.log(metrics, epoch), folder, verbose)
+        run.log({f"test/{name}": value for name, value in result.test.items()})
+        run.log({"test/baseline": task.baseline, "time/compile_s": result.compile_s})
+        run.describe({"parameters": result.parameters}, {"diverged": str(result.diverged).lower()})
+        run.describe(tags={"mlflow.note.content": _note(config, task, result, overrides)})
+        run.add_file(folder / "model.keras")
+        _add_log(run, folder)
+        run.end("FINISHED")
     except KeyboardInterrupt:
         run.end("KILLED")
         raise
@@ -147,18 +143,6 @@ def _add_log(run: Run, folder: Path) -> None:
     log = folder / "trial.log"
     if log.exists():
         run.add_file(log)
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _note(config: Config, task: Task, result: "Result", overrides: tuple[str, ...]) -> str:

@@ -61,8 +61,10 @@ def run_sweep(jobs: Sequence[Job]) -> list[Outcome]:
     outcomes = dict(prepared.stored)
     progress = Progress(jobs, outcomes)
     if len(outcomes) < len(jobs):
-        _train(jobs, outcomes, progress)
-        prepared.mark_stale()
+        try:
+            _train(jobs, outcomes, progress)
+        finally:
+            prepared.mark_stale()
     report.show(prepared.store, jobs[0].config.study, set(prepared.keys))
     failed = [index for index in range(len(jobs)) if outcomes[index].score is None]
     for index in failed:
@@ -76,6 +78,8 @@ class Prepared:
     """The data, the store and the keys of a sweep, all checked, and what the store has of it already."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
+        if not jobs:
+            raise UserError("the sweep has no trials: one of the swept fields has no values")
         problems = []
         self.keys = []
         for job in jobs:
@@ -105,7 +109,7 @@ class Prepared:
     def mark_stale(self) -> None:
         """Give runs whose process is gone their true end."""
         for name in self.store.mark_stale(self.experiments.values()):
-            print(f"{name} was interrupted without saying so; its run is now marked KILLED")
+            print(f"{name} ended without saying so; its run is now marked KILLED")
 
 
 @dataclass
@@ -169,7 +173,7 @@ def _train(jobs: Sequence[Job], outcomes: dict[int, Outcome], progress: Progress
 
 def _check(pool: ProcessPool, configs: Sequence[Config]) -> None:
     """Refuse what only the layers themselves can refuse, in a worker: this process does without TensorFlow."""
-    distinct = {(config.variant.name, str(config.variant), config.model.units): config for config in configs}
+    distinct = {str(config.variant): config for config in configs}
     found = [pool.schedule(worker.problem, args=[config]) for config in distinct.values()]
     problems = [text for text in (future.result() for future in found) if text]
     if problems:

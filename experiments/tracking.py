@@ -5,7 +5,7 @@ import math
 import os
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +99,7 @@ class Store:
         self.uri = uri or f"sqlite:///{self.folder / 'mlflow.db'}"
         self.local = self.uri.startswith("sqlite:///")
         self._check_file()
-        with self._usable(), self._creating():
+        with self._usable(), self._creating(), _few_retries():
             self.client = MlflowClient(tracking_uri=self.uri)
             self.client.search_experiments(max_results=1)
 
@@ -122,7 +122,7 @@ class Store:
         return FileLock(f"{self.uri.removeprefix('sqlite:///')}.lock" if self.local else self.folder / "store.lock")
 
     @contextmanager
-    def _usable(self) -> Any:
+    def _usable(self) -> Iterator[None]:
         try:
             yield
         except (MlflowException, SQLAlchemyError, OSError) as error:
@@ -182,6 +182,20 @@ class Store:
             token = page.token
             if not token:
                 return
+
+
+@contextmanager
+def _few_retries() -> Iterator[None]:
+    """A server that is not there is told at once; later, in the middle of a trial, MLflow waits for minutes."""
+    name = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
 
 
 def charts_link(experiment_id: str, server: str) -> str:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from experiments.errors import UserError
+from experiments.errors import UserError, terminable
 from experiments.record import Outcome, find_or_train, scratch_folder
 from experiments.schema import Config
 
@@ -38,9 +38,15 @@ def check(config: Config) -> None:
     Raises:
         UserError: what is wrong with it.
     """
+    import keras
+
     from experiments import model
 
-    model.make_layer(config.variant, config.model.units)
+    try:
+        model.make_layer(config.variant, units=3)(keras.ops.zeros((1, 2, 1)))
+    except (ValueError, TypeError) as error:
+        reason = str(error).split("\n\nArguments")[0].replace("\n\n", " ")
+        raise UserError(f"variant={config.variant.name}: its layer cannot be used ({reason})") from error
 
 
 def problem(config: Config) -> str:
@@ -57,7 +63,8 @@ def train(config: Config, overrides: tuple[str, ...]) -> Outcome:
     """Train one trial, with everything that it prints in `trial.log` of its run."""
     with _output_to(str(scratch_folder(config) / "trial.log")):
         try:
-            return find_or_train(config, overrides, verbose=2)
+            with terminable():
+                return find_or_train(config, overrides, verbose=2)
         except KeyboardInterrupt:
             return Outcome("killed", error="interrupted")
 

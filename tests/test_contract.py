@@ -1,0 +1,47 @@
+"""Every variant file keeps every promise of `variants.testing`."""
+
+import keras
+import pytest
+
+import variants
+from tests import variant_files
+from variants.testing import CHECKS, check_gradients, check_masks
+
+MAKERS = {
+    **{name: variant_files.maker(name) for name in variant_files.NAMES},
+    "StandardLSTM": lambda **arguments: variants.StandardLSTM(5, **arguments),
+    "PeepholeLSTM": lambda **arguments: variants.PeepholeLSTM(5, **arguments),
+    "SwappedLSTM": lambda **arguments: variants.SwappedLSTM(5, **arguments),
+}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", MAKERS)
+def test_contract(name, check):
+    check(MAKERS[name])
+
+
+def test_every_layer_of_the_library_is_a_subject():
+    layers = {name for name in variants.__all__ if issubclass(getattr(variants, name), variants.GatedLSTM)}
+    assert layers - {"GatedLSTM"} <= set(MAKERS)
+    assert "GatedLSTM" in {variant_files.settings(name).layer for name in variant_files.NAMES}
+
+
+class LeakyMask(variants.GatedLSTM):
+    def call(self, sequences, initial_state=None, mask=None, training=False):
+        return super().call(sequences, initial_state=initial_state, training=training)
+
+
+class DetachedForgetGate(variants.GatedLSTM):
+    class cell_class(variants.GatedLSTMCell):  # noqa: N801
+        def _gate(self, name, pre_activation, cell):
+            gate = super()._gate(name, pre_activation, cell)
+            return keras.ops.stop_gradient(gate) if name == "forget" else gate
+
+
+@pytest.mark.parametrize(
+    ("check", "layer"), [(check_masks, LeakyMask), (check_gradients, DetachedForgetGate)], ids=lambda x: x.__name__
+)
+def test_contract_catches(check, layer):
+    with pytest.raises(AssertionError):
+        check(lambda **arguments: layer(5, **arguments))

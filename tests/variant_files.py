@@ -1,0 +1,23 @@
+"""The variants of `conf/variant/`, as layers: the subjects of the contract tests."""
+
+from functools import partial
+
+import variants
+from experiments.config import CONF, options
+from experiments.schema import Variant
+
+NAMES = options("variant")
+
+
+def settings(name: str) -> Variant:
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return OmegaConf.to_object(compose("config", overrides=[f"variant={name}"]).variant)
+
+
+def maker(name: str, units: int = 5) -> partial:
+    """A function that makes the layer of a variant file from further arguments."""
+    variant = settings(name)
+    return partial(getattr(variants, variant.layer), units, **variant.switches())
