@@ -35,15 +35,12 @@ def labels(trials: Sequence[Trial]) -> dict[str, str]:
     }
 
 
-def table(study: str, trials: Sequence[Trial]) -> Table:
+def table(trials: Sequence[Trial]) -> Table:
     """Variants by tasks: mean and standard deviation of the test score over seeds, and the trivial baseline."""
     names = labels(trials)
     rows = list(dict.fromkeys(names.values()))
     columns = list(dict.fromkeys(trial.params["task"] for trial in trials))
-    several = len({trial.params["seed"] for trial in trials}) > 1
-    title = f"{study}: test score, mean ± standard deviation over seeds" if several else f"{study}: test score"
-    made = Table(title=title, caption=_caption(trials))
-    made.add_column("variant")
+    made = Table("variant")
     cells: dict[str, list[str]] = {row: [] for row in rows}
     baselines = []
     for column in columns:
@@ -64,7 +61,14 @@ def table(study: str, trials: Sequence[Trial]) -> Table:
     return made
 
 
-def _caption(trials: Sequence[Trial]) -> str:
+def headline(study: str, trials: Sequence[Trial]) -> str:
+    """Say what the table of a study shows."""
+    several = len({trial.params["seed"] for trial in trials}) > 1
+    return f"{study}: test score{', mean ± standard deviation over seeds' if several else ''}"
+
+
+def caption(trials: Sequence[Trial]) -> str:
+    """Explain the star of the table, and warn of few seeds."""
     seeds = len({trial.params["seed"] for trial in trials})
     if len({trial.params["variant"] for trial in trials}) == 1:
         return ""
@@ -102,7 +106,7 @@ def show(store: Store, study: str, keys: set[str] | None = None) -> None:
         known = ", ".join(store.studies()) or "none"
         raise UserError(f"study={study}: the store {store.uri} has no trials of it. Studies: {known}")
     console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(table(study, trials))
+    console.print(headline(study, trials), table(trials), caption(trials), sep="\n")
     print_links(store, study, list(dict.fromkeys(trial.params["task"] for trial in trials)))
 
 

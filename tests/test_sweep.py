@@ -1,0 +1,196 @@
+"""Whole commands in processes of their own, on small tasks and a real store."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import mlflow
+import pytest
+
+import variants  # noqa: F401  (registers the layers of the saved models)
+from experiments.tracking import Store
+from tests.conftest import ROOT
+
+SMALL = ("task.train_size=64", "task.validation_size=32", "task.test_size=32", "model.units=4", "training.epochs=2")
+
+
+def trials(tmp_path, study="default"):
+    return Store(None, f"{tmp_path}/out").trials(study)
+
+
+def artifacts(tmp_path, trial):
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/out/mlflow.db")
+    return client, {artifact.path for artifact in client.list_artifacts(trial.run_id)}
+
+
+def table_of(output):
+    return output[output.index("test score") :]
+
+
+def test_a_sweep_from_start_to_table_and_again_from_the_store(train, tmp_path):
+    sweep = ("-m", "variant=standard,swapped", "seed=0,1", *SMALL)
+    first = train(*sweep)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "default: 4 trials, 0 in the store already, 4 to train on 2 workers" in first.stdout
+    lines = re.findall(r"^\[(\d)/4\] adding/(\w+)/s(\d) +mse [\d.e-]+ .*s   (.*)$", first.stdout, re.M)
+    assert [line[0] for line in lines] == ["1", "2", "3", "4"]
+    assert {line[1:3] for line in lines} == {(v, s) for v in ("standard", "swapped") for s in "01"}
+    assert lines[0][3].startswith("3 left, about") and lines[3][3] == "all done"
+
+    second = train(*sweep)
+    assert "4 in the store already, nothing to train" in second.stdout
+    assert table_of(second.stdout) == table_of(first.stdout)
+    assert [trial.status for trial in trials(tmp_path)] == ["FINISHED"] * 4
+
+    again = train(*sweep, "rerun=true")
+    assert table_of(again.stdout) == table_of(first.stdout)
+    scores = {}
+    for trial in trials(tmp_path):
+        scores.setdefault(trial.tags["trial_key"], []).append(trial.score)
+    assert [len(each) for each in scores.values()] == [2] * 4
+    assert all(a == b for a, b in scores.values()), "rerun=true must give the same bits"
+    alone = train("variant=swapped", "seed=1", "study=alone", *SMALL)
+    assert alone.returncode == 0, alone.stderr
+    (only,) = trials(tmp_path, "alone")
+    assert scores[only.tags["trial_key"]][0] == only.score, "alone or in a sweep, a trial has the same numbers"
+
+
+def test_what_a_run_holds(train, tmp_path):
+    done = train("variant=peephole", *SMALL, "study=one")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (trial,) = trials(tmp_path, "one")
+    assert trial.name == "adding/peephole/s0" and trial.status == "FINISHED"
+    assert len(trial.params) <= 15
+    assert trial.params["settings"].split() == list(SMALL)
+    assert {"kind": "trial", "study": "one", "diverged": "false"}.items() <= trial.tags.items()
+    assert {"train/loss", "train/mse", "val/mse", "test/mse", "test/baseline", "time/epoch_s", "time/compile_s"} == set(
+        trial.metrics
+    )
+    note = trial.tags["mlflow.note.content"]
+    assert "**peephole** on **adding**" in note and "python -m experiments.train variant=peephole" in note
+    client, files = artifacts(tmp_path, trial)
+    assert files == {"config.yaml", "versions.yaml", "model.keras"}
+    for metric in ("train/loss", "val/mse", "time/epoch_s"):
+        assert [point.step for point in client.get_metric_history(trial.run_id, metric)] == [1, 2]
+    assert [point.step for point in client.get_metric_history(trial.run_id, "test/mse")] == [0]
+    model = keras.saving.load_model(client.download_artifacts(trial.run_id, "model.keras", str(tmp_path)))
+    assert model.count_params() == int(trial.params["parameters"])
+    assert not any(Path(f"{tmp_path}/out/running").glob("*/")), "files of a finished trial are in its run only"
+
+
+def test_a_trial_that_fails_does_not_take_the_others_along(train, tmp_path):
+    blocker = tmp_path / "out" / "running"
+    blocker.mkdir(parents=True)
+    done = train("-m", "seed=0,1", *SMALL, "sweep.timeout_s=0.01", "sweep.retries=0")
+    assert done.returncode == 1
+    assert "2 of 2 trials have no score" in done.stdout and "took longer than sweep.timeout_s=0.01" in done.stdout
+    assert all(trial.status != "RUNNING" for trial in trials(tmp_path))
+    assert train("-m", "seed=0,1", *SMALL).returncode == 0
+
+
+def test_an_exception_is_recorded_with_its_traceback(make_config, tmp_path, monkeypatch):
+    from experiments import record, trial
+
+    def explode(*_, **__):
+        raise MemoryError("the tensor is too large")
+
+    monkeypatch.setattr(trial, "run", explode)
+    outcome = record.find_or_train(make_config(), (), verbose=0)
+    assert (outcome.status, outcome.score, outcome.error) == ("failed", None, "MemoryError: the tensor is too large")
+    (run,) = trials(tmp_path)
+    client, files = artifacts(tmp_path, run)
+    assert run.status == "FAILED" and "traceback.txt" in files
+    text = Path(client.download_artifacts(run.run_id, "traceback.txt", str(tmp_path))).read_text()
+    assert "in explode" in text
+
+
+def test_a_diverged_trial_is_a_result_and_the_sweep_goes_on(train, tmp_path):
+    sgd = ("-m", "training.learning_rate=1e6,1e-3", "training.optimizer=sgd", "training.clipnorm=null")
+    done = train(*sgd, *SMALL, "training.epochs=8")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "diverged" in done.stdout and "1 of 1 diverged" in done.stdout
+    assert sorted(trial.tags["diverged"] for trial in trials(tmp_path)) == ["false", "true"]
+    assert "2 in the store already" in train(*sgd, *SMALL, "training.epochs=8").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("variant.input_gate=open", "variant.forget_gate=coupled,learned"), "needs a learned input gate"),
+        (("variant.candidate_activation=tanh,glu",), "its layer cannot be used"),
+        (("variant.layer=GatedLSTM,Foo",), "there is no such layer. Allowed: GatedLSTM"),
+        (("task.length=10,1",), "task.length=1: must be at least 2"),
+        (("training.batch_size=8,100", "task.train_size=64"), "adding has 64 training sequences"),
+        (("seed=range(0,0)",), "the sweep has no trials"),
+        (("+nonsense=1,2",), "nonsense: there is no such field"),
+    ],
+)
+def test_mistakes_anywhere_in_a_sweep_stop_it_before_the_first_trial(train, tmp_path, arguments, message):
+    done = train("-m", *arguments)
+    assert done.returncode == 2 and message in done.stderr, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out" / "mlflow.db").exists() or trials(tmp_path) == []
+
+
+def begin(tmp_path, *arguments):
+    command = [
+        sys.executable,
+        "-m",
+        "experiments.train",
+        *arguments,
+        "training.epochs=1000",
+        f"output_dir={tmp_path}/out",
+    ]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def wait_for_epoch(tmp_path, count=1):
+    for _ in range(600):
+        time.sleep(0.2)
+        if (tmp_path / "out" / "mlflow.db").exists():
+            running = [t for t in trials(tmp_path) if t.status == "RUNNING" and "val/mse" in t.metrics]
+            if len(running) >= count:
+                return
+    raise AssertionError("no trial has begun")
+
+
+@pytest.mark.parametrize(("number", "mode"), [(signal.SIGINT, ()), (signal.SIGTERM, ("-m", "seed=0,1"))])
+def test_an_interruption_ends_runs_as_killed(tmp_path, number, mode):
+    process = begin(tmp_path, *mode)
+    try:
+        wait_for_epoch(tmp_path)
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130 and "interrupted" in out and "Traceback" not in out
+    assert {trial.status for trial in trials(tmp_path)} == {"KILLED"}
+
+
+def test_a_killed_worker_costs_its_own_trial_only(tmp_path):
+    process = begin(tmp_path, "-m", "seed=0,1", "sweep.retries=0", "sweep.timeout_s=60")
+    try:
+        wait_for_epoch(tmp_path, 2)
+        first, second = trials(tmp_path)
+        os.kill(int(first.tags["pid"]), signal.SIGKILL)
+        for _ in range(100):
+            time.sleep(0.2)
+            if len(trials(tmp_path)) and not _alive(int(first.tags["pid"])):
+                break
+        time.sleep(2)
+        assert {t.run_id: t.status for t in trials(tmp_path)}[second.run_id] == "RUNNING"
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert "its worker process died" in out
+    assert {trial.status for trial in trials(tmp_path)} == {"KILLED"}
+
+
+def _alive(pid):
+    return Path(f"/proc/{pid}/stat").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text()
