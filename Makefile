@@ -39,7 +39,7 @@ clean:
 
 .venv/installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "gatelab needs Python 3.11, 3.12 or 3.13 with venv. Install one, or say which: make PYTHON=/path/to/python"; exit 1; }
-	@echo "Installing into .venv (about 1.5 GB to download, a minute or two on a fast line)"
+	@echo "Installing into .venv (3 GB on disk, a minute or two on a fast line)"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .

@@ -19,14 +19,14 @@ def training_batches(split: Split, batch_size: int, seed: int, epoch: tf.Variabl
         shuffled = tf.random.experimental.stateless_shuffle(tf.range(count), seed=[seed, epoch])
         return tf.data.Dataset.from_tensor_slices(shuffled)
 
-    return (
+    batches = (
         tf.data.Dataset.range(1)
         .flat_map(order)
         .batch(batch_size, drop_remainder=True)
         .map(lambda rows: (tf.gather(inputs, rows), tf.gather(targets, rows)))
         .apply(tf.data.experimental.assert_cardinality(count // batch_size))
-        .prefetch(tf.data.AUTOTUNE)
     )
+    return _ready(batches)
 
 
 def evaluation_batches(split: Split, batch_size: int, per_step: bool) -> tf.data.Dataset:
@@ -34,7 +34,14 @@ def evaluation_batches(split: Split, batch_size: int, per_step: bool) -> tf.data
     missing = -len(split) % batch_size
     weights = np.ones(split.targets.shape[: 2 if per_step else 1], "float32")
     arrays = [_padded(array, missing) for array in (split.inputs, split.targets, weights)]
-    return tf.data.Dataset.from_tensor_slices(tuple(arrays)).batch(batch_size, drop_remainder=True).cache().prefetch(2)
+    return _ready(tf.data.Dataset.from_tensor_slices(tuple(arrays)).batch(batch_size, drop_remainder=True).cache())
+
+
+def _ready(batches: tf.data.Dataset) -> tf.data.Dataset:
+    # The thread that tunes a pipeline can hold up its end, and so the next epoch, for more than two seconds.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.prefetch(2).with_options(options)
 
 
 def _padded(array: np.ndarray, rows: int) -> np.ndarray:

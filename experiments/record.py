@@ -105,6 +105,7 @@ def _start(store: Store, experiment: str, config: Config, task: Task, key: str, 
         "score_title": task.score.title,
         "score_unit": task.score.unit,
         "score_better": task.score.better,
+        "score_solved": "" if task.solved is None else task.solved,
         "baseline": task.baseline,
         "baseline_title": task.baseline_title,
         "data_sha256": task.digest,
@@ -147,7 +148,7 @@ def _add_log(run: Run, folder: Path) -> None:
 
 def _note(config: Config, task: Task, result: "Result", overrides: tuple[str, ...]) -> str:
     score = result.test[task.score.name]
-    measured = f"**{score:.4g}** {task.score.unit}"
+    measured = f"**{score:.4g}** {task.score.unit}".rstrip()
     if result.diverged:
         measured = "**diverged**: the loss stopped being finite"
     kept = "" if result.best_epoch is None else f", weights of epoch {result.best_epoch} (best on validation)"

@@ -119,9 +119,7 @@ class Sweep:
         None
     )
     retries: Annotated[int, Is("more tries for a trial whose worker process died", minimum=0)] = 1
-    timeout_s: Annotated[float | None, Is("seconds after which a trial is ended as failed; null: never", above=0)] = (
-        None
-    )
+    timeout_s: Annotated[float | None, Is("seconds after which a trial is ended; null: never", above=0)] = None
 
 
 @dataclass

@@ -65,7 +65,8 @@ def run_sweep(jobs: Sequence[Job]) -> list[Outcome]:
             _train(jobs, outcomes, progress)
         finally:
             prepared.mark_stale()
-    report.show(prepared.store, jobs[0].config.study, set(prepared.keys))
+    for study in dict.fromkeys(job.config.study for job in jobs):
+        report.show(prepared.store, study, set(prepared.keys))
     failed = [index for index in range(len(jobs)) if outcomes[index].score is None]
     for index in failed:
         print(f"{jobs[index].name} {outcomes[index].status}: {outcomes[index].error}")

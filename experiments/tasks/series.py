@@ -50,7 +50,7 @@ def forecast(
     )
     persistence = test.inputs[:, -1, :]
     return Task(
-        title=f"forecast {horizon} values of {target} from the last {window}",
+        title=f"forecast the next {f'{horizon} values' if horizon > 1 else 'value'} of {target} from the last {window}",
         train=train,
         validation=validation,
         test=test,
