@@ -120,7 +120,8 @@ def run_onnx(config, weights, x, states):
         input_forget=int(config["forget_gate"] == "coupled"),
     )
     inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, v.shape) for name, v in values.items()]
-    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("Y", "Y_c")]
+    shapes = {"Y": (STEPS, 1, BATCH, UNITS), "Y_c": (1, BATCH, UNITS)}
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
     model = helper.make_model(
         helper.make_graph([node], "lstm", inputs, outputs), opset_imports=[helper.make_opsetid("", 21)], ir_version=10
     )
