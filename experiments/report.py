@@ -106,7 +106,9 @@ def show(store: Store, study: str, keys: set[str] | None = None) -> None:
         known = ", ".join(store.studies()) or "none"
         raise UserError(f"study={study}: the store {store.uri} has no trials of it. Studies: {known}")
     console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(headline(study, trials), table(trials), caption(trials), sep="\n")
+    for part in (headline(study, trials), table(trials), caption(trials)):
+        if part:
+            console.print(part)
     print_links(store, study, list(dict.fromkeys(trial.params["task"] for trial in trials)))
 
 
