@@ -100,6 +100,7 @@ class Training:
     patience: Annotated[
         int | None, Is("stop after this many epochs without a better validation score; null: never", minimum=1)
     ] = None
+    threads: Annotated[int, Is("compute threads of a trial; the last digits depend on it", minimum=1)] = 1
     jit_compile: Annotated[bool, Is("compile the training step with XLA")] = True
     steps_per_execution: Annotated[int, Is("training steps per call of the compiled function", minimum=1)] = 8
 
@@ -115,9 +116,7 @@ class Tracking:
 class Sweep:
     """How the trials of a sweep (-m) are run."""
 
-    workers: Annotated[int | None, Is("worker processes, one compute thread each; null: one per core", minimum=1)] = (
-        None
-    )
+    workers: Annotated[int | None, Is("worker processes; null: as many as the cores allow", minimum=1)] = None
     retries: Annotated[int, Is("more tries for a trial whose worker process died", minimum=0)] = 1
     timeout_s: Annotated[float | None, Is("seconds after which a trial is ended; null: never", above=0)] = None
 

@@ -33,15 +33,15 @@ class Job:
 
 def run_alone(job: Job) -> float:
     """Train one trial in this process, with a progress bar. Returns its score; exits with 1 if it failed."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     prepared = Prepared([job])
     config = job.config
     outcome = prepared.stored.get(0)
     if outcome is None:
-        worker.check(config)
         task = tasks.build(config.task)
         print(f"{job.name}: {task.title}. {len(task.train)} training sequences. Store: {prepared.store.uri}")
-        outcome = find_or_train(config, job.overrides, verbose=1 if sys.stdout.isatty() else 2)
+        with worker.environment(config):
+            worker.check(config)
+            outcome = find_or_train(config, job.overrides, verbose=1 if sys.stdout.isatty() else 2)
     else:
         print(f"{job.name} is in the store already; rerun=true trains it again")
     if outcome.status == "failed":
@@ -82,6 +82,8 @@ class Prepared:
         if not jobs:
             raise UserError("the sweep has no trials: one of the swept fields has no values")
         problems = []
+        if len({job.config.training.threads for job in jobs}) > 1:
+            problems.append("training.threads must be the same for all trials of a sweep")
         self.keys = []
         for job in jobs:
             try:
@@ -122,7 +124,9 @@ class Progress:
     workers: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.workers = min(self.jobs[0].config.sweep.workers or os.cpu_count() or 1, len(self.jobs))
+        config = self.jobs[0].config
+        cores = max(1, (os.cpu_count() or 1) // config.training.threads)
+        self.workers = min(config.sweep.workers or cores, len(self.jobs))
         study, total, stored = self.jobs[0].config.study, len(self.jobs), len(self.outcomes)
         todo = f"{total - stored} to train on {self.workers} workers" if stored < total else "nothing to train"
         print(f"{study}: {total} trials, {stored} in the store already, {todo}", flush=True)
@@ -162,7 +166,8 @@ def _duration(seconds: float) -> str:
 
 def _train(jobs: Sequence[Job], outcomes: dict[int, Outcome], progress: Progress) -> None:
     todo = [index for index in range(len(jobs)) if index not in outcomes]
-    with worker.environment(), ProcessPool(progress.workers, max_tasks=TRIALS_PER_WORKER, context=worker.SPAWN) as pool:
+    workers = {"max_workers": progress.workers, "max_tasks": TRIALS_PER_WORKER, "context": worker.SPAWN}
+    with worker.environment(jobs[0].config), ProcessPool(**workers) as pool:
         try:
             _check(pool, [jobs[index].config for index in todo])
             _train_in(pool, jobs, todo, outcomes, progress)

@@ -12,19 +12,17 @@ from experiments.schema import Config
 
 SPAWN = multiprocessing.get_context("spawn")
 
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "TF_NUM_INTRAOP_THREADS": "1",
-    "TF_NUM_INTEROP_THREADS": "1",
-    "TF_CPP_MIN_LOG_LEVEL": "2",
-}
+THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
 @contextmanager
-def environment() -> Iterator[None]:
-    """The environment that workers inherit: one compute thread each, so that as many trials as cores run."""
+def environment(config: Config) -> Iterator[None]:
+    """The environment that TensorFlow must find when it is first imported.
+
+    The number of threads is set alone and in a sweep alike, since sums are taken in another order with another one.
+    """
     before = dict(os.environ)
-    os.environ.update(ONE_THREAD)
+    os.environ.update(dict.fromkeys(THREADS, str(config.training.threads)), TF_CPP_MIN_LOG_LEVEL="2")
     try:
         yield
     finally:

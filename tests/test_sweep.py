@@ -54,10 +54,16 @@ def test_a_sweep_from_start_to_table_and_again_from_the_store(train, tmp_path):
         scores.setdefault(trial.tags["trial_key"], []).append(trial.score)
     assert [len(each) for each in scores.values()] == [2] * 4
     assert all(a == b for a, b in scores.values()), "rerun=true must give the same bits"
-    alone = train("variant=swapped", "seed=1", "study=alone", *SMALL)
-    assert alone.returncode == 0, alone.stderr
-    (only,) = trials(tmp_path, "alone")
-    assert scores[only.tags["trial_key"]][0] == only.score, "alone or in a sweep, a trial has the same numbers"
+
+
+def test_alone_or_in_a_sweep_a_trial_has_the_same_bits(train, tmp_path):
+    """Wide enough for a product to be shared out among threads, were there several."""
+    wide = ("task=char_lm", "task.limit=20000", "training.epochs=2", "model.units=128")
+    assert train(*wide, "study=alone").returncode == 0
+    assert train("-m", *wide, "study=sweep", "seed=0,1").returncode == 0
+    (alone,) = trials(tmp_path, "alone")
+    (same,) = [t for t in trials(tmp_path, "sweep") if t.params["seed"] == "0"]
+    assert (alone.tags["trial_key"], alone.score) == (same.tags["trial_key"], same.score)
 
 
 def test_what_a_run_holds(train, tmp_path):
@@ -127,6 +133,7 @@ def test_a_diverged_trial_is_a_result_and_the_sweep_goes_on(train, tmp_path):
         (("task.length=10,1",), "task.length=1: must be at least 2"),
         (("training.batch_size=8,100", "task.train_size=64"), "adding has 64 training sequences"),
         (("seed=range(0,0)",), "the sweep has no trials"),
+        (("training.threads=1,2",), "training.threads must be the same"),
         (("+nonsense=1,2",), "nonsense: there is no such field"),
     ],
 )
