@@ -11,6 +11,7 @@ import yaml
 from filelock import FileLock
 
 from experiments import tasks
+from experiments.colors import run_color
 from experiments.identity import git_commit, plain, trial_key, versions
 from experiments.schema import Config
 from experiments.tasks import Task
@@ -109,6 +110,7 @@ def _start(store: Store, experiment: str, config: Config, task: Task, key: str, 
         "baseline": task.baseline,
         "baseline_title": task.baseline_title,
         "data_sha256": task.digest,
+        "mlflow.runColor": run_color(config.variant.name, config.seed),
     }
     name = f"{config.task.name}/{config.variant.name}/s{config.seed}"
     run = store.start(experiment, name, params, tags)
