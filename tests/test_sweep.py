@@ -33,7 +33,7 @@ def table_of(output):
 
 
 def test_a_sweep_from_start_to_table_and_again_from_the_store(train, tmp_path):
-    sweep = ("-m", "variant=standard,swapped", "seed=0,1", *SMALL)
+    sweep = ("-m", "variant=standard,swapped", "seed=0,1", "sweep.workers=2", *SMALL)
     first = train(*sweep)
     assert first.returncode == 0, first.stdout + first.stderr
     assert "default: 4 trials, 0 in the store already, 4 to train on 2 workers" in first.stdout
@@ -90,8 +90,6 @@ def test_what_a_run_holds(train, tmp_path):
 
 
 def test_a_trial_that_fails_does_not_take_the_others_along(train, tmp_path):
-    blocker = tmp_path / "out" / "running"
-    blocker.mkdir(parents=True)
     done = train("-m", "seed=0,1", *SMALL, "sweep.timeout_s=0.01", "sweep.retries=0")
     assert done.returncode == 1
     assert "2 of 2 trials have no score" in done.stdout and "took longer than sweep.timeout_s=0.01" in done.stdout
@@ -180,7 +178,7 @@ def test_an_interruption_ends_runs_as_killed(tmp_path, number, mode):
 
 
 def test_a_killed_worker_costs_its_own_trial_only(tmp_path):
-    process = begin(tmp_path, "-m", "seed=0,1", "sweep.retries=0", "sweep.timeout_s=60")
+    process = begin(tmp_path, "-m", "seed=0,1", "sweep.workers=2", "sweep.retries=0", "sweep.timeout_s=60")
     try:
         wait_for_epoch(tmp_path, 2)
         first, second = trials(tmp_path)

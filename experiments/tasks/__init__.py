@@ -92,7 +92,6 @@ class Task:
 
 TaskFunction = Callable[..., Task]
 _FUNCTIONS: dict[str, TaskFunction] = {}
-Unsplit = tuple[np.ndarray, np.ndarray]
 
 
 def task(function: TaskFunction) -> TaskFunction:
