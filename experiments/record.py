@@ -1,5 +1,6 @@
 """One trial with its run in the store: found there, or trained and recorded."""
 
+import shlex
 import shutil
 import time
 import traceback
@@ -46,7 +47,7 @@ class Outcome:
 def settings(overrides: tuple[str, ...]) -> str:
     """The part of a trial's overrides that its variant, task and seed do not say, such as `model.units=16`."""
     kept = [each for each in overrides if each.split("=")[0].lstrip("+~") not in LABELS]
-    return " ".join(each for each in kept if not each.lstrip("+~").startswith(INFRASTRUCTURE))
+    return shlex.join(each for each in kept if not each.lstrip("+~").startswith(INFRASTRUCTURE))
 
 
 def find_or_train(config: Config, overrides: tuple[str, ...], verbose: int) -> Outcome:
@@ -154,7 +155,8 @@ def _note(config: Config, task: Task, result: "Result", overrides: tuple[str, ..
     if result.diverged:
         measured = "**diverged**: the loss stopped being finite"
     kept = "" if result.best_epoch is None else f", weights of epoch {result.best_epoch} (best on validation)"
-    command = " ".join(["python -m experiments.train", *overrides])
+    repeated = [each for each in overrides if not each.startswith("rerun=")]
+    command = f"python -m experiments.train {shlex.join([*repeated, 'rerun=true'])}"
     return f"""\
 **{config.variant.name}** on **{config.task.name}** ({task.title}), seed {config.seed}.
 
@@ -164,7 +166,7 @@ Baseline ({task.baseline_title}): {task.baseline:.4g}.
 {config.model.layers} x {config.model.units} units, {result.parameters:,} parameters, \
 {result.epochs} epochs in {result.train_s:.0f} s{kept}.
 
-Train it again: `{command} rerun=true`
+Train it again: `{command}`
 
 Use the model (artifact `model.keras`): `import keras, variants; keras.saving.load_model("model.keras")`
 """

@@ -1,6 +1,7 @@
 """`python -m experiments.report study=quickstart`: what a study found, from the store alone."""
 
 import math
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -27,7 +28,7 @@ def newest(trials: Iterable[Trial]) -> list[Trial]:
 
 def labels(trials: Sequence[Trial]) -> dict[str, str]:
     """The row of each run: its variant, and the settings that not all runs have in common."""
-    each = {trial.run_id: trial.params.get("settings", "").split() for trial in trials}
+    each = {trial.run_id: shlex.split(trial.params.get("settings", "")) for trial in trials}
     common = set.intersection(*(set(words) for words in each.values())) if each else set()
     return {
         trial.run_id: " ".join([trial.params["variant"], *(w for w in each[trial.run_id] if w not in common)])

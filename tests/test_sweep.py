@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -87,6 +88,15 @@ def test_what_a_run_holds(train, tmp_path):
     model = keras.saving.load_model(client.download_artifacts(trial.run_id, "model.keras", str(tmp_path)))
     assert model.count_params() == int(trial.params["parameters"])
     assert not any(Path(f"{tmp_path}/out/running").glob("*/")), "files of a finished trial are in its run only"
+
+
+def test_the_command_of_a_run_can_be_pasted_into_a_shell(train, tmp_path):
+    given = ("variant.gate_activation={forget: hard_sigmoid}", *SMALL)
+    assert train(*given).returncode == 0
+    (trial,) = trials(tmp_path)
+    command = re.search(r"Train it again: `python -m experiments.train (.*)`", trial.tags["mlflow.note.content"])[1]
+    assert shlex.split(command) == [*given, f"output_dir={tmp_path}/out", "rerun=true"]
+    assert shlex.split(trial.params["settings"]) == list(given)
 
 
 def test_a_trial_that_fails_does_not_take_the_others_along(train, tmp_path):
