@@ -1,3 +1,4 @@
+import logging
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ config.register()
 
 def pytest_configure():
     os.chdir(ROOT)
+    logging.getLogger("tensorflow").setLevel("ERROR")  # "retracing": tests compile many small models
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from variants.switches import (
+    activate,
     check_switches,
     get_activation,
     get_gate_activations,
@@ -81,6 +82,8 @@ class GatedLSTMCell(keras.layers.LSTMCell):
     >>> keras.layers.RNN(cell)(keras.ops.ones((2, 5, 3))).shape
     TensorShape([2, 16])
     """
+
+    exact_gradient = True
 
     def __init__(
         self,
@@ -181,57 +184,84 @@ class GatedLSTMCell(keras.layers.LSTMCell):
             inputs = inputs * self.get_dropout_mask(inputs)
         if training and self.recurrent_dropout > 0:
             hidden = hidden * self.get_recurrent_dropout_mask(hidden)
-        return self.step(self.input_product(inputs), self.recurrent_product(hidden), states)
+        sums = self.input_product(inputs) + self.recurrent_product([hidden, *states[1:]])
+        noise = self.noise(ops.shape(inputs)[:1]) if training else None
+        return self.step(sums, states, noise)
 
     def input_product(self, inputs: Any) -> Any:
-        """Compute x W + b of all blocks, `(..., features)` to `(..., n * units)`, for any number of steps at once."""
-        product = self._for_all_blocks(ops.matmul(inputs, self.kernel))
+        """Compute what the sums of all blocks owe to the input: x W + b.
+
+        From `(..., features)` to `(..., n * units)`, for any number of steps at once.
+        """
+        product = self._for_all_blocks(ops.tensordot(inputs, self.kernel, 1))
         return product if self.bias is None else product + self.bias
 
-    def recurrent_product(self, hidden: Any) -> Any:
-        """Compute h U of all blocks, `(batch, units)` to `(batch, n * units)`."""
-        return self._for_all_blocks(ops.matmul(hidden, self.recurrent_kernel))
+    def recurrent_product(self, states: list[Any]) -> Any:
+        """Compute what the sums of all blocks owe to the previous states through matrices: h U.
+
+        From states `(..., size)`, the hidden one after dropout, to `(..., n * units)`, for any number of steps.
+        Full peepholes of the input and the forget gate and the gate recurrence are part of it.
+        """
+        product = self._for_all_blocks(ops.tensordot(states[0], self.recurrent_kernel, 1))
+        extra = self._gate_recurrence(states) if self.gate_recurrence else {}
+        if self.peephole == "full":
+            for gate in ("input", "forget"):
+                if gate in self.learned_gates:
+                    seen = ops.tensordot(states[1], self.peepholes[gate], 1)
+                    extra[gate] = extra[gate] + seen if gate in extra else seen
+        if not extra:
+            return product
+        zeros = ops.zeros_like(states[1])
+        return product + ops.concatenate([extra.get(block, zeros) for block in self.blocks], axis=-1)
+
+    def _gate_recurrence(self, states: list[Any]) -> dict[str, Any]:
+        product = ops.tensordot(states[2], self.gate_recurrent_kernel, 1)
+        return dict(zip(self.learned_gates, ops.split(product, len(self.learned_gates), axis=-1), strict=True))
 
     def _for_all_blocks(self, product: Any) -> Any:
         return ops.concatenate([product] * len(self.blocks), axis=-1) if self.shared_kernel else product
 
-    def step(self, input_product: Any, recurrent_product: Any, states: list[Any]) -> tuple[Any, list[Any]]:
-        """Go from the products of all blocks and the previous states to h' and the new states."""
-        cell = states[1]
-        split = ops.split(input_product + recurrent_product, len(self.blocks), axis=-1)
-        sums = dict(zip(self.blocks, split, strict=True))
+    def noise(self, shape: tuple[Any, ...]) -> Any:
+        """Draw the random numbers of steps in training, `(*shape, n)`; None, as here, for a cell without any."""
+        return None
+
+    def step(self, sums: Any, states: list[Any], noise: Any = None) -> tuple[Any, list[Any]]:
+        """Go from the sums of all blocks and the previous states to h' and the new states."""
+        found = self.activations(sums, states)
+        states = [found["hidden_state"], found["cell_state"]]
         if self.gate_recurrence:
-            self._add_gate_recurrence(sums, states[2])
-        gates = {name: self._gate(name, sums[name], cell) for name in self.learned_gates if name != "output"}
-        candidate = self.candidate_activation(sums["candidate"])
-        if self.input_gate == "learned":
-            candidate = gates["input"] * candidate
-        if self.forget_gate == "learned":
+            states.append(ops.concatenate([found[f"{gate}_gate"] for gate in self.learned_gates], axis=-1))
+        return found["hidden_state"], states
+
+    def activations(self, sums: Any, states: list[Any]) -> dict[str, Any]:
+        """Compute the equation, given the sums of all blocks `(..., n * units)` and the previous states.
+
+        Returns tensors `(..., units)` by name: input_gate, forget_gate and output_gate where they are learned,
+        candidate, cell_state and hidden_state.
+        """
+        cell = states[1]
+        split = dict(zip(self.blocks, ops.split(sums, len(self.blocks), axis=-1), strict=True))
+        gates = {gate: self._gate(gate, split[gate], cell) for gate in self.learned_gates if gate != "output"}
+        candidate = activate(self.candidate_activation, split["candidate"])
+        admitted = gates["input"] * candidate if "input" in gates else candidate
+        if "forget" in gates:
             cell = gates["forget"] * cell
         elif self.forget_gate == "coupled":
             cell = (1 - gates["input"]) * cell
-        cell = cell + candidate
-        hidden = self.output_activation(cell)
-        if self.output_gate == "learned":
-            gates["output"] = self._gate("output", sums["output"], cell)
+        cell = cell + admitted
+        hidden = activate(self.output_activation, cell)
+        if "output" in self.learned_gates:
+            gates["output"] = self._gate("output", split["output"], cell)
             hidden = gates["output"] * hidden
-        states = [hidden, cell]
-        if self.gate_recurrence:
-            states.append(ops.concatenate([gates[name] for name in self.learned_gates], axis=-1))
-        return hidden, states
+        named = {f"{gate}_gate": value for gate, value in gates.items()}
+        return {**named, "candidate": candidate, "cell_state": cell, "hidden_state": hidden}
 
     def _gate(self, name: str, pre_activation: Any, cell: Any) -> Any:
         if self.peephole == "diagonal":
             pre_activation = pre_activation + self.peepholes[name] * cell
-        elif self.peephole == "full":
-            pre_activation = pre_activation + ops.matmul(cell, self.peepholes[name])
-        return self.gate_activations[name](pre_activation)
-
-    def _add_gate_recurrence(self, sums: dict[str, Any], previous_gates: Any) -> None:
-        product = ops.matmul(previous_gates, self.gate_recurrent_kernel)
-        split = ops.split(product, len(self.learned_gates), axis=-1)
-        for name, extra in zip(self.learned_gates, split, strict=True):
-            sums[name] = sums[name] + extra
+        elif self.peephole == "full" and name == "output":
+            pre_activation = pre_activation + ops.tensordot(cell, self.peepholes[name], 1)
+        return activate(self.gate_activations[name], pre_activation)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -5,7 +5,9 @@ from typing import Any
 
 import keras
 
+from variants.autodiff import FAST_BACKENDS
 from variants.cell import GatedLSTMCell
+from variants.loop import run
 
 _SWITCHES = tuple(
     name
@@ -34,6 +36,9 @@ class GatedLSTM(keras.layers.RNN):
         go_backwards: If True, read the sequence from its end. Default False.
         stateful: If True, the final states of a batch are the initial ones of the next. Default False.
         unroll: If True, unroll the loop; needs a known number of time steps. Default False.
+        fast_loop: If True (default), use the loop of `variants.loop` wherever it can: less memory and time, the
+            same numbers. False: Keras's loop, which also has second derivatives on TensorFlow and forward-mode
+            derivatives on JAX. The property `loop` says which one runs, and why.
         **kwargs: The switches of `GatedLSTMCell` (`input_gate`, `forget_gate`, `output_gate`,
             `gate_activation`, `candidate_activation`, `output_activation`, `peephole`, `gate_recurrence`,
             `shared_kernel`), and the arguments of `keras.layers.LSTM`, except that `activation` and
@@ -74,6 +79,7 @@ class GatedLSTM(keras.layers.RNN):
         go_backwards: bool = False,
         stateful: bool = False,
         unroll: bool = False,
+        fast_loop: bool = True,
         **kwargs: Any,
     ) -> None:
         cell_arguments = {name: kwargs.pop(name) for name in self._cell_arguments() if name in kwargs}
@@ -87,6 +93,7 @@ class GatedLSTM(keras.layers.RNN):
             unroll=unroll,
             **kwargs,
         )
+        self.fast_loop = fast_loop
         self.input_spec = keras.layers.InputSpec(ndim=3)
         self.supports_masking = True  # said here because newer Keras takes it from `keras.layers.RNN`
 
@@ -95,9 +102,36 @@ class GatedLSTM(keras.layers.RNN):
         own = inspect.signature(cls.cell_class.__init__).parameters.values()
         return (*_KERAS_CELL_ARGUMENTS, *(p.name for p in own if p.kind is p.KEYWORD_ONLY), *_SWITCHES)
 
+    @property
+    def loop(self) -> str:
+        """Which loop the layer runs: `"fast"`, or `"plain: "` and the reason."""
+        if not self.fast_loop:
+            return "plain: fast_loop=False"
+        if self.unroll:
+            return "plain: unroll=True"
+        if keras.backend.backend() not in FAST_BACKENDS:
+            return f"plain: the backend is {keras.backend.backend()}"
+        if type(self.cell).call is not GatedLSTMCell.call:
+            return f"plain: {type(self.cell).__name__} has a `call` of its own"
+        return "fast"
+
+    def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
+        if self.loop != "fast":
+            return super().inner_loop(sequences, initial_state, mask, training)
+        return run(
+            self.cell,
+            sequences,
+            initial_state,
+            mask=mask,
+            training=training,
+            go_backwards=self.go_backwards,
+            return_sequences=self.return_sequences,
+            zero_output_for_mask=self.zero_output_for_mask,
+        )
+
     def get_config(self) -> dict[str, Any]:
         cell = self.cell.get_config()
-        config = super().get_config()
+        config = {**super().get_config(), "fast_loop": self.fast_loop}
         del config["cell"]
         return {**{name: value for name, value in cell.items() if name not in ("name", "dtype")}, **config}
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+from keras import ops
 
 GATES = ("input", "forget", "output")
 
@@ -81,6 +82,11 @@ def get_activation(argument: str, value: Any) -> Activation:
             f"`{argument}` must be the name of a Keras activation (sigmoid, tanh, linear, hard_sigmoid, ...) "
             f"or a callable. Received: {argument}={value!r}"
         ) from error
+
+
+def activate(activation: Activation, values: Any) -> Any:
+    """Apply an activation and keep the type of the values, which Keras's tanh does not on JAX in float64."""
+    return ops.cast(activation(values), values.dtype)
 
 
 def get_gate_activations(value: Any, gates: tuple[str, ...]) -> dict[str, Activation]:

@@ -1,0 +1,143 @@
+"""The only code that depends on the backend: a loop over steps, vector-Jacobian products, and a gradient of one's own.
+
+Tensors come in nested lists, tuples and dicts.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import tree
+
+Tensor = Any
+Body = Callable[[Any, Any], tuple[Any, Any]]
+
+FAST_BACKENDS = ("tensorflow", "jax")
+
+
+def value(variable: Any) -> Tensor:
+    """The value of a Keras variable as a tensor, in the type of the computation."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.convert_to_tensor(variable.value)
+    return variable.value
+
+
+def scan(body: Body, carry: Any, each: Any, output: Any, reverse: bool = False) -> tuple[Any, Any]:
+    """Call `carry, output = body(carry, now)` for each step and stack the outputs.
+
+    Args:
+        body: The step. Its carry and its output have the structure, shapes and types of the arguments below.
+        carry: What the first step starts from.
+        each: Tensors whose first axis is time; a step gets their slices.
+        output: Tensors that look like the output of one step.
+        reverse: Start from the last step; the stacked outputs stay in the order of `each`.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.lax.scan(body, carry, each, reverse=reverse)
+    return _scan_tensorflow(body, carry, each, output, reverse)
+
+
+def _scan_tensorflow(body: Body, carry: Any, each: Any, output: Any, reverse: bool) -> tuple[Any, Any]:
+    import tensorflow as tf
+
+    first = tree.flatten(each)[0]
+    steps = first.shape[0] if first.shape[0] is not None else tf.shape(first)[0]
+    arrays = tree.map_structure(
+        lambda x: tf.TensorArray(x.dtype, steps, element_shape=x.shape[1:], clear_after_read=False).unstack(x), each
+    )
+    outputs = [tf.TensorArray(x.dtype, steps, element_shape=x.shape) for x in tree.flatten(output)]
+
+    def read(index: Tensor) -> Any:
+        return tree.map_structure(lambda array: array.read(index), arrays)
+
+    def write(outputs: list[Any], index: Tensor, values: Any) -> list[Any]:
+        return [array.write(index, value) for array, value in zip(outputs, tree.flatten(values), strict=True)]
+
+    def backward(count: Tensor, carry: Any, outputs: list[Any]) -> Any:
+        index = steps - 1 - count
+        carry, values = body(carry, read(index))
+        return count + 1, carry, write(outputs, index, values)
+
+    def forward(count: Tensor, now: Any, carry: Any, outputs: list[Any]) -> Any:
+        # The next step is read one step ahead: a slice that comes from the loop's state is a buffer of its own,
+        # and XLA computes on it twice as fast as on one that it fuses into the step.
+        carry, values = body(carry, now)
+        return count + 1, read(tf.minimum(count + 1, steps - 1)), carry, write(outputs, count, values)
+
+    loop_body, state = (backward, (carry, outputs)) if reverse else (forward, (read(0), carry, outputs))
+    *_, carry, outputs = tf.while_loop(
+        lambda count, *_: count < steps, loop_body, (0, *state), maximum_iterations=steps
+    )
+    return carry, tree.pack_sequence_as(output, [array.stack() for array in outputs])
+
+
+def vjp(function: Callable[..., Any], arguments: Sequence[Tensor], upstream: Any) -> list[Tensor | None]:
+    """The gradient of each argument, for upstream gradients of what `function(*arguments)` returns.
+
+    None (TensorFlow and torch) or zeros (JAX) where the function does not depend on an argument.
+    """
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return list(jax.vjp(function, *arguments)[1](upstream))
+    if backend == "torch":
+        import torch
+
+        with torch.enable_grad():
+            watched = [argument.detach().requires_grad_() for argument in arguments]
+            outputs = tree.flatten(function(*watched))
+        return list(torch.autograd.grad(outputs, watched, tree.flatten(upstream), allow_unused=True))
+    import tensorflow as tf
+
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(list(arguments))
+        outputs = function(*arguments)
+    return list(tape.gradient(outputs, list(arguments), output_gradients=upstream))
+
+
+def differentiable(
+    forward: Callable[..., Any], backward: Callable[..., Any], constants: Any, variables: list[Tensor]
+) -> list[Tensor]:
+    """Call `forward` and let `backward` be its gradient.
+
+    Args:
+        forward: From constants and variables to a list of outputs and anything that the gradient needs.
+        backward: From constants, variables, what was saved and the gradients of the outputs to the gradients of
+            the variables.
+        constants: Tensors that need no gradient, or None.
+        variables: Tensors that need one.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        function = jax.custom_vjp(lambda constants, variables: forward(constants, variables)[0])
+
+        def remember(constants: Any, variables: list[Tensor]) -> Any:
+            outputs, saved = forward(constants, variables)
+            return outputs, (constants, variables, saved)
+
+        function.defvjp(remember, lambda memory, upstream: (None, backward(*memory, upstream)))
+        return function(constants, variables)
+    return _differentiable_tensorflow(forward, backward, constants, variables)
+
+
+def _differentiable_tensorflow(
+    forward: Callable[..., Any], backward: Callable[..., Any], constants: Any, variables: list[Tensor]
+) -> list[Tensor]:
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def function(*variables: Tensor) -> Any:
+        outputs, saved = forward(constants, list(variables))
+
+        def gradient(*upstream: Tensor) -> list[Tensor | None]:
+            return backward(constants, list(variables), saved, list(upstream))
+
+        return outputs, gradient
+
+    return list(function(*variables))

@@ -1,0 +1,61 @@
+"""What the checks share: inputs, masks, random weights, comparison."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+Array = np.ndarray
+Make = Callable[..., Any]
+Check = Callable[[Make], None]
+
+BATCH, STEPS, FEATURES = 3, 6, 4
+MASKS = {
+    "left": [[0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1]],
+    "right": [[1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 1, 1], [1, 0, 0, 0, 0, 0]],
+    "gaps": [[1, 0, 1, 0, 0, 1], [1, 1, 0, 1, 1, 1], [0, 1, 1, 0, 1, 0]],
+    "whole rows": [[0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0]],
+}
+
+# Keras's tanh computes in float32 on JAX, whatever the type of its argument.
+PRECISE = "float32" if keras.backend.backend() == "jax" else "float64"
+ROUND_OFF = 1e-12 if PRECISE == "float64" else 2e-5
+
+
+def sequences(seed: int = 0) -> Array:
+    """Random inputs `(batch, time, features)` in the type `PRECISE`."""
+    return np.random.default_rng(seed).normal(size=(BATCH, STEPS, FEATURES)).astype(PRECISE)
+
+
+def randomize(layer: Any, seed: int = 1, scale: float = 0.5) -> Any:
+    """Build a layer if needed and fill all weights, biases too, with random numbers."""
+    if not layer.built:
+        layer.build((BATCH, STEPS, FEATURES))
+    rng = np.random.default_rng(seed)
+    layer.set_weights([rng.normal(scale=scale, size=weight.shape) for weight in layer.get_weights()])
+    return layer
+
+
+def same_weights(layer: Any, other: Any) -> Any:
+    """Build a layer and give it the weights of another."""
+    layer.build((BATCH, STEPS, FEATURES))
+    layer.set_weights(other.get_weights())
+    return layer
+
+
+def random_states(layer: Any, seed: int = 2) -> list[Array]:
+    """Random states that are not zero, one for each state of the layer."""
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=(BATCH, size)).astype(PRECISE) for size in layer.cell.state_size]
+
+
+def array(tensor: Any) -> Array:
+    """A tensor of any backend as a NumPy array."""
+    return np.asarray(ops.convert_to_numpy(tensor))
+
+
+def equal(actual: Any, expected: Any, tolerance: float = ROUND_OFF, what: str = "") -> None:
+    """Assert that two tensors agree, absolutely and relatively."""
+    np.testing.assert_allclose(array(actual), array(expected), rtol=tolerance, atol=tolerance, err_msg=what)

@@ -1,0 +1,146 @@
+"""What happens from step to step: states, masks, direction, dropout."""
+
+from functools import partial
+
+import keras
+import numpy as np
+
+from variants.testing.common import (
+    BATCH,
+    FEATURES,
+    MASKS,
+    PRECISE,
+    STEPS,
+    Array,
+    Check,
+    Make,
+    array,
+    equal,
+    random_states,
+    randomize,
+    same_weights,
+    sequences,
+)
+
+
+def check_initial_state(make: Make) -> None:
+    """States handed over at the start matter, each of them, and zeros are the default."""
+    layer = randomize(make(dtype=PRECISE, return_sequences=True))
+    x, states = sequences(), random_states(layer)
+    zeros = [np.zeros_like(state) for state in states]
+    equal(layer(x, initial_state=zeros), layer(x))
+    for number, state in enumerate(states[:2]):
+        given = [*zeros[:number], state, *zeros[number + 1 :]]
+        assert not np.allclose(array(layer(x, initial_state=given)), array(layer(x))), f"state {number} is ignored"
+
+
+def check_return_state(make: Make) -> None:
+    """Two halves, the states of the first handed to the second, equal the whole."""
+    layer = randomize(make(dtype=PRECISE, return_sequences=True, return_state=True))
+    x, states = sequences(), random_states(layer)
+    whole, *final = layer(x, initial_state=states)
+    first, *between = layer(x[:, :2], initial_state=states)
+    second, *last = layer(x[:, 2:], initial_state=between)
+    equal(np.concatenate([array(first), array(second)], axis=1), whole)
+    equal(array(whole)[:, -1], final[0])
+    for a, b in zip(last, final, strict=True):
+        equal(a, b)
+
+
+def check_mask(make: Make, kind: str) -> None:
+    """Masked steps change nothing, as if they had been cut out; before the first step the output is zero."""
+    layer = randomize(make(dtype=PRECISE, return_sequences=True, return_state=True))
+    x, mask = sequences(), np.array(MASKS[kind], bool)
+    output, *states = layer(np.where(mask[..., None], x, 1e3).astype(PRECISE), mask=mask)
+    for row in range(BATCH):
+        kept = np.flatnonzero(mask[row])
+        if len(kept) == 0:
+            equal(array(output)[row], np.zeros_like(array(output)[row]), what=f"mask {kind}, row {row}")
+            continue
+        expected, *final = layer(x[row, kept][None])
+        equal(array(output)[row, kept], array(expected)[0], what=f"mask {kind}, row {row}")
+        for state, other in zip(states, final, strict=True):
+            equal(array(state)[row], array(other)[0], what=f"mask {kind}, row {row}")
+
+
+def check_mask_is_passed_on(make: Make) -> None:
+    """Behind a layer that returns sequences the next layer still sees the mask."""
+    first, second = randomize(make(return_sequences=True)), make()
+    model = keras.Sequential([keras.Input((STEPS, FEATURES)), keras.layers.Masking(), first, second])
+    randomize(second)
+    x = sequences().astype("float32")
+    x[:, 3:] = 0
+    equal(model(x), second(first(x[:, :3])), 1e-6)
+
+
+def check_go_backwards(make: Make) -> None:
+    """`go_backwards` reads the reversed sequence, and the mask with it."""
+    layer = randomize(make(dtype=PRECISE, return_sequences=True))
+    backwards = same_weights(make(dtype=PRECISE, return_sequences=True, go_backwards=True), layer)
+    x, mask = sequences(), np.array(MASKS["gaps"], bool)
+    equal(backwards(x), layer(x[:, ::-1].copy()))
+    equal(backwards(x, mask=mask), layer(x[:, ::-1].copy(), mask=mask[:, ::-1].copy()))
+
+
+def check_unrolled(make: Make) -> None:
+    """`unroll` changes nothing but the graph."""
+    layer = randomize(make(dtype=PRECISE, unroll=True))
+    equal(layer(sequences()), same_weights(make(dtype=PRECISE), layer)(sequences()))
+
+
+def _check_dropout(make: Make, argument: str) -> None:
+    plain = randomize(make())
+    layer = same_weights(make(**{argument: 0.5}, seed=3), plain)
+    x = sequences().astype("float32")
+    equal(layer(x, training=False), plain(x), 1e-6)
+    first = array(layer(x, training=True))
+    assert not np.allclose(first, array(plain(x))), f"{argument} does nothing"
+    assert not np.allclose(first, array(layer(x, training=True))), f"{argument}: the mask is always the same"
+
+
+def check_dropout(make: Make) -> None:
+    """`dropout` acts in training only, with one mask per sequence, the same for all steps."""
+    _check_dropout(make, "dropout")
+    layer = randomize(make(dropout=0.5, seed=4))
+    seen: list[Array] = []
+    product = layer.cell.input_product
+
+    def spy(inputs: Array) -> Array:
+        seen.append(array(inputs))
+        return product(inputs)
+
+    layer.cell.input_product = spy
+    layer(np.ones((BATCH, STEPS, FEATURES), "float32"), training=True)
+    inputs = seen[0] if len(seen) == 1 else np.stack(seen)  # all steps at once, time first, or one after the other
+    assert inputs.shape == (STEPS, BATCH, FEATURES) and 0 < np.mean(inputs[0] == 0) < 1
+    equal(inputs, np.repeat(inputs[:1], STEPS, axis=0))
+
+
+def check_recurrent_dropout(make: Make) -> None:
+    """`recurrent_dropout` acts in training only, with one mask per sequence, the same for all steps."""
+    _check_dropout(make, "recurrent_dropout")
+    layer = randomize(make(recurrent_dropout=0.5, seed=4, unroll=True))
+    seen: list[Array] = []
+    product = layer.cell.recurrent_product
+
+    def spy(states: list[Array]) -> Array:
+        seen.append(array(states[0]) == 0)
+        return product(states)
+
+    layer.cell.recurrent_product = spy
+    layer(sequences().astype("float32"), training=True)
+    dropped = np.stack(seen[1:])  # the first hidden state is zero anyway
+    assert len(seen) == STEPS and 0 < dropped[0].mean() < 1
+    assert (dropped == dropped[0]).all()
+
+
+STEP_CHECKS: dict[str, Check] = {
+    "initial_state": check_initial_state,
+    "return_state": check_return_state,
+    **{f"mask {kind}": partial(check_mask, kind=kind) for kind in MASKS},
+    "mask passed on": check_mask_is_passed_on,
+    "go_backwards": check_go_backwards,
+    "unroll": check_unrolled,
+    "dropout": check_dropout,
+    "recurrent_dropout": check_recurrent_dropout,
+}
