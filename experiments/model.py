@@ -38,6 +38,13 @@ def make_layer(variant: Variant, units: int, **arguments: Any) -> variants.Gated
     layers = _layer_classes()
     if variant.layer not in layers:
         raise UserError(f"variant.layer={variant.layer}: there is no such layer. Allowed: {', '.join(layers)}")
+    allowed = layers[variant.layer].cell_arguments()
+    unknown = [name for name in variant.arguments if name not in allowed]
+    if unknown:
+        raise UserError(
+            f"variant.arguments: {variant.layer} has no cell argument {', '.join(unknown)}. "
+            f"Allowed: {', '.join(sorted(allowed))}"
+        )
     try:
         return layers[variant.layer](units, **variant.switches(), **arguments)
     except ValueError as error:
@@ -46,4 +53,6 @@ def make_layer(variant: Variant, units: int, **arguments: Any) -> variants.Gated
 
 def _layer_classes() -> dict[str, type[variants.GatedLSTM]]:
     exported = {name: getattr(variants, name) for name in variants.__all__}
-    return {name: each for name, each in exported.items() if issubclass(each, variants.GatedLSTM)}
+    return {
+        name: each for name, each in exported.items() if isinstance(each, type) and issubclass(each, variants.GatedLSTM)
+    }

@@ -71,11 +71,19 @@ class Variant:
     peephole: Annotated[Peephole, Is("the gates see the cell state through a vector or a full matrix")] = Peephole.none
     gate_recurrence: Annotated[bool, Is("previous gate activations feed the gates")] = False
     shared_kernel: Annotated[bool, Is("gates and candidate share their kernels, not their biases")] = False
+    peephole_gradient: Annotated[bool, Is("false: no gradient through peepholes into the cell state")] = True
+    chrono_time: Annotated[int | None, Is("longest dependency expected, sets the gates' first biases", minimum=3)] = (
+        None
+    )
+    arguments: Annotated[dict[str, Any], Is("further arguments of the layer's cell")] = field(default_factory=dict)
 
     def switches(self) -> dict[str, Any]:
-        """The arguments of `variants.GatedLSTM`."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("name", "layer")}
-        return {name: value.value if isinstance(value, StrEnum) else value for name, value in plain.items()}
+        """The arguments of the layer: what differs from the defaults, and the further arguments."""
+        standard = Variant()
+        chosen = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("name", "layer", "arguments")}
+        chosen = {name: value for name, value in chosen.items() if value != getattr(standard, name)}
+        plain = {name: value.value if isinstance(value, StrEnum) else value for name, value in chosen.items()}
+        return plain | dict(self.arguments)
 
 
 @dataclass

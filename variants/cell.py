@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from variants.activations import STRAIGHT_THROUGH
 from variants.switches import (
     activate,
     check_switches,
@@ -12,6 +13,7 @@ from variants.switches import (
     get_gate_activations,
     learned_gates,
     serialize_activation,
+    without_keras_activations,
 )
 
 BLOCKS = ("input", "forget", "candidate", "output")
@@ -41,7 +43,8 @@ class GatedLSTMCell(keras.layers.LSTMCell):
             Schmidhuber 1997), or `"coupled"`: f = 1 - i, without weights (CIFG).
         output_gate: `"learned"` (default) or `"open"`: o = 1, without weights (NOG).
         gate_activation: Activation of the learned gates, default `"sigmoid"`; or a dict by gate, such as
-            `{"forget": "hard_sigmoid"}`, where gates that are not named keep the sigmoid.
+            `{"forget": "hard_sigmoid"}`, where gates that are not named keep the sigmoid. `"binary"` makes them
+            switches that are 0 or 1, see `variants.activations.binary`.
         candidate_activation: s_z, default `"tanh"`; `"linear"` is NIAF.
         output_activation: s_h, default `"tanh"`; `"linear"` is NOAF.
         peephole: `"none"` (default); `"diagonal"`: peephole_g(c) = p_g * c with one weight per unit (Gers and
@@ -51,6 +54,11 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         shared_kernel: If True, the gates and the candidate share one W and one U and differ by their biases and
             peepholes only, so that without peepholes and biases i * z is sigmoid(a) * tanh(a) of one
             pre-activation a. Default False.
+        peephole_gradient: If False, no gradient flows from a gate through its peephole into the cell state, as in
+            Gers and Schmidhuber 2000; the peepholes themselves are trained. Default True.
+        chrono_time: If given, the longest dependency that is expected, in steps, at least 3: biases start from
+            b_f = log u, u uniform in [1, chrono_time - 1], and b_i = -b_f, the chrono initialisation of Tallec and
+            Ollivier 2018, "Can recurrent neural networks warp time?". Default None: `unit_forget_bias`.
         **kwargs: The other arguments of `keras.layers.LSTMCell`, with their meaning and defaults: `use_bias`,
             `unit_forget_bias` (for a learned forget gate), `dropout`, `recurrent_dropout`, `seed`, and the
             initializers, regularizers and constraints of `kernel`, `recurrent` and `bias`. Peepholes start from
@@ -83,8 +91,6 @@ class GatedLSTMCell(keras.layers.LSTMCell):
     TensorShape([2, 16])
     """
 
-    exact_gradient = True
-
     def __init__(
         self,
         units: int,
@@ -98,6 +104,8 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         peephole: str = "none",
         gate_recurrence: bool = False,
         shared_kernel: bool = False,
+        peephole_gradient: bool = True,
+        chrono_time: int | None = None,
         **kwargs: Any,
     ) -> None:
         check_switches(
@@ -107,8 +115,12 @@ class GatedLSTMCell(keras.layers.LSTMCell):
             peephole=peephole,
             gate_recurrence=gate_recurrence,
             shared_kernel=shared_kernel,
+            peephole_gradient=peephole_gradient,
+            chrono_time=chrono_time,
         )
-        super().__init__(units, **_without_keras_activations(kwargs))
+        super().__init__(units, **without_keras_activations(kwargs))
+        if chrono_time and not self.use_bias:
+            raise ValueError(f"`chrono_time` sets biases. Received: chrono_time={chrono_time}, use_bias=False")
         self.input_gate = input_gate
         self.forget_gate = forget_gate
         self.output_gate = output_gate
@@ -121,6 +133,8 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         self.peephole = peephole
         self.gate_recurrence = gate_recurrence
         self.shared_kernel = shared_kernel
+        self.peephole_gradient = peephole_gradient
+        self.chrono_time = chrono_time
         self.dropout_mask_count = None  # one mask for all gates, so that all gates come from one product
         if gate_recurrence:
             self.state_size = [units, units, len(self.learned_gates) * units]
@@ -152,24 +166,23 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         )
 
     def _add_bias(self) -> Any:
-        def initializer(_: Any, **kwargs: Any) -> Any:
-            ones = keras.initializers.Ones()
-            return ops.concatenate(
-                [
-                    (ones if block == "forget" and self.unit_forget_bias else self.bias_initializer)(
-                        (self.units,), **kwargs
-                    )
-                    for block in self.blocks
-                ]
-            )
-
         return self.add_weight(
             shape=(self.units * len(self.blocks),),
             name="bias",
-            initializer=initializer if self.unit_forget_bias else self.bias_initializer,
+            initializer=self._initial_bias if self.unit_forget_bias or self.chrono_time else self.bias_initializer,
             regularizer=self.bias_regularizer,
             constraint=self.bias_constraint,
         )
+
+    def _initial_bias(self, _: Any, **kwargs: Any) -> Any:
+        values = {block: self.bias_initializer((self.units,), **kwargs) for block in self.blocks}
+        if self.chrono_time:
+            times = keras.random.uniform((self.units,), 1, self.chrono_time - 1, seed=self.seed_generator)
+            forget = ops.cast(ops.log(times), values["candidate"].dtype)
+            values |= {"forget": forget, "input": -forget}
+        elif self.unit_forget_bias:
+            values["forget"] = ops.ones_like(values["candidate"])
+        return ops.concatenate([values[block] for block in self.blocks])
 
     def _add_peepholes(self) -> dict[str, Any]:
         shape = (self.units,) if self.peephole == "diagonal" else (self.units, self.units)
@@ -207,7 +220,7 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         if self.peephole == "full":
             for gate in ("input", "forget"):
                 if gate in self.learned_gates:
-                    seen = ops.tensordot(states[1], self.peepholes[gate], 1)
+                    seen = ops.tensordot(self._seen(states[1]), self.peepholes[gate], 1)
                     extra[gate] = extra[gate] + seen if gate in extra else seen
         if not extra:
             return product
@@ -249,7 +262,7 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         elif self.forget_gate == "coupled":
             cell = (1 - gates["input"]) * cell
         cell = cell + admitted
-        hidden = activate(self.output_activation, cell)
+        hidden = self._output(cell)
         if "output" in self.learned_gates:
             gates["output"] = self._gate("output", split["output"], cell)
             hidden = gates["output"] * hidden
@@ -258,10 +271,22 @@ class GatedLSTMCell(keras.layers.LSTMCell):
 
     def _gate(self, name: str, pre_activation: Any, cell: Any) -> Any:
         if self.peephole == "diagonal":
-            pre_activation = pre_activation + self.peepholes[name] * cell
+            pre_activation = pre_activation + self.peepholes[name] * self._seen(cell)
         elif self.peephole == "full" and name == "output":
-            pre_activation = pre_activation + ops.tensordot(cell, self.peepholes[name], 1)
+            pre_activation = pre_activation + ops.tensordot(self._seen(cell), self.peepholes[name], 1)
         return activate(self.gate_activations[name], pre_activation)
+
+    def _seen(self, cell: Any) -> Any:
+        return cell if self.peephole_gradient else ops.stop_gradient(cell)
+
+    def _output(self, cell: Any) -> Any:
+        return activate(self.output_activation, cell)
+
+    @property
+    def exact_gradient(self) -> bool:
+        """Whether training follows the gradient of the equation, not one that stops or passes straight through."""
+        functions = [*self.gate_activations.values(), self.candidate_activation, self.output_activation]
+        return self.peephole_gradient and not set(functions) & set(STRAIGHT_THROUGH.values())
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -272,20 +297,11 @@ class GatedLSTMCell(keras.layers.LSTMCell):
             "forget_gate": self.forget_gate,
             "output_gate": self.output_gate,
             "gate_activation": serialize_activation(self.gate_activation),
-            "candidate_activation": keras.activations.serialize(self.candidate_activation),
-            "output_activation": keras.activations.serialize(self.output_activation),
+            "candidate_activation": serialize_activation(self.candidate_activation),
+            "output_activation": serialize_activation(self.output_activation),
             "peephole": self.peephole,
             "gate_recurrence": self.gate_recurrence,
             "shared_kernel": self.shared_kernel,
+            "peephole_gradient": self.peephole_gradient,
+            "chrono_time": self.chrono_time,
         }
-
-
-def _without_keras_activations(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Refuse the two arguments of `keras.layers.LSTM` that have other names here."""
-    for name, ours in {
-        "activation": "`candidate_activation` and `output_activation`",
-        "recurrent_activation": "`gate_activation`",
-    }.items():
-        if name in kwargs:
-            raise ValueError(f"Use {ours} instead of `{name}`. Received: {name}={kwargs[name]!r}")
-    return kwargs

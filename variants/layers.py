@@ -82,7 +82,7 @@ class GatedLSTM(keras.layers.RNN):
         fast_loop: bool = True,
         **kwargs: Any,
     ) -> None:
-        cell_arguments = {name: kwargs.pop(name) for name in self._cell_arguments() if name in kwargs}
+        cell_arguments = {name: kwargs.pop(name) for name in self.cell_arguments() if name in kwargs}
         shared = {name: kwargs[name] for name in ("dtype", "trainable") if name in kwargs}
         super().__init__(
             self.cell_class(units, name="cell", **shared, **cell_arguments),
@@ -98,9 +98,11 @@ class GatedLSTM(keras.layers.RNN):
         self.supports_masking = True  # said here because newer Keras takes it from `keras.layers.RNN`
 
     @classmethod
-    def _cell_arguments(cls) -> tuple[str, ...]:
+    def cell_arguments(cls) -> tuple[str, ...]:
+        """The names of the arguments that the layer hands to its cell."""
         own = inspect.signature(cls.cell_class.__init__).parameters.values()
-        return (*_KERAS_CELL_ARGUMENTS, *(p.name for p in own if p.kind is p.KEYWORD_ONLY), *_SWITCHES)
+        names = (*_KERAS_CELL_ARGUMENTS, *(p.name for p in own if p.kind is p.KEYWORD_ONLY), *_SWITCHES)
+        return tuple(dict.fromkeys(names))
 
     @property
     def loop(self) -> str:

@@ -14,6 +14,7 @@ ACTIVATIONS = {
     "relu": lambda a: np.maximum(a, 0),
     "hard_sigmoid": lambda a: np.clip(a / 6 + 0.5, 0, 1),
     "softsign": lambda a: a / (1 + np.abs(a)),
+    "binary": lambda a: (a > 0).astype("float64"),
 }
 
 TRACES = ("input_gate", "forget_gate", "output_gate", "candidate", "cell_state", "hidden_state")

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from variants.activations import STRAIGHT_THROUGH
+
 GATES = ("input", "forget", "output")
 
 CHOICES = {
@@ -26,6 +28,8 @@ def check_switches(
     peephole: str,
     gate_recurrence: bool,
     shared_kernel: bool,
+    peephole_gradient: bool = True,
+    chrono_time: int | None = None,
 ) -> None:
     """Refuse a value or a combination that the equation does not have.
 
@@ -41,7 +45,12 @@ def check_switches(
     for name, value in received.items():
         if value not in CHOICES[name]:
             raise ValueError(f"`{name}` must be one of {', '.join(CHOICES[name])}. Received: {name}={value!r}")
-    for name, flag in {"gate_recurrence": gate_recurrence, "shared_kernel": shared_kernel}.items():
+    flags = {
+        "gate_recurrence": gate_recurrence,
+        "shared_kernel": shared_kernel,
+        "peephole_gradient": peephole_gradient,
+    }
+    for name, flag in flags.items():
         if not isinstance(flag, bool):
             raise ValueError(f"`{name}` must be True or False. Received: {name}={flag!r}")
     if input_gate == "open" and forget_gate == "coupled":
@@ -49,6 +58,12 @@ def check_switches(
             "`forget_gate='coupled'` means f = 1 - i, which needs a learned input gate (with i = 1 the cell would "
             "forget everything at every step). Received: input_gate='open', forget_gate='coupled'"
         )
+    if not peephole_gradient and peephole == "none":
+        raise ValueError(
+            "`peephole_gradient=False` stops the gradient through peepholes, and there are none. "
+            "Allowed with: peephole='diagonal' or peephole='full'. Received: peephole='none'"
+        )
+    _check_chrono_time(chrono_time, input_gate, forget_gate)
     needs_a_gate = {
         "peephole": peephole != "none",
         "gate_recurrence": gate_recurrence,
@@ -63,6 +78,18 @@ def check_switches(
                 )
 
 
+def _check_chrono_time(chrono_time: Any, input_gate: str, forget_gate: str) -> None:
+    if chrono_time is None:
+        return
+    if isinstance(chrono_time, bool) or not isinstance(chrono_time, int) or chrono_time < 3:
+        raise ValueError(f"`chrono_time` must be None or an integer of at least 3. Received: {chrono_time!r}")
+    if input_gate == "open" and forget_gate == "open":
+        raise ValueError(
+            f"`chrono_time` sets the biases of the input and the forget gate, and neither has one here. "
+            f"Received: chrono_time={chrono_time}, input_gate='open', forget_gate='open'"
+        )
+
+
 def learned_gates(input_gate: str, forget_gate: str, output_gate: str) -> tuple[str, ...]:
     """The gates that have weights of their own, in the order of the kernel's columns."""
     settings = dict(zip(GATES, (input_gate, forget_gate, output_gate), strict=True))
@@ -70,16 +97,18 @@ def learned_gates(input_gate: str, forget_gate: str, output_gate: str) -> tuple[
 
 
 def get_activation(argument: str, value: Any) -> Activation:
-    """A Keras activation by name, serialized form or as a callable.
+    """A Keras activation, or `binary`, by name, serialized form or as a callable.
 
     Raises:
         ValueError: names the argument and the value if Keras does not know it.
     """
+    if isinstance(value, str) and value in STRAIGHT_THROUGH:
+        return STRAIGHT_THROUGH[value]
     try:
         return keras.activations.get(value)
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"`{argument}` must be the name of a Keras activation (sigmoid, tanh, linear, hard_sigmoid, ...) "
+            f"`{argument}` must be the name of a Keras activation (sigmoid, tanh, linear, hard_sigmoid, ...), binary "
             f"or a callable. Received: {argument}={value!r}"
         ) from error
 
@@ -117,5 +146,30 @@ def is_per_gate(value: Any) -> bool:
 def serialize_activation(value: Any) -> Any:
     """The form of an activation, or of a dict of activations by gate, that a config stores."""
     if is_per_gate(value):
-        return {gate: serialize_activation(keras.activations.get(each)) for gate, each in value.items()}
-    return keras.activations.serialize(keras.activations.get(value))
+        return {gate: serialize_activation(each) for gate, each in value.items()}
+    activation = get_activation("activation", value)
+    ours = [name for name, each in STRAIGHT_THROUGH.items() if each is activation]
+    return ours[0] if ours else keras.activations.serialize(activation)
+
+
+def without_keras_activations(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Refuse the two arguments of `keras.layers.LSTM` that have other names here."""
+    for name, ours in {
+        "activation": "`candidate_activation` and `output_activation`",
+        "recurrent_activation": "`gate_activation`",
+    }.items():
+        if name in kwargs:
+            raise ValueError(f"Use {ours} instead of `{name}`. Received: {name}={kwargs[name]!r}")
+    return kwargs
+
+
+def with_fixed(fixed: Mapping[str, Any], arguments: dict[str, Any], owner: str) -> dict[str, Any]:
+    """The arguments of a cell whose equation leaves some of them no choice, those included.
+
+    Raises:
+        ValueError: if one of them is given another value.
+    """
+    for name, value in fixed.items():
+        if arguments.get(name, value) != value:
+            raise ValueError(f"`{name}` of {owner} can only be {value!r}. Received: {name}={arguments[name]!r}")
+    return {**arguments, **fixed}

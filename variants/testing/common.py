@@ -51,6 +51,12 @@ def random_states(layer: Any, seed: int = 2) -> list[Array]:
     return [rng.normal(size=(BATCH, size)).astype(PRECISE) for size in layer.cell.state_size]
 
 
+def without_noise(layer: Any) -> Any:
+    """Take away the random numbers that the cell draws in training, so that training computes what testing does."""
+    layer.cell.noise = lambda shape: None
+    return layer
+
+
 def array(tensor: Any) -> Array:
     """A tensor of any backend as a NumPy array."""
     return np.asarray(ops.convert_to_numpy(tensor))
