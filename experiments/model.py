@@ -29,6 +29,12 @@ def _recurrent(variant: Variant, settings: Model, number: int, return_sequences:
     return layer
 
 
+def loops(model: keras.Model) -> str:
+    """Which loop the recurrent layers of a model run, as their property `loop` says it."""
+    layers = [getattr(layer, "forward_layer", layer) for layer in model.layers]
+    return "; ".join(dict.fromkeys(layer.loop for layer in layers if isinstance(layer, variants.GatedLSTM)))
+
+
 def make_layer(variant: Variant, units: int, **arguments: Any) -> variants.GatedLSTM:
     """The layer that a variant's configuration describes.
 

@@ -127,7 +127,7 @@ def _train(run: Run, config: Config, task: Task, folder: Path, verbose: int, ove
         result = trial.run(config, task, lambda epoch, metrics: run.log(metrics, epoch), folder, verbose)
         run.log({f"test/{name}": value for name, value in result.test.items()})
         run.log({"test/baseline": task.baseline, "time/compile_s": result.compile_s})
-        run.describe({"parameters": result.parameters}, {"diverged": str(result.diverged).lower()})
+        run.describe({"parameters": result.parameters}, {"diverged": str(result.diverged).lower(), "loop": result.loop})
         run.describe(tags={"mlflow.note.content": _note(config, task, result, overrides)})
         run.add_file(folder / "model.keras")
         _add_log(run, folder)

@@ -45,6 +45,7 @@ class Result:
         epochs: Epochs that were trained.
         best_epoch: Epoch, from 1, whose weights were kept; None if the trial diverged.
         parameters: Number of weights of the model.
+        loop: Which loop the recurrent layers ran: `fast`, or `plain` and the reason.
         compile_s: Seconds to build and compile the training and the evaluation step.
         train_s: Seconds of training and validation without those.
     """
@@ -54,6 +55,7 @@ class Result:
     epochs: int
     best_epoch: int | None
     parameters: int
+    loop: str
     compile_s: float
     train_s: float
 
@@ -97,6 +99,7 @@ def run(config: Config, task: Task, listener: EpochListener, folder: Path, verbo
         epochs=watcher.epochs,
         best_epoch=None if watcher.diverged else best.best_epoch + 1,
         parameters=model.count_params(),
+        loop=models.loops(model),
         compile_s=watcher.compile_s,
         train_s=watcher.train_s,
     )

@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 FILES = [file for folder in ("variants", "experiments", "hydra_plugins") for file in (ROOT / folder).rglob("*.py")]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]
 HYDRA = {"train", "config", "sweep"}
-LAZY = {"onnx_graph": {"onnx"}}  # what a file of the library may import inside of a function
+LAZY = {"autodiff": {"tensorflow", "jax", "torch"}, "onnx_graph": {"onnx"}}  # imported inside of functions only
 
 
 def imports(file: Path, top_level: bool = False) -> set[str]:
@@ -39,8 +39,9 @@ def test_import_directions(file):
     found, top = imports(file), tops(file)
     inside = file.relative_to(ROOT)
     if inside.parts[0] == "variants":
-        backends = {"tensorflow", "jax", "torch"} if inside.name == "autodiff.py" else set()
-        assert top <= set(sys.stdlib_module_names) | {"keras", "numpy", "variants"} | backends
+        lazy = LAZY.get(file.stem, set())
+        assert top <= set(sys.stdlib_module_names) | {"keras", "numpy", "variants"} | lazy
+        assert not imports(file, top_level=True) & lazy
     if "tasks" in inside.parts or file.stem == "analysis":
         assert not top & {"variants", "hydra", "omegaconf", "mlflow", "tensorflow", "keras"}
     if top & {"hydra", "omegaconf"}:

@@ -87,6 +87,7 @@ def test_what_a_run_holds(train, tmp_path):
     assert [point.step for point in client.get_metric_history(trial.run_id, "test/mse")] == [0]
     model = keras.saving.load_model(client.download_artifacts(trial.run_id, "model.keras", str(tmp_path)))
     assert model.count_params() == int(trial.params["parameters"])
+    assert trial.tags["loop"] == "fast"
     assert not any(Path(f"{tmp_path}/out/running").glob("*/")), "files of a finished trial are in its run only"
 
 

@@ -72,6 +72,7 @@ def test_test_score_is_that_of_the_saved_model(make_config, tmp_path):
     predicted = loaded.predict(task.test.inputs, verbose=0)
     assert result.test["mse"] == pytest.approx(np.mean((predicted - task.test.targets) ** 2), rel=1e-4)
     assert result.parameters == loaded.count_params()
+    assert result.loop == "fast"
 
 
 def test_bits_per_character_are_those_of_the_saved_model(make_config, tmp_path):

@@ -2,6 +2,8 @@
 
 from variants.activations import binary
 from variants.cell import GatedLSTMCell
+from variants.convert import from_keras, from_tensorflow_addons, to_keras
+from variants.export import to_onnx
 from variants.janet import JANET, JANETCell
 from variants.layer_norm import LayerNormLSTM, LayerNormLSTMCell
 from variants.layers import (
@@ -13,7 +15,9 @@ from variants.layers import (
     SwappedLSTM,
     SwappedLSTMCell,
 )
+from variants.pytorch import from_torch, to_torch
 from variants.slstm import SLSTM, SLSTMCell
+from variants.trace import state_gradients, trace
 from variants.zoneout import ZoneoutLSTM, ZoneoutLSTMCell
 
 __all__ = [
@@ -34,4 +38,12 @@ __all__ = [
     "ZoneoutLSTM",
     "ZoneoutLSTMCell",
     "binary",
+    "from_keras",
+    "from_tensorflow_addons",
+    "from_torch",
+    "state_gradients",
+    "to_keras",
+    "to_onnx",
+    "to_torch",
+    "trace",
 ]

@@ -38,6 +38,8 @@ def scan(body: Body, carry: Any, each: Any, output: Any, reverse: bool = False) 
         import jax
 
         return jax.lax.scan(body, carry, each, reverse=reverse)
+    if keras.backend.backend() == "torch":
+        return _scan_torch(body, carry, each, output, reverse)
     return _scan_tensorflow(body, carry, each, output, reverse)
 
 
@@ -73,6 +75,16 @@ def _scan_tensorflow(body: Body, carry: Any, each: Any, output: Any, reverse: bo
         lambda count, *_: count < steps, loop_body, (0, *state), maximum_iterations=steps
     )
     return carry, tree.pack_sequence_as(output, [array.stack() for array in outputs])
+
+
+def _scan_torch(body: Body, carry: Any, each: Any, output: Any, reverse: bool) -> tuple[Any, Any]:
+    steps = range(tree.flatten(each)[0].shape[0])
+    found = []
+    for step in reversed(steps) if reverse else steps:
+        carry, values = body(carry, tree.map_structure(lambda x, step=step: x[step], each))
+        found.append(tree.flatten(values))
+    stacked = [keras.ops.stack(values) for values in zip(*(found[::-1] if reverse else found), strict=True)]
+    return carry, tree.pack_sequence_as(output, stacked)
 
 
 def vjp(function: Callable[..., Any], arguments: Sequence[Tensor], upstream: Any) -> list[Tensor | None]:

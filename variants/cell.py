@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from variants.activations import STRAIGHT_THROUGH
+from variants.checks import check_numbers
 from variants.switches import (
     activate,
     check_switches,
@@ -118,6 +119,7 @@ class GatedLSTMCell(keras.layers.LSTMCell):
             peephole_gradient=peephole_gradient,
             chrono_time=chrono_time,
         )
+        check_numbers(units, {name: kwargs[name] for name in ("dropout", "recurrent_dropout") if name in kwargs})
         super().__init__(units, **without_keras_activations(kwargs))
         if chrono_time and not self.use_bias:
             raise ValueError(f"`chrono_time` sets biases. Received: chrono_time={chrono_time}, use_bias=False")
@@ -261,7 +263,7 @@ class GatedLSTMCell(keras.layers.LSTMCell):
             cell = gates["forget"] * cell
         elif self.forget_gate == "coupled":
             cell = (1 - gates["input"]) * cell
-        cell = cell + admitted
+        cell = self.new_cell_state(cell + admitted)
         hidden = self._output(cell)
         if "output" in self.learned_gates:
             gates["output"] = self._gate("output", split["output"], cell)
@@ -278,6 +280,10 @@ class GatedLSTMCell(keras.layers.LSTMCell):
 
     def _seen(self, cell: Any) -> Any:
         return cell if self.peephole_gradient else ops.stop_gradient(cell)
+
+    def new_cell_state(self, cell: Any) -> Any:
+        """Pass on a cell state that was just computed. `variants.state_gradients` replaces this to look inside."""
+        return cell
 
     def _output(self, cell: Any) -> Any:
         return activate(self.output_activation, cell)

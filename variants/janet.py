@@ -48,7 +48,7 @@ class JANETCell(GatedLSTMCell):
         forget_gate = self._gate("forget", forget, states[1])
         input_gate = 1 - self._gate("forget", forget - self.beta, states[1])
         candidate = activate(self.candidate_activation, candidate)
-        cell = forget_gate * states[1] + input_gate * candidate
+        cell = self.new_cell_state(forget_gate * states[1] + input_gate * candidate)
         gates = {"input_gate": input_gate, "forget_gate": forget_gate}
         return {**gates, "candidate": candidate, "cell_state": cell, "hidden_state": cell}
 

@@ -7,7 +7,8 @@ import keras
 
 from variants.autodiff import FAST_BACKENDS
 from variants.cell import GatedLSTMCell
-from variants.loop import run
+from variants.checks import check_mask, check_sequences, check_states, check_weights
+from variants.loop import observed, run
 
 _SWITCHES = tuple(
     name
@@ -82,6 +83,8 @@ class GatedLSTM(keras.layers.RNN):
         fast_loop: bool = True,
         **kwargs: Any,
     ) -> None:
+        if not isinstance(fast_loop, bool):
+            raise ValueError(f"`fast_loop` must be True or False. Received: fast_loop={fast_loop!r}")
         cell_arguments = {name: kwargs.pop(name) for name in self.cell_arguments() if name in kwargs}
         shared = {name: kwargs[name] for name in ("dtype", "trainable") if name in kwargs}
         super().__init__(
@@ -94,8 +97,26 @@ class GatedLSTM(keras.layers.RNN):
             **kwargs,
         )
         self.fast_loop = fast_loop
-        self.input_spec = keras.layers.InputSpec(ndim=3)
         self.supports_masking = True  # said here because newer Keras takes it from `keras.layers.RNN`
+
+    def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
+        check_sequences(sequences_shape, self.stateful)
+        if initial_state_shape is not None:
+            check_states(initial_state_shape, self.cell.state_size, sequences_shape[0])
+        super().build(sequences_shape)
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: sequences_shape[-1]})
+
+    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
+        if initial_state is not None:
+            shapes = keras.tree.map_structure(lambda state: tuple(state.shape), initial_state)
+            check_states(shapes, self.cell.state_size, sequences.shape[0])
+        if mask is not None:
+            check_mask(mask, sequences)
+        return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
+
+    def set_weights(self, weights: Any) -> None:
+        check_weights(weights, self)
+        super().set_weights(weights)
 
     @classmethod
     def cell_arguments(cls) -> tuple[str, ...]:
@@ -118,6 +139,9 @@ class GatedLSTM(keras.layers.RNN):
         return "fast"
 
     def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
+        observer = observed.get()
+        if observer is not None:
+            return observer(self, sequences, initial_state, mask)
         if self.loop != "fast":
             return super().inner_loop(sequences, initial_state, mask, training)
         return run(

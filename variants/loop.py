@@ -5,7 +5,8 @@ and the pointwise step remain. Backwards, a second loop differentiates one step 
 that the first loop saved, and the gradients of the matrices are one product over all steps after it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import keras
@@ -14,6 +15,9 @@ from keras import ops
 from variants.autodiff import differentiable, scan, value, vjp
 
 Tensor = Any
+
+# What runs the layers instead of `run`, while a tool looks inside a model: see `variants.trace`.
+observed: ContextVar[Callable[..., Any] | None] = ContextVar("observed", default=None)
 
 
 def run(
@@ -49,7 +53,7 @@ def run(
         hidden, final = steps.with_gradient(each, hidden_mask, list(initial_state))
     else:
         hidden, final, _ = steps.forward(each, hidden_mask, list(initial_state), steps.weights())
-    last, outputs = _outputs(hidden, final[0], each.get("keep"), zero_output_for_mask)
+    last, outputs = outputs_of(hidden, final[0], each.get("keep"), zero_output_for_mask)
     return last, outputs, final
 
 
@@ -62,7 +66,10 @@ def prepare(
     `keep`, `(time, batch, 1)`, and the random numbers of the cell as `noise`.
     """
     inputs = ops.transpose(sequences, (1, 0, 2))
-    keep = None if mask is None else ops.cast(ops.transpose(mask)[..., None], "bool")
+    keep = None
+    if mask is not None:
+        mask = mask[..., None] if len(mask.shape) == 2 else mask
+        keep = ops.cast(ops.transpose(mask, (1, 0, 2)), "bool")
     if go_backwards:
         inputs = ops.flip(inputs, axis=0)
         keep = None if keep is None else ops.flip(keep, axis=0)
@@ -76,7 +83,7 @@ def prepare(
     return {name: value for name, value in each.items() if value is not None}, hidden_mask
 
 
-def _outputs(
+def outputs_of(
     hidden: Tensor | None, last: Tensor, keep: Tensor | None, zero_output_for_mask: bool
 ) -> tuple[Tensor, Tensor]:
     """From hidden states to outputs, which are zeros before the first step that is not masked."""

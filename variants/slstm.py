@@ -80,7 +80,7 @@ class SLSTMCell(GatedLSTMCell):
         input_gate = ops.exp(log_input - new_stabilizer)
         forget_gate = ops.exp(ops.minimum(log_forget + stabilizer - new_stabilizer, 0))  # not above 1 at the start
         candidate = activate(self.candidate_activation, split["candidate"])
-        cell = forget_gate * cell + input_gate * candidate
+        cell = self.new_cell_state(forget_gate * cell + input_gate * candidate)
         normalizer = forget_gate * normalizer + input_gate
         hidden = cell / normalizer
         found = {"input_gate": input_gate, "forget_gate": forget_gate, "candidate": candidate, "cell_state": cell}

@@ -19,8 +19,8 @@ MASKS = {
     "whole rows": [[0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0]],
 }
 
-# Keras's tanh computes in float32 on JAX, whatever the type of its argument.
-PRECISE = "float32" if keras.backend.backend() == "jax" else "float64"
+# The most precise type in which Keras computes: on JAX and torch, products of float64 tensors are in float32.
+PRECISE = keras.backend.result_type("float64", "float64")
 ROUND_OFF = 1e-12 if PRECISE == "float64" else 2e-5
 
 

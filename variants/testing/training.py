@@ -1,5 +1,6 @@
 """Training: gradients against finite differences and against autodiff of Keras's loop, with and without compiling."""
 
+import unittest
 from typing import Any
 
 import keras
@@ -25,7 +26,7 @@ from variants.testing.common import (
 )
 
 # Step of the finite differences, and the relative and absolute error that they may have.
-DIFFERENCE = (1e-6, 1e-5, 1e-7) if PRECISE == "float64" else (1e-2, 5e-2, 1e-2)
+DIFFERENCE = (1e-6, 1e-5, 1e-7) if PRECISE == "float64" else (5e-3, 1e-2, 2e-3)
 
 
 class Projection(keras.losses.Loss):
@@ -35,21 +36,23 @@ class Projection(keras.losses.Loss):
         return ops.sum(y_true * y_pred, axis=-1)
 
 
-def training_gradients(model: Any, x: Any, direction: Array, jit_compile: bool = False) -> tuple[float, list[Array]]:
+def training_gradients(model: Any, x: Any, direction: Array, **options: Any) -> tuple[float, list[Array]]:
     """The projection of the output on a direction, and its gradient for each trainable weight, in training.
 
-    The gradient is what one step of SGD with learning rate 1 takes away, so it is the one that training uses.
+    The gradient is what one step of SGD with learning rate 1 takes away, so it is the one that training uses. The
+    options, such as `run_eagerly`, are those of `compile`; without any, nothing is compiled by XLA.
     """
     before = model.get_weights()
-    model.compile(keras.optimizers.SGD(1.0), Projection(reduction="sum", dtype=PRECISE), jit_compile=jit_compile)
-    loss = float(model.train_on_batch(x, direction))
+    loss = Projection(reduction="sum", dtype=PRECISE)
+    model.compile(keras.optimizers.SGD(1.0), loss, **{"jit_compile": False, **options})
+    projection = float(model.train_on_batch(x, direction))
     after = model.get_weights()
     model.set_weights(before)
-    return loss, [old - new for old, new in zip(before, after, strict=True)]
+    return projection, [old - new for old, new in zip(before, after, strict=True)]
 
 
 def check_gradients(make: Make) -> None:
-    """Every entry of every weight has a gradient, and it equals central finite differences.
+    """Every entry of every weight has a gradient, and along random directions it equals central finite differences.
 
     From initial states that are not zero. Where training follows another gradient on purpose (`exact_gradient` of
     the cell is False), every weight has one, and that is all.
@@ -69,10 +72,10 @@ def check_gradients(make: Make) -> None:
             continue
         unreached = np.argwhere(gradient == 0)
         assert len(unreached) == 0, f"no gradient reaches {weight.path} at {unreached[0]}"
-        for index in _some_indices(gradient):
-            expected = _difference(model, x, direction, number, index, step)
+        for move in _moves(gradient.shape):
+            expected = _difference(model, x, direction, number, step * move) / (2 * step)
             np.testing.assert_allclose(
-                gradient[index], expected, rtol=relative, atol=absolute, err_msg=f"{weight.path} at {index}"
+                np.sum(gradient * move), expected, rtol=relative, atol=absolute, err_msg=weight.path
             )
 
 
@@ -81,21 +84,20 @@ def _direction(shape: tuple[int, ...]) -> Array:
     return np.repeat(direction[None], BATCH, axis=0)
 
 
-def _some_indices(gradient: Array, count: int = 6) -> list[tuple[int, ...]]:
-    flat = np.random.default_rng(6).choice(gradient.size, size=min(count, gradient.size), replace=False)
-    return [tuple(int(k) for k in np.unravel_index(each, gradient.shape)) for each in flat]
+def _moves(shape: tuple[int, ...], count: int = 2) -> list[Array]:
+    moves = np.random.default_rng(6).normal(size=(count, *shape))
+    return [move / np.linalg.norm(move) for move in moves]
 
 
-def _difference(model: Any, x: Any, direction: Array, number: int, index: tuple[int, ...], step: float) -> float:
-    values = []
+def _difference(model: Any, x: Any, direction: Array, number: int, move: Array) -> float:
+    """The projection of the output after a move of one weight, less that after the opposite move."""
     original = model.get_weights()
-    for move in (step, -step):
-        moved = [weight.copy() for weight in original]
-        moved[number][index] += move
-        model.set_weights(moved)
-        values.append(float(np.sum(array(model(x)).astype("float64") * direction)))
+    values = []
+    for moved in (original[number] + move, original[number] - move):
+        model.set_weights([*original[:number], moved, *original[number + 1 :]])
+        values.append(float(np.sum(array(model.predict_on_batch(x)).astype("float64") * direction)))
     model.set_weights(original)
-    return (values[0] - values[1]) / (2 * step)
+    return values[0] - values[1]
 
 
 def check_fast_loop(make: Make) -> None:
@@ -103,33 +105,55 @@ def check_fast_loop(make: Make) -> None:
 
     For weights, inputs and initial states, with a mask, compiled or not; backwards and with both dropouts too.
     """
+    reason = make().loop
+    if reason != "fast":
+        raise unittest.SkipTest(f"there is no fast loop: {reason}")
     further = {"go_backwards": True, "dropout": 0.3, "recurrent_dropout": 0.3, "seed": 7}
-    for arguments, options in (({}, (False, True)), (further, (False,))):
-        plain = _loss_and_gradients(make, jit_compile=False, fast_loop=False, **arguments)
-        for jit_compile in options:
-            fast = _loss_and_gradients(make, jit_compile=jit_compile, fast_loop=True, **arguments)
-            for name, expected in plain.items():
-                equal(fast[name], expected, 10 * ROUND_OFF, f"{name}, {arguments}, jit_compile={jit_compile}")
+    inputs = keras.Input((STEPS, FEATURES), dtype=PRECISE), keras.Input((STEPS,), dtype="bool")
+    fast, plain, fast_further, plain_further = (
+        _branch(make, *inputs, fast_loop=fast, **arguments) for arguments in ({}, further) for fast in (True, False)
+    )
+    gradients = _gradients(fast, plain, fast_further, plain_further, run_eagerly=True)
+    _all_equal(gradients[fast], gradients[plain], "")
+    _all_equal(gradients[fast_further], gradients[plain_further], f"with {further}")
+    _all_equal(_gradients(fast, jit_compile=True)[fast], gradients[plain], "with jit_compile=True")
 
 
-def _loss_and_gradients(make: Make, jit_compile: bool, **arguments: Any) -> dict[str, Any]:
-    """Loss and gradients of a model in which inputs and initial states come from weights, so that they have some."""
+def _gradients(*branches: Any, **options: Any) -> dict[Any, dict[str, Array]]:
+    """The gradients of models of the same inputs, by model and weight, from one training step for all of them."""
+    model = keras.Model(branches[0].inputs, ops.concatenate([branch.output for branch in branches], axis=-1))
+    direction = np.tile(_direction(branches[0].output_shape[1:]), (1, len(branches)))
+    _, gradients = training_gradients(model, [sequences(), _mask()], direction, **options)
+    found = {id(weight): gradient for weight, gradient in zip(model.weights, gradients, strict=True)}
+    return {branch: {weight.path: found[id(weight)] for weight in branch.weights} for branch in branches}
+
+
+def _all_equal(actual: dict[str, Array], expected: dict[str, Array], what: str) -> None:
+    for (path, ours), theirs in zip(actual.items(), expected.values(), strict=True):
+        equal(ours, theirs, 10 * ROUND_OFF, f"{path} {what}")
+
+
+def _mask() -> Array:
+    mask = np.array(MASKS["gaps"], bool)
+    if keras.backend.backend() == "jax":
+        # Before the first step that is not masked, Keras's loop shows the initial state there, elsewhere zeros.
+        mask[:, [0, -1]] = True
+    return mask
+
+
+def _branch(make: Make, x: Any, mask: Any, **arguments: Any) -> Any:
+    """A model in which inputs and initial states come from weights, and outputs go to one: their gradients tell all."""
     layer = without_noise(make(dtype=PRECISE, return_sequences=True, return_state=True, **arguments))
-    x = keras.Input((STEPS, FEATURES), dtype=PRECISE)
-    mask = keras.Input((STEPS,), dtype="bool")
     dense = {"dtype": PRECISE, "use_bias": False}
-    inputs = keras.layers.Dense(FEATURES, name="inputs", **dense)(x)
+    inputs = keras.layers.Dense(FEATURES, name=f"{layer.name}_inputs", **dense)(x)
     states = [
-        keras.layers.Dense(size, activation="tanh", name=f"state_{number}", **dense)(x[:, 0])
+        keras.layers.Dense(size, activation="tanh", name=f"{layer.name}_state_{number}", **dense)(x[:, 0])
         for number, size in enumerate(layer.cell.state_size)
     ]
     outputs, *final = layer(inputs, initial_state=states, mask=mask)
-    flat = ops.reshape(outputs, (-1, STEPS * layer.units))
-    model = keras.Model([x, mask], ops.concatenate([flat, *final], axis=-1))
-    randomize(model)
-    given = [sequences(), np.array(MASKS["gaps"], bool)]
-    loss, gradients = training_gradients(model, given, _direction(model.output_shape[1:]), jit_compile)
-    return {"loss": loss} | {w.path.split("/", 1)[-1]: g for w, g in zip(model.weights, gradients, strict=True)}
+    flat = ops.concatenate([ops.reshape(outputs, (-1, STEPS * layer.units)), *final], axis=-1)
+    scaled = keras.layers.EinsumDense("bi,i->bi", flat.shape[-1], name=f"{layer.name}_outputs", dtype=PRECISE)(flat)
+    return randomize(keras.Model([x, mask], scaled))
 
 
 def _check_training(make: Make, jit_compile: bool) -> None:

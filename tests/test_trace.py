@@ -1,0 +1,169 @@
+"""Gates and states of the layers inside models, and the gradients of their states."""
+
+import keras
+import numpy as np
+import pytest
+
+import variants
+from tests.test_parity import ONE_EQUATION
+from tests.variant_files import NAMES, maker
+from variants.reference import TRACES, reference
+from variants.testing import BATCH, FEATURES, MASKS, PRECISE, ROUND_OFF, STEPS, array, equal, randomize, sequences
+
+UNITS = 5
+
+
+def masked(x, kind="gaps"):
+    """Inputs whose masked steps `keras.layers.Masking` finds."""
+    return np.where(np.array(MASKS[kind], bool)[..., None], x, 0.0)
+
+
+def model_of(*layers, masking=False):
+    first = [keras.layers.Masking(dtype=PRECISE)] if masking else []
+    model = keras.Sequential([keras.Input((None, FEATURES), dtype=PRECISE), *first, *layers])
+    return randomize(model)
+
+
+@pytest.mark.parametrize("go_backwards", [False, True])
+@pytest.mark.parametrize("name", ONE_EQUATION)
+def test_trace_equals_the_reference(name, go_backwards):
+    layer = maker(name, UNITS)(return_sequences=True, dtype=PRECISE, go_backwards=go_backwards, name="lstm")
+    model = model_of(layer, masking=True)
+    x, mask = masked(sequences()), np.array(MASKS["gaps"], bool)
+    found = variants.trace(model, x)["lstm"]
+    expected = reference(layer.get_config(), layer.get_weights(), x, mask=mask)
+    np.testing.assert_array_equal(found["mask"], mask)
+    for quantity in TRACES:
+        values = expected[quantity][:, ::-1] if go_backwards else expected[quantity]
+        is_state = quantity.endswith("_state")
+        values = values if is_state else np.where(mask[..., None], values, np.nan)
+        assert found[quantity].shape == (BATCH, STEPS, UNITS)
+        np.testing.assert_allclose(found[quantity], values, rtol=ROUND_OFF, atol=ROUND_OFF, err_msg=quantity)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hidden_states_are_the_outputs(name):
+    model = model_of(maker(name, UNITS)(return_sequences=True, dtype=PRECISE, name="lstm"))
+    found = variants.trace(model, sequences())["lstm"]
+    equal(found["hidden_state"], model(sequences()))
+    gate_range = found["input_gate"] if name not in ("swapped",) else found["input_gate"] / 2 + 0.5
+    assert (gate_range >= 0).all() and (gate_range <= 1).all()
+
+
+def test_finds_every_layer_of_any_model(tmp_path):
+    """Functional, stacked, bidirectional, distributed over time, nested, shared, and loaded from a file."""
+    inputs = keras.Input((None, FEATURES))
+    shared = variants.PeepholeLSTM(UNITS, return_sequences=True, name="shared")
+    x = shared(shared(keras.layers.Dense(UNITS)(inputs)))
+    x = keras.layers.Bidirectional(variants.GatedLSTM(UNITS, name="lstm", return_sequences=True), name="both")(x)
+    x = keras.layers.LSTM(UNITS, return_sequences=True)(x)
+    nested = keras.Sequential([keras.Input((None, UNITS)), variants.SwappedLSTM(UNITS, name="inner")])
+    model = keras.Model(inputs, nested(x))
+    file = tmp_path / "model.keras"
+    model.save(file)
+    model = keras.saving.load_model(file)
+    x = sequences().astype("float32")
+    before = [array(weight) for weight in model.variables]
+    found = variants.trace(model, x)
+    assert list(found) == ["shared", "shared:2", "forward_lstm", "backward_lstm", "inner"]
+    equal(found["inner"]["hidden_state"][:, -1], model(x), 1e-6)
+    whole = array(model.get_layer("both").forward_layer(found["shared:2"]["hidden_state"]))
+    equal(found["forward_lstm"]["hidden_state"], whole, 1e-6)
+    for weight, value in zip(model.variables, before, strict=True):
+        equal(weight, value, 0)
+
+
+def test_distributed_over_time():
+    model = keras.Sequential(
+        [keras.Input((2, STEPS, FEATURES)), keras.layers.TimeDistributed(variants.JANET(UNITS, name="janet"))]
+    )
+    x = np.stack([sequences(0), sequences(1)], axis=1).astype("float32")
+    found = variants.trace(model, x)
+    assert list(found) == ["janet", "janet:2"]
+    for number, values in enumerate(found.values()):
+        equal(values["hidden_state"][:, -1], array(model(x))[:, number], 1e-6)
+
+
+def test_a_stateful_layer_keeps_its_states():
+    layer = variants.StandardLSTM(UNITS, stateful=True)
+    model = randomize(keras.Sequential([keras.Input(batch_shape=(BATCH, STEPS, FEATURES)), layer]))
+    x = sequences().astype("float32")
+    model(x)
+    states = [array(state) for state in layer.states]
+    found = variants.trace(model, x)
+    for state, before in zip(layer.states, states, strict=True):
+        equal(state, before, 0)
+    equal(found[layer.name]["hidden_state"][:, -1], model(x), 1e-6)
+
+
+@pytest.mark.skipif(PRECISE == "float32", reason="finite differences need float64, which Keras's tanh lacks on JAX")
+@pytest.mark.parametrize("name", ["standard", "peephole", "gate_recurrence", "no_output_gate"])
+def test_state_gradients_equal_finite_differences(name):
+    layer = randomize(maker(name, UNITS)(dtype="float64", return_state=True))
+    inputs = keras.Input((STEPS, FEATURES), dtype="float64")
+    model = keras.Model(inputs, layer(inputs)[0])
+    x, y = sequences(), np.random.default_rng(8).normal(size=(BATCH, UNITS))
+    found = variants.state_gradients(model, x, y, "mean_squared_error")[layer.name]
+    for t in (1, STEPS - 1):
+        _, *states = layer(x[:, : t + 1])
+        gradient = np.zeros((BATCH, UNITS))
+        for index in np.ndindex(BATCH, UNITS):
+            losses = []
+            for move in (1e-6, -1e-6):
+                value = array(states[0]).copy()
+                value[index] += move
+                losses.append(loss_of_hidden(layer, x, y, t, states, value))
+            gradient[index] = (losses[0] - losses[1]) / 2e-6
+        np.testing.assert_allclose(found["hidden_state"][:, t], np.linalg.norm(gradient, axis=-1), rtol=1e-4, atol=1e-8)
+
+
+def loss_of_hidden(layer, x, y, t, states, hidden):
+    """The loss when the hidden state after step t is replaced, the other states kept."""
+    output = hidden if t == STEPS - 1 else array(layer(x[:, t + 1 :], initial_state=[hidden, *states[1:]])[0])
+    return np.mean((output - y) ** 2)
+
+
+def test_cell_state_gradient_includes_the_output_of_its_step():
+    """At the last step: dLoss/dc = dLoss/dh * o * (1 - tanh(c)^2), and through the peephole of the output gate."""
+    layer = maker("peephole", UNITS)(dtype=PRECISE, name="lstm")
+    model = model_of(layer)
+    x, y = sequences(), np.zeros((BATCH, UNITS), PRECISE)
+    gates = {name: value[:, -1] for name, value in variants.trace(model, x)["lstm"].items() if name != "mask"}
+    found = variants.state_gradients(model, x, y, "mean_squared_error")["lstm"]
+    o, squashed = gates["output_gate"], np.tanh(gates["cell_state"])
+    d_hidden = 2 * gates["hidden_state"] / gates["hidden_state"].size
+    d_cell = d_hidden * (o * (1 - squashed**2) + squashed * o * (1 - o) * layer.get_weights()[5])
+    np.testing.assert_allclose(found["hidden_state"][:, -1], np.linalg.norm(d_hidden, axis=-1), rtol=1e-4)
+    np.testing.assert_allclose(found["cell_state"][:, -1], np.linalg.norm(d_cell, axis=-1), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_step_has_state_gradients(name):
+    model = model_of(
+        keras.layers.Bidirectional(maker(name, UNITS)(return_sequences=True, dtype=PRECISE), dtype=PRECISE),
+        maker(name, UNITS)(dtype=PRECISE, name="last"),
+        masking=True,
+    )
+    model.compile(loss="mean_squared_error")
+    x = masked(sequences(), "right")
+    for gradients in variants.state_gradients(model, x, np.ones((BATCH, UNITS), PRECISE)).values():
+        for values in gradients.values():
+            assert values.shape == (BATCH, STEPS)
+            np.testing.assert_array_equal(np.isnan(values), ~np.array(MASKS["right"], bool))
+            assert (values[~np.isnan(values)] > 0).all()
+
+
+def test_bad_input():
+    without = keras.Sequential([keras.Input((None, FEATURES)), keras.layers.LSTM(3)])
+    with pytest.raises(ValueError, match="`model` calls no layer of `variants`. Received: a model named 'sequential"):
+        variants.trace(without, sequences())
+    with pytest.raises(ValueError, match="`loss` must be given for a model that is not compiled"):
+        variants.state_gradients(model_of(variants.JANET(3, dtype=PRECISE)), sequences(), np.ones((BATCH, 3)))
+
+    class OwnCall(variants.GatedLSTM):
+        class cell_class(variants.GatedLSTMCell):  # noqa: N801
+            def call(self, inputs, states, training=False):
+                return super().call(inputs, states, training)
+
+    with pytest.raises(ValueError, match="cell_class of layer 'own' has a `call` of its own"):
+        variants.trace(model_of(OwnCall(3, name="own", dtype=PRECISE)), sequences())

@@ -1,0 +1,94 @@
+"""Errors for what a recurrent layer is given: argument, what was received, what is allowed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+Shape = tuple[int | None, ...]
+
+
+def check_sequences(shape: Shape, stateful: bool) -> None:
+    """Refuse inputs that a layer cannot be built for.
+
+    Raises:
+        ValueError: for a rank that is not 3, an unknown number of features, or a stateful layer without batch size.
+    """
+    if len(shape) != 3:
+        raise ValueError(f"`sequences` must have the shape (batch, time, features). Received: shape {tuple(shape)}")
+    if shape[-1] is None:
+        raise ValueError(
+            "`sequences` must have a known number of features, the last of (batch, time, features). "
+            f"Received: shape {tuple(shape)}"
+        )
+    if stateful and shape[0] is None:
+        raise ValueError(
+            "`stateful=True` needs a known batch size, as from `keras.Input(batch_shape=(batch, time, features))`. "
+            f"Received: shape {tuple(shape)}"
+        )
+
+
+def check_states(shapes: Any, sizes: Sequence[int], batch: int | None) -> None:
+    """Refuse initial states of another number or shape than the layer has.
+
+    Args:
+        shapes: The shapes of the states that were given, as a list, or of the one tensor.
+        sizes: The sizes of the layer's states.
+        batch: The number of sequences, if known.
+
+    Raises:
+        ValueError: for anything but a list of one tensor `(batch, size)` for each state.
+    """
+    several = isinstance(shapes, list)
+    fits = several and len(shapes) == len(sizes)
+    if not (fits and all(_fits(shape, (batch, size)) for shape, size in zip(shapes, sizes, strict=True))):
+        allowed = ", ".join(f"({'batch' if batch is None else batch}, {size})" for size in sizes)
+        received = ", ".join(map(str, shapes)) if several else f"no list but one tensor, {shapes}"
+        raise ValueError(
+            f"`initial_state` must be a list of {len(sizes)} tensors of the shapes {allowed}. Received: {received}"
+        )
+
+
+def check_mask(mask: Any, sequences: Any) -> None:
+    """Refuse a mask that does not have a value for each step.
+
+    Raises:
+        ValueError: for a mask whose shape is neither `(batch, time)` nor `(batch, time, 1)`.
+    """
+    steps = tuple(sequences.shape[:2])
+    shape = tuple(mask.shape)
+    if not (_fits(shape, steps) or _fits(shape, (*steps, 1))):
+        raise ValueError(f"`mask` must have the shape (batch, time), here {steps}. Received: shape {shape}")
+
+
+def check_weights(weights: Sequence[Any], layer: Any) -> None:
+    """Refuse weights of another number or shape than the layer has.
+
+    Raises:
+        ValueError: names the weights that the layer has, with their shapes.
+    """
+    expected = [tuple(weight.shape) for weight in layer.weights]
+    received = [np.shape(weight) for weight in weights]
+    if expected != received:
+        named = ", ".join(f"{weight.name} {tuple(weight.shape)}" for weight in layer.weights)
+        raise ValueError(f"`weights` of {layer.name!r} must be {named or 'none'}. Received: the shapes {received}")
+
+
+def check_numbers(units: Any, rates: dict[str, Any]) -> None:
+    """Refuse a width that is no positive integer, and rates outside of [0, 1].
+
+    Raises:
+        ValueError: names the argument.
+    """
+    if isinstance(units, bool) or not hasattr(units, "__index__") or units < 1:
+        raise ValueError(f"`units` must be a positive integer. Received: units={units!r}")
+    for name, rate in rates.items():
+        if not 0 <= rate <= 1:
+            raise ValueError(f"`{name}` must be between 0 and 1. Received: {name}={rate!r}")
+
+
+def _fits(shape: Shape, allowed: Shape) -> bool:
+    """Whether two shapes can be the same, given that some dimensions are not known yet."""
+    return len(shape) == len(allowed) and all(
+        a is None or b is None or a == b for a, b in zip(shape, allowed, strict=True)
+    )
