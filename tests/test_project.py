@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 FILES = [file for folder in ("variants", "experiments", "hydra_plugins") for file in (ROOT / folder).rglob("*.py")]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]
 HYDRA = {"train", "config", "sweep"}
-LAZY = {"autodiff": {"tensorflow", "jax", "torch"}, "onnx_graph": {"onnx"}}  # imported inside of functions only
+LAZY = {"backend": {"tensorflow", "jax", "torch"}, "onnx_graph": {"onnx"}}  # imported inside of functions only
 
 
 def imports(file: Path, top_level: bool = False) -> set[str]:

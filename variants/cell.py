@@ -7,6 +7,7 @@ from keras import ops
 
 from variants.activations import STRAIGHT_THROUGH
 from variants.checks import check_numbers
+from variants.products import Products
 from variants.switches import (
     activate,
     check_switches,
@@ -21,7 +22,7 @@ BLOCKS = ("input", "forget", "candidate", "output")
 
 
 @keras.saving.register_keras_serializable(package="gatelab")
-class GatedLSTMCell(keras.layers.LSTMCell):
+class GatedLSTMCell(Products):
     """One step of an LSTM whose gates, activations and connections are switches.
 
     With x the input, h and c the previous hidden and cell state, and * the elementwise product:
@@ -141,100 +142,19 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         if gate_recurrence:
             self.state_size = [units, units, len(self.learned_gates) * units]
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        columns = self.units if self.shared_kernel else self.units * len(self.blocks)
-        self.kernel = self.add_weight(
-            shape=(input_shape[-1], columns),
-            name="kernel",
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
-        self.recurrent_kernel = self._add_recurrent_weight("recurrent_kernel", (self.units, columns))
-        self.bias = self._add_bias() if self.use_bias else None
-        self.peepholes = self._add_peepholes() if self.peephole != "none" else {}
-        if self.gate_recurrence:
-            width = len(self.learned_gates) * self.units
-            self.gate_recurrent_kernel = self._add_recurrent_weight("gate_recurrent_kernel", (width, width))
-        self.built = True
-
-    def _add_recurrent_weight(self, name: str, shape: tuple[int, ...], initializer: Any = None) -> Any:
-        return self.add_weight(
-            shape=shape,
-            name=name,
-            initializer=initializer or self.recurrent_initializer,
-            regularizer=self.recurrent_regularizer,
-            constraint=self.recurrent_constraint,
-        )
-
-    def _add_bias(self) -> Any:
-        return self.add_weight(
-            shape=(self.units * len(self.blocks),),
-            name="bias",
-            initializer=self._initial_bias if self.unit_forget_bias or self.chrono_time else self.bias_initializer,
-            regularizer=self.bias_regularizer,
-            constraint=self.bias_constraint,
-        )
-
-    def _initial_bias(self, _: Any, **kwargs: Any) -> Any:
-        values = {block: self.bias_initializer((self.units,), **kwargs) for block in self.blocks}
-        if self.chrono_time:
-            times = keras.random.uniform((self.units,), 1, self.chrono_time - 1, seed=self.seed_generator)
-            forget = ops.cast(ops.log(times), values["candidate"].dtype)
-            values |= {"forget": forget, "input": -forget}
-        elif self.unit_forget_bias:
-            values["forget"] = ops.ones_like(values["candidate"])
-        return ops.concatenate([values[block] for block in self.blocks])
-
-    def _add_peepholes(self) -> dict[str, Any]:
-        shape = (self.units,) if self.peephole == "diagonal" else (self.units, self.units)
-        return {
-            gate: self._add_recurrent_weight(f"{gate}_peephole", shape, self.kernel_initializer)
-            for gate in self.learned_gates
-        }
-
     def call(self, inputs: Any, states: list[Any], training: bool = False) -> tuple[Any, list[Any]]:
         hidden = states[0]
         if training and self.dropout > 0:
             inputs = inputs * self.get_dropout_mask(inputs)
         if training and self.recurrent_dropout > 0:
             hidden = hidden * self.get_recurrent_dropout_mask(hidden)
-        sums = self.input_product(inputs) + self.recurrent_product([hidden, *states[1:]])
+        sums = self.combine(self.input_product(inputs), self.recurrent_product([hidden, *states[1:]]))
         noise = self.noise(ops.shape(inputs)[:1]) if training else None
         return self.step(sums, states, noise)
 
-    def input_product(self, inputs: Any) -> Any:
-        """Compute what the sums of all blocks owe to the input: x W + b.
-
-        From `(..., features)` to `(..., n * units)`, for any number of steps at once.
-        """
-        product = self._for_all_blocks(ops.tensordot(inputs, self.kernel, 1))
-        return product if self.bias is None else product + self.bias
-
-    def recurrent_product(self, states: list[Any]) -> Any:
-        """Compute what the sums of all blocks owe to the previous states through matrices: h U.
-
-        From states `(..., size)`, the hidden one after dropout, to `(..., n * units)`, for any number of steps.
-        Full peepholes of the input and the forget gate and the gate recurrence are part of it.
-        """
-        product = self._for_all_blocks(ops.tensordot(states[0], self.recurrent_kernel, 1))
-        extra = self._gate_recurrence(states) if self.gate_recurrence else {}
-        if self.peephole == "full":
-            for gate in ("input", "forget"):
-                if gate in self.learned_gates:
-                    seen = ops.tensordot(self._seen(states[1]), self.peepholes[gate], 1)
-                    extra[gate] = extra[gate] + seen if gate in extra else seen
-        if not extra:
-            return product
-        zeros = ops.zeros_like(states[1])
-        return product + ops.concatenate([extra.get(block, zeros) for block in self.blocks], axis=-1)
-
-    def _gate_recurrence(self, states: list[Any]) -> dict[str, Any]:
-        product = ops.tensordot(states[2], self.gate_recurrent_kernel, 1)
-        return dict(zip(self.learned_gates, ops.split(product, len(self.learned_gates), axis=-1), strict=True))
-
-    def _for_all_blocks(self, product: Any) -> Any:
-        return ops.concatenate([product] * len(self.blocks), axis=-1) if self.shared_kernel else product
+    def combine(self, input_product: Any, recurrent_product: Any) -> Any:
+        """Compute the sums from what they owe to the input and to the previous states, here by adding."""
+        return input_product + recurrent_product
 
     def noise(self, shape: tuple[Any, ...]) -> Any:
         """Draw the random numbers of steps in training, `(*shape, n)`; None, as here, for a cell without any."""
@@ -249,13 +169,13 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         return found["hidden_state"], states
 
     def activations(self, sums: Any, states: list[Any]) -> dict[str, Any]:
-        """Compute the equation, given the sums of all blocks `(..., n * units)` and the previous states.
+        """Compute the equation, given the sums of all blocks and the previous states, for any number of steps.
 
         Returns tensors `(..., units)` by name: input_gate, forget_gate and output_gate where they are learned,
         candidate, cell_state and hidden_state.
         """
         cell = states[1]
-        split = dict(zip(self.blocks, ops.split(sums, len(self.blocks), axis=-1), strict=True))
+        split = self.by_block(sums)
         gates = {gate: self._gate(gate, split[gate], cell) for gate in self.learned_gates if gate != "output"}
         candidate = activate(self.candidate_activation, split["candidate"])
         admitted = gates["input"] * candidate if "input" in gates else candidate
@@ -277,9 +197,6 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         elif self.peephole == "full" and name == "output":
             pre_activation = pre_activation + ops.tensordot(self._seen(cell), self.peepholes[name], 1)
         return activate(self.gate_activations[name], pre_activation)
-
-    def _seen(self, cell: Any) -> Any:
-        return cell if self.peephole_gradient else ops.stop_gradient(cell)
 
     def new_cell_state(self, cell: Any) -> Any:
         """Pass on a cell state that was just computed. `variants.state_gradients` replaces this to look inside."""

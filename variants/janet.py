@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-from keras import ops
 
 from variants.cell import GatedLSTMCell
 from variants.layers import GatedLSTM
@@ -44,10 +43,10 @@ class JANETCell(GatedLSTMCell):
 
     def activations(self, sums: Any, states: list[Any]) -> dict[str, Any]:
         """The equation; `input_gate` is what takes its place."""
-        forget, candidate = ops.split(sums, 2, axis=-1)
-        forget_gate = self._gate("forget", forget, states[1])
-        input_gate = 1 - self._gate("forget", forget - self.beta, states[1])
-        candidate = activate(self.candidate_activation, candidate)
+        split = self.by_block(sums)
+        forget_gate = self._gate("forget", split["forget"], states[1])
+        input_gate = 1 - self._gate("forget", split["forget"] - self.beta, states[1])
+        candidate = activate(self.candidate_activation, split["candidate"])
         cell = self.new_cell_state(forget_gate * states[1] + input_gate * candidate)
         gates = {"input_gate": input_gate, "forget_gate": forget_gate}
         return {**gates, "candidate": candidate, "cell_state": cell, "hidden_state": cell}

@@ -56,9 +56,9 @@ class LayerNormLSTMCell(GatedLSTMCell):
         product = self._normalize(ops.tensordot(inputs, self.kernel, 1)) * self.kernel_gain
         return product if self.bias is None else product + self.bias
 
-    def recurrent_product(self, states: list[Any]) -> Any:
-        """Compute LN(h U) * g_h, from states `(..., units)` to `(..., n * units)`."""
-        return self._normalize(ops.tensordot(states[0], self.recurrent_kernel, 1)) * self.recurrent_gain
+    def combine(self, input_product: Any, recurrent_product: Any) -> Any:
+        """Compute the sums: LN(x W) * g_x + b, which is given, and LN(h U) * g_h."""
+        return input_product + self._normalize(recurrent_product) * self.recurrent_gain
 
     def _output(self, cell: Any) -> Any:
         return super()._output(self._normalize(cell) * self.cell_gain + self.cell_shift)

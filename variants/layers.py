@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from variants.autodiff import FAST_BACKENDS
+from variants.backend import FAST_BACKENDS
 from variants.cell import GatedLSTMCell
 from variants.checks import check_mask, check_sequences, check_states, check_weights
 from variants.loop import observed, run

@@ -12,7 +12,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from variants.autodiff import differentiable, scan, value, vjp
+from variants.backend import differentiable, scan, value, vjp
+from variants.cell import GatedLSTMCell
 
 Tensor = Any
 
@@ -62,7 +63,7 @@ def prepare(
 ) -> tuple[dict[str, Tensor], Tensor | None]:
     """What each step needs, time first and in the order of reading, and the dropout mask of the hidden state.
 
-    The first is a dict with the input products of all blocks as `sums`, and, where there are any, the mask as
+    The first is a dict with the products of the inputs as `input_product`, and, where there are any, the mask as
     `keep`, `(time, batch, 1)`, and the random numbers of the cell as `noise`.
     """
     inputs = ops.transpose(sequences, (1, 0, 2))
@@ -79,7 +80,7 @@ def prepare(
     if training and cell.recurrent_dropout > 0:
         hidden_mask = cell.get_recurrent_dropout_mask(ops.zeros((ops.shape(inputs)[1], cell.units), inputs.dtype))
     noise = cell.noise(ops.shape(inputs)[:2]) if training else None
-    each = {"sums": cell.input_product(inputs), "keep": keep, "noise": noise}
+    each = {"input_product": cell.input_product(inputs), "keep": keep, "noise": noise}
     return {name: value for name, value in each.items() if value is not None}, hidden_mask
 
 
@@ -103,6 +104,9 @@ class Steps:
         self.state_count = len(cell.state_size)
         self.variables = list(cell.weights)
         self.read_by_step: set[int] = set()
+        # What a step starts from besides the states: the sums where they are sums, else both of their parts.
+        self.adds = type(cell).combine is GatedLSTMCell.combine
+        self.parts = ("sums",) if self.adds else ("recurrent_product", "input_product")
 
     def weights(self) -> list[Tensor]:
         """The values of the cell's variables, in the type of the computation."""
@@ -113,26 +117,35 @@ class Steps:
         with _Values(self.variables, weights):
             return self.cell.recurrent_product([hidden, *states[1:]])
 
-    def step(self, sums: Tensor, states: list[Tensor], weights: list[Tensor], now: dict[str, Tensor]) -> list[Tensor]:
+    def step(
+        self, parts: list[Tensor], states: list[Tensor], weights: list[Tensor], now: dict[str, Tensor]
+    ) -> list[Tensor]:
         """The states after a step; a masked step leaves them as they are."""
         with _Values(self.variables, weights) as values:
+            sums = parts[0] if self.adds else self.cell.combine(parts[1], parts[0])
             _, new = self.cell.step(sums, states, now.get("noise"))
         self.read_by_step |= values.read
         if "keep" in now:
             return [ops.where(now["keep"], after, before) for after, before in zip(new, states, strict=True)]
         return new
 
+    def sums(self, each: dict[str, Tensor], saved: dict[str, Any]) -> Tensor:
+        """The sums of all steps, after `forward`."""
+        return saved["sums"] if self.adds else self.cell.combine(each["input_product"], saved["recurrent_product"])
+
     def forward(
         self, each: dict[str, Tensor], hidden_mask: Tensor | None, initial: list[Tensor], weights: list[Tensor]
     ) -> tuple[Tensor | None, list[Tensor], dict[str, Any]]:
-        """The hidden states (time first), the final states, and the sums and states that each step started from."""
+        """The hidden states (time first), the final states, and the first part and the states of each step's start."""
 
         def body(states: list[Tensor], now: dict[str, Tensor]) -> tuple[list[Tensor], Any]:
-            sums = now["sums"] + self.recurrent_product(states, hidden_mask, weights)
-            return self.step(sums, states, weights, now), {"sums": sums, "states": states}
+            part = self.recurrent_product(states, hidden_mask, weights)
+            part = now["input_product"] + part if self.adds else part
+            parts = [part, *(now[name] for name in self.parts[1:])]
+            return self.step(parts, states, weights, now), {self.parts[0]: part, "states": states}
 
-        saved_once = {"sums": each["sums"][0], "states": initial}
-        final, saved = scan(body, initial, each, saved_once)
+        saved_once = {self.parts[0]: each["input_product"][0], "states": initial}
+        final, saved = scan(body, initial, each, saved_once, ahead=tuple(each))
         hidden = ops.concatenate([saved["states"][0][1:], final[0][None]]) if self.return_sequences else None
         return hidden, final, saved
 
@@ -143,17 +156,18 @@ class Steps:
 
         def forward(constants: Any, variables: list[Tensor]) -> tuple[list[Tensor], Any]:
             rest, hidden_mask = constants
-            sums, states, weights = self._unpack(variables)
-            hidden, final, saved = self.forward({"sums": sums, **rest}, hidden_mask, states, weights)
+            product, states, weights = self._unpack(variables)
+            hidden, final, saved = self.forward({"input_product": product, **rest}, hidden_mask, states, weights)
             return final if hidden is None else [hidden, *final], saved
 
         def backward(constants: Any, variables: list[Tensor], saved: Any, upstream: list[Tensor]) -> list[Any]:
             rest, hidden_mask = constants
-            _, _, weights = self._unpack(variables)
-            return self.backward({**rest, **saved}, hidden_mask, weights, upstream)
+            product, _, weights = self._unpack(variables)
+            each = {**rest, **saved} if self.adds else {"input_product": product, **rest, **saved}
+            return self.backward(each, hidden_mask, weights, upstream)
 
-        rest = {name: value for name, value in each.items() if name != "sums"}
-        variables = [each["sums"], *initial, *self.weights()]
+        rest = {name: value for name, value in each.items() if name != "input_product"}
+        variables = [each["input_product"], *initial, *self.weights()]
         outputs = differentiable(forward, backward, (rest, hidden_mask), variables)
         return (outputs[0], outputs[1:]) if self.return_sequences else (None, outputs)
 
@@ -167,7 +181,7 @@ class Steps:
         """The gradients of the input products, the initial states and the weights.
 
         Args:
-            each: For each step the sums and the states that it started from, and its `keep` and `noise`.
+            each: For each step the parts and the states that it started from, and its `keep` and `noise`.
             hidden_mask: Dropout mask of the hidden state.
             weights: Values of the variables.
             upstream: Gradients of the hidden states, with `return_sequences`, and of the final states.
@@ -177,45 +191,49 @@ class Steps:
             upstream = upstream[1:]
         read = sorted(self.read_by_step)
 
-        def body(carry: Any, now: dict[str, Any]) -> tuple[Any, Tensor]:
+        def body(carry: Any, now: dict[str, Any]) -> tuple[Any, list[Tensor]]:
             after, totals = carry
             if self.return_sequences:
                 after = [after[0] + now["upstream"], *after[1:]]
-            d_sums, before, of_weights = self._step_gradient(now, weights, read, after)
-            before = _add(before, self._states_gradient(now["states"], hidden_mask, weights, d_sums))
-            return (before, _add(totals, of_weights)), d_sums
+            d_parts, before, of_weights = self._step_gradient(now, weights, read, after)
+            before = _add(before, self._states_gradient(now["states"], hidden_mask, weights, d_parts[0]))
+            return (before, _add(totals, of_weights)), d_parts
 
         zeros = [ops.zeros(weights[k].shape, _accumulator(weights[k].dtype)) for k in read]
-        carry, d_sums = scan(body, (list(upstream), zeros), each, each["sums"][0], reverse=True)
-        d_weights = vjp(lambda *w: self.recurrent_product(each["states"], hidden_mask, list(w)), weights, d_sums)
+        once = [each[name][0] for name in self.parts]
+        # Measured by benchmarks/layers.py: XLA gains from it except with the standard equation.
+        ahead = () if type(self.cell).activations is GatedLSTMCell.activations else self.parts
+        carry, d_parts = scan(body, (list(upstream), zeros), each, once, reverse=True, ahead=ahead)
+        d_weights = vjp(lambda *w: self.recurrent_product(each["states"], hidden_mask, list(w)), weights, d_parts[0])
         for number, total in zip(read, carry[1], strict=True):
             total = ops.cast(total, weights[number].dtype)
             d_weights[number] = total if d_weights[number] is None else total + d_weights[number]
-        return [d_sums, *carry[0], *d_weights]
+        return [d_parts[-1], *carry[0], *d_weights]
 
     def _step_gradient(
         self, now: dict[str, Any], weights: list[Tensor], read: list[int], after: list[Tensor]
-    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """Gradients of the sums, of the states before the step, and of the weights that the step itself reads."""
+    ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Gradients of the parts, of the states before the step, and of the weights that the step itself reads."""
         states = now["states"]
+        first, last = len(self.parts), len(self.parts) + len(states)
 
-        def step(sums: Tensor, *rest: Tensor) -> list[Tensor]:
-            bound = dict(enumerate(weights)) | dict(zip(read, rest[len(states) :], strict=True))
-            return self.step(sums, list(rest[: len(states)]), list(bound.values()), now)
+        def step(*given: Tensor) -> list[Tensor]:
+            bound = dict(enumerate(weights)) | dict(zip(read, given[last:], strict=True))
+            return self.step(list(given[:first]), list(given[first:last]), list(bound.values()), now)
 
-        arguments = [now["sums"], *states, *(weights[k] for k in read)]
+        arguments = [*(now[name] for name in self.parts), *states, *(weights[k] for k in read)]
         gradients = vjp(step, arguments, after)
         gradients = [
             ops.zeros_like(a) if gradient is None else gradient
             for gradient, a in zip(gradients, arguments, strict=True)
         ]
-        return gradients[0], gradients[1 : len(states) + 1], gradients[len(states) + 1 :]
+        return gradients[:first], gradients[first:last], gradients[last:]
 
     def _states_gradient(
-        self, states: list[Tensor], hidden_mask: Tensor | None, weights: list[Tensor], d_sums: Tensor
+        self, states: list[Tensor], hidden_mask: Tensor | None, weights: list[Tensor], d_product: Tensor
     ) -> list[Tensor | None]:
         """Gradients of the states before the step, through the recurrent product."""
-        return vjp(lambda *s: self.recurrent_product(list(s), hidden_mask, weights), states, d_sums)
+        return vjp(lambda *s: self.recurrent_product(list(s), hidden_mask, weights), states, d_product)
 
 
 class _Values(keras.StatelessScope):

@@ -69,7 +69,7 @@ class SLSTMCell(GatedLSTMCell):
     def activations(self, sums: Any, states: list[Any]) -> dict[str, Any]:
         """The equation; the gates are those divided by exp(m'), at most 1."""
         _, cell, normalizer, stabilizer = states
-        split = dict(zip(self.blocks, ops.split(sums, len(self.blocks), axis=-1), strict=True))
+        split = self.by_block(sums)
         log_input, log_forget = split["input"], split["forget"]
         if self.forget_activation == "sigmoid":
             log_forget = ops.log_sigmoid(log_forget)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from variants.autodiff import vjp
+from variants.backend import vjp
 from variants.cell import GatedLSTMCell
 from variants.loop import Steps, observed, outputs_of, prepare
 
@@ -96,7 +96,7 @@ def _records(model: keras.Model, x: Any) -> list[Record]:
         hidden, final, saved = steps.forward(each, None, list(initial_state), steps.weights())
         calls = sum(earlier.layer is layer for earlier in records)
         name = f"{layer.name}:{calls + 1}" if calls else layer.name
-        records.append(Record(name, layer, _arrays(layer, each, saved, final)))
+        records.append(Record(name, layer, _arrays(layer, steps.sums(each, saved), each, saved, final)))
         return (*outputs_of(hidden, final[0], each.get("keep"), layer.zero_output_for_mask), final)
 
     _call(model, x, record)
@@ -121,9 +121,11 @@ def _call(model: keras.Model, x: Any, observer: Callable[..., Any]) -> Any:
         observed.reset(token)
 
 
-def _arrays(layer: Any, each: dict[str, Tensor], saved: dict[str, Any], final: list[Tensor]) -> dict[str, Array]:
+def _arrays(
+    layer: Any, sums: Tensor, each: dict[str, Tensor], saved: dict[str, Any], final: list[Tensor]
+) -> dict[str, Array]:
     cell = layer.cell
-    found = cell.activations(saved["sums"], saved["states"])
+    found = cell.activations(sums, saved["states"])
     ones = ops.ones_like(found["candidate"])
     coupled = 1 - found["input_gate"] if cell.forget_gate == "coupled" else ones
     gates = {
@@ -136,7 +138,7 @@ def _arrays(layer: Any, each: dict[str, Tensor], saved: dict[str, Any], final: l
         name: ops.concatenate([before[1:], last[None]])
         for name, before, last in zip(("hidden_state", "cell_state"), saved["states"], final, strict=False)
     }
-    time, batch = ops.shape(saved["sums"])[:2]
+    time, batch = ops.shape(sums)[:2]
     mask = np.ones((batch, time), bool)
     if "keep" in each:
         mask = _in_time(layer, ops.convert_to_numpy(each["keep"])[..., 0])
@@ -162,10 +164,12 @@ def _unmasked(values: Array, mask: Array) -> Array:
 class _NudgedSteps(Steps):
     """Steps with something added to each new hidden and cell state: zeros, whose gradients are those of the states."""
 
-    def step(self, sums: Tensor, states: list[Tensor], weights: list[Tensor], now: dict[str, Tensor]) -> list[Tensor]:
+    def step(
+        self, parts: list[Tensor], states: list[Tensor], weights: list[Tensor], now: dict[str, Tensor]
+    ) -> list[Tensor]:
         self.cell.new_cell_state = lambda cell: cell + now["nudge_cell"]
         try:
-            hidden, *rest = super().step(sums, states, weights, now)
+            hidden, *rest = super().step(parts, states, weights, now)
         finally:
             del self.cell.new_cell_state
         return [hidden + now["nudge_hidden"], *rest]

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from variants.backend import uniform
 from variants.cell import GatedLSTMCell
 from variants.layers import GatedLSTM
 
@@ -41,9 +42,9 @@ class ZoneoutLSTMCell(GatedLSTMCell):
 
     def noise(self, shape: tuple[Any, ...]) -> Any:
         """Draw d_h and d_c, side by side: `(*shape, 2 * units)`, 1 where a unit keeps its state."""
-        uniform = keras.random.uniform((*shape, 2 * self.units), seed=self.seed_generator)
+        numbers = uniform((*shape, 2 * self.units), self.seed_generator)
         rates = ops.repeat(ops.convert_to_tensor([self.zoneout_hidden, self.zoneout_cell]), self.units)
-        return ops.cast(uniform < rates, self.compute_dtype)
+        return ops.cast(numbers < rates, self.compute_dtype)
 
     def step(self, sums: Any, states: list[Any], noise: Any = None) -> tuple[Any, list[Any]]:
         """Take a step of `GatedLSTMCell` and keep a part of the states."""

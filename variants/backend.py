@@ -1,4 +1,4 @@
-"""The only code that depends on the backend: a loop over steps, vector-Jacobian products, and a gradient of one's own.
+"""The only code that depends on the backend: a loop over steps, vector-Jacobian products, custom gradients, randomness.
 
 Tensors come in nested lists, tuples and dicts.
 """
@@ -24,15 +24,32 @@ def value(variable: Any) -> Tensor:
     return variable.value
 
 
-def scan(body: Body, carry: Any, each: Any, output: Any, reverse: bool = False) -> tuple[Any, Any]:
+def uniform(shape: tuple[Any, ...], seed: keras.random.SeedGenerator) -> Tensor:
+    """Random numbers from [0, 1) in float32.
+
+    On TensorFlow with an algorithm by name: the one that Keras leaves to XLA takes 200 times as long on a CPU.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.random.stateless_uniform(shape, tf.cast(seed.next(), "int32"), alg="philox")
+    return keras.random.uniform(shape, seed=seed)
+
+
+def scan(
+    body: Body, carry: Any, each: dict[str, Any], output: Any, reverse: bool = False, ahead: Sequence[str] = ()
+) -> tuple[Any, Any]:
     """Call `carry, output = body(carry, now)` for each step and stack the outputs.
 
     Args:
         body: The step. Its carry and its output have the structure, shapes and types of the arguments below.
         carry: What the first step starts from.
-        each: Tensors whose first axis is time; a step gets their slices.
+        each: Tensors by name whose first axis is time; a step gets their slices.
         output: Tensors that look like the output of one step.
         reverse: Start from the last step; the stacked outputs stay in the order of `each`.
+        ahead: What of `each` to read one step ahead, on TensorFlow. A slice that comes from the state of the loop is
+            a buffer of its own, on which XLA computes gates up to twice as fast as on one that it reads inside of
+            the computation.
     """
     if keras.backend.backend() == "jax":
         import jax
@@ -40,10 +57,12 @@ def scan(body: Body, carry: Any, each: Any, output: Any, reverse: bool = False) 
         return jax.lax.scan(body, carry, each, reverse=reverse)
     if keras.backend.backend() == "torch":
         return _scan_torch(body, carry, each, output, reverse)
-    return _scan_tensorflow(body, carry, each, output, reverse)
+    return _scan_tensorflow(body, carry, each, output, reverse, ahead)
 
 
-def _scan_tensorflow(body: Body, carry: Any, each: Any, output: Any, reverse: bool) -> tuple[Any, Any]:
+def _scan_tensorflow(
+    body: Body, carry: Any, each: dict[str, Any], output: Any, reverse: bool, ahead: Sequence[str]
+) -> tuple[Any, Any]:
     import tensorflow as tf
 
     first = tree.flatten(each)[0]
@@ -53,26 +72,19 @@ def _scan_tensorflow(body: Body, carry: Any, each: Any, output: Any, reverse: bo
     )
     outputs = [tf.TensorArray(x.dtype, steps, element_shape=x.shape) for x in tree.flatten(output)]
 
-    def read(index: Tensor) -> Any:
-        return tree.map_structure(lambda array: array.read(index), arrays)
+    def read(count: Tensor, early: bool) -> dict[str, Any]:
+        index = steps - 1 - count if reverse else count
+        wanted = {name: array for name, array in arrays.items() if (name in ahead) == early}
+        return tree.map_structure(lambda array: array.read(index), wanted)
 
-    def write(outputs: list[Any], index: Tensor, values: Any) -> list[Any]:
-        return [array.write(index, value) for array, value in zip(outputs, tree.flatten(values), strict=True)]
+    def step(count: Tensor, early: dict[str, Any], carry: Any, outputs: list[Any]) -> Any:
+        carry, values = body(carry, {**early, **read(count, False)})
+        index = steps - 1 - count if reverse else count
+        outputs = [array.write(index, value) for array, value in zip(outputs, tree.flatten(values), strict=True)]
+        return count + 1, read(tf.minimum(count + 1, steps - 1), True), carry, outputs
 
-    def backward(count: Tensor, carry: Any, outputs: list[Any]) -> Any:
-        index = steps - 1 - count
-        carry, values = body(carry, read(index))
-        return count + 1, carry, write(outputs, index, values)
-
-    def forward(count: Tensor, now: Any, carry: Any, outputs: list[Any]) -> Any:
-        # The next step is read one step ahead: a slice that comes from the loop's state is a buffer of its own,
-        # and XLA computes on it twice as fast as on one that it fuses into the step.
-        carry, values = body(carry, now)
-        return count + 1, read(tf.minimum(count + 1, steps - 1)), carry, write(outputs, count, values)
-
-    loop_body, state = (backward, (carry, outputs)) if reverse else (forward, (read(0), carry, outputs))
     *_, carry, outputs = tf.while_loop(
-        lambda count, *_: count < steps, loop_body, (0, *state), maximum_iterations=steps
+        lambda count, *_: count < steps, step, (0, read(0, True), carry, outputs), maximum_iterations=steps
     )
     return carry, tree.pack_sequence_as(output, [array.stack() for array in outputs])
 
