@@ -12,8 +12,6 @@ from keras import tree
 Tensor = Any
 Body = Callable[[Any, Any], tuple[Any, Any]]
 
-FAST_BACKENDS = ("tensorflow", "jax")
-
 
 def value(variable: Any) -> Tensor:
     """The value of a Keras variable as a tensor, in the type of the computation."""
@@ -37,15 +35,21 @@ def uniform(shape: tuple[Any, ...], seed: keras.random.SeedGenerator) -> Tensor:
 
 
 def scan(
-    body: Body, carry: Any, each: dict[str, Any], output: Any, reverse: bool = False, ahead: Sequence[str] = ()
-) -> tuple[Any, Any]:
+    body: Body,
+    carry: Any,
+    each: dict[str, Any],
+    output: dict[str, Any],
+    reverse: bool = False,
+    ahead: Sequence[str] = (),
+) -> tuple[Any, dict[str, Any]]:
     """Call `carry, output = body(carry, now)` for each step and stack the outputs.
 
     Args:
         body: The step. Its carry and its output have the structure, shapes and types of the arguments below.
         carry: What the first step starts from.
         each: Tensors by name whose first axis is time; a step gets their slices.
-        output: Tensors that look like the output of one step.
+        output: Tensors by name that look like the output of one step. An output with the name of an input takes
+            over its memory, on TensorFlow.
         reverse: Start from the last step; the stacked outputs stay in the order of `each`.
         ahead: What of `each` to read one step ahead, on TensorFlow. A slice that comes from the state of the loop is
             a buffer of its own, on which XLA computes gates up to twice as fast as on one that it reads inside of
@@ -61,8 +65,8 @@ def scan(
 
 
 def _scan_tensorflow(
-    body: Body, carry: Any, each: dict[str, Any], output: Any, reverse: bool, ahead: Sequence[str]
-) -> tuple[Any, Any]:
+    body: Body, carry: Any, each: dict[str, Any], output: dict[str, Any], reverse: bool, ahead: Sequence[str]
+) -> tuple[Any, dict[str, Any]]:
     import tensorflow as tf
 
     first = tree.flatten(each)[0]
@@ -70,23 +74,25 @@ def _scan_tensorflow(
     arrays = tree.map_structure(
         lambda x: tf.TensorArray(x.dtype, steps, element_shape=x.shape[1:], clear_after_read=False).unstack(x), each
     )
-    outputs = [tf.TensorArray(x.dtype, steps, element_shape=x.shape) for x in tree.flatten(output)]
+    new = {name: value for name, value in output.items() if name not in each}
+    empty = tree.map_structure(lambda x: tf.TensorArray(x.dtype, steps, element_shape=x.shape), new)
+    outputs = {name: empty[name] if name in new else arrays[name] for name in output}
 
-    def read(count: Tensor, early: bool) -> dict[str, Any]:
-        index = steps - 1 - count if reverse else count
-        wanted = {name: array for name, array in arrays.items() if (name in ahead) == early}
-        return tree.map_structure(lambda array: array.read(index), wanted)
+    def index(count: Tensor) -> Tensor:
+        return steps - 1 - count if reverse else count
 
-    def step(count: Tensor, early: dict[str, Any], carry: Any, outputs: list[Any]) -> Any:
-        carry, values = body(carry, {**early, **read(count, False)})
-        index = steps - 1 - count if reverse else count
-        outputs = [array.write(index, value) for array, value in zip(outputs, tree.flatten(values), strict=True)]
-        return count + 1, read(tf.minimum(count + 1, steps - 1), True), carry, outputs
+    def read(count: Tensor, outputs: dict[str, Any], early: bool) -> dict[str, Any]:
+        sources = {name: outputs.get(name, array) for name, array in arrays.items() if (name in ahead) == early}
+        return tree.map_structure(lambda array: array.read(index(count)), sources)
 
-    *_, carry, outputs = tf.while_loop(
-        lambda count, *_: count < steps, step, (0, read(0, True), carry, outputs), maximum_iterations=steps
-    )
-    return carry, tree.pack_sequence_as(output, [array.stack() for array in outputs])
+    def step(count: Tensor, early: dict[str, Any], carry: Any, outputs: dict[str, Any]) -> Any:
+        carry, values = body(carry, {**early, **read(count, outputs, False)})
+        written = tree.map_structure(lambda array, value: array.write(index(count), value), outputs, values)
+        return count + 1, read(tf.minimum(count + 1, steps - 1), written, True), carry, written
+
+    state = (0, read(0, outputs, True), carry, outputs)
+    *_, carry, outputs = tf.while_loop(lambda count, *_: count < steps, step, state, maximum_iterations=steps)
+    return carry, tree.map_structure(lambda array: array.stack(), outputs)
 
 
 def _scan_torch(body: Body, carry: Any, each: Any, output: Any, reverse: bool) -> tuple[Any, Any]:
@@ -125,42 +131,23 @@ def vjp(function: Callable[..., Any], arguments: Sequence[Tensor], upstream: Any
 
 
 def differentiable(
-    forward: Callable[..., Any], backward: Callable[..., Any], constants: Any, variables: list[Tensor]
+    forward: Callable[..., Any], backward: Callable[..., Any], variables: Sequence[Tensor]
 ) -> list[Tensor]:
-    """Call `forward` and let `backward` be its gradient.
+    """Call `forward` and let `backward` be its gradient, on TensorFlow.
 
     Args:
-        forward: From constants and variables to a list of outputs and anything that the gradient needs.
-        backward: From constants, variables, what was saved and the gradients of the outputs to the gradients of
-            the variables.
-        constants: Tensors that need no gradient, or None.
-        variables: Tensors that need one.
+        forward: From the variables to a list of outputs and anything that the gradient needs.
+        backward: From the variables, what was saved and the gradients of the outputs to the gradients of the variables.
+        variables: Tensors that need a gradient.
     """
-    if keras.backend.backend() == "jax":
-        import jax
-
-        function = jax.custom_vjp(lambda constants, variables: forward(constants, variables)[0])
-
-        def remember(constants: Any, variables: list[Tensor]) -> Any:
-            outputs, saved = forward(constants, variables)
-            return outputs, (constants, variables, saved)
-
-        function.defvjp(remember, lambda memory, upstream: (None, backward(*memory, upstream)))
-        return function(constants, variables)
-    return _differentiable_tensorflow(forward, backward, constants, variables)
-
-
-def _differentiable_tensorflow(
-    forward: Callable[..., Any], backward: Callable[..., Any], constants: Any, variables: list[Tensor]
-) -> list[Tensor]:
     import tensorflow as tf
 
     @tf.custom_gradient
     def function(*variables: Tensor) -> Any:
-        outputs, saved = forward(constants, list(variables))
+        outputs, saved = forward(list(variables))
 
         def gradient(*upstream: Tensor) -> list[Tensor | None]:
-            return backward(constants, list(variables), saved, list(upstream))
+            return backward(list(variables), saved, list(upstream))
 
         return outputs, gradient
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import keras
 
-from variants.backend import FAST_BACKENDS
 from variants.cell import GatedLSTMCell
 from variants.checks import check_mask, check_sequences, check_states, check_weights
 from variants.loop import observed, run
@@ -37,9 +36,9 @@ class GatedLSTM(keras.layers.RNN):
         go_backwards: If True, read the sequence from its end. Default False.
         stateful: If True, the final states of a batch are the initial ones of the next. Default False.
         unroll: If True, unroll the loop; needs a known number of time steps. Default False.
-        fast_loop: If True (default), use the loop of `variants.loop` wherever it can: less memory and time, the
-            same numbers. False: Keras's loop, which also has second derivatives on TensorFlow and forward-mode
-            derivatives on JAX. The property `loop` says which one runs, and why.
+        fast_loop: If True (default), training on TensorFlow runs the loop of `variants.loop` wherever it can, which
+            takes less time and memory and computes the same. False: always Keras's loop, as in inference and on
+            other backends, where it is the faster one. The property `loop` says which one training runs, and why.
         **kwargs: The switches of `GatedLSTMCell` (`input_gate`, `forget_gate`, `output_gate`,
             `gate_activation`, `candidate_activation`, `output_activation`, `peephole`, `gate_recurrence`,
             `shared_kernel`), and the arguments of `keras.layers.LSTM`, except that `activation` and
@@ -127,29 +126,33 @@ class GatedLSTM(keras.layers.RNN):
 
     @property
     def loop(self) -> str:
-        """Which loop the layer runs: `"fast"`, or `"plain: "` and the reason."""
+        """Which loop the layer runs in training: `"fast"`, or `"plain: "` and the reason."""
+        backend = keras.backend.backend()
         if not self.fast_loop:
             return "plain: fast_loop=False"
         if self.unroll:
             return "plain: unroll=True"
-        if keras.backend.backend() not in FAST_BACKENDS:
-            return f"plain: the backend is {keras.backend.backend()}"
         if type(self.cell).call is not GatedLSTMCell.call:
             return f"plain: {type(self.cell).__name__} has a `call` of its own"
+        if backend != "tensorflow" and not (backend == "jax" and self._is_noisy()):
+            return f"plain: on {backend} Keras's loop is the faster one"
         return "fast"
+
+    def _is_noisy(self) -> bool:
+        """Whether steps draw random numbers, which Keras's loop on JAX cannot."""
+        return type(self.cell).noise is not GatedLSTMCell.noise
 
     def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
         observer = observed.get()
         if observer is not None:
             return observer(self, sequences, initial_state, mask)
-        if self.loop != "fast":
+        if not training or self.loop != "fast":
             return super().inner_loop(sequences, initial_state, mask, training)
         return run(
             self.cell,
             sequences,
             initial_state,
             mask=mask,
-            training=training,
             go_backwards=self.go_backwards,
             return_sequences=self.return_sequences,
             zero_output_for_mask=self.zero_output_for_mask,

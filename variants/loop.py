@@ -27,19 +27,17 @@ def run(
     initial_state: Sequence[Tensor],
     *,
     mask: Tensor | None = None,
-    training: bool = False,
     go_backwards: bool = False,
     return_sequences: bool = True,
     zero_output_for_mask: bool = False,
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Run a built `GatedLSTMCell` over sequences, with the results of `keras.layers.RNN`.
+    """Run a built `GatedLSTMCell` over sequences in training, with the results of `keras.layers.RNN`.
 
     Args:
         cell: The cell.
         sequences: `(batch, time, features)`.
         initial_state: One tensor `(batch, size)` for each state.
         mask: `(batch, time)`; where False the states stay and the previous output is repeated.
-        training: Whether dropout is active and the gradient is this module's; otherwise it is the backend's own.
         go_backwards: Read, and put out, the steps in reverse order.
         return_sequences: Whether the outputs of all steps are wanted.
         zero_output_for_mask: Whether masked steps put out zeros instead of the previous output.
@@ -48,9 +46,9 @@ def run(
         The last output `(batch, units)`; the outputs `(batch, time, units)`, or the last one alone without
         `return_sequences`; the final states.
     """
-    each, hidden_mask = prepare(cell, sequences, mask, training, go_backwards)
+    each, hidden_mask = prepare(cell, sequences, mask, True, go_backwards)
     steps = Steps(cell, return_sequences)
-    if training:
+    if keras.backend.backend() == "tensorflow":
         hidden, final = steps.with_gradient(each, hidden_mask, list(initial_state))
     else:
         hidden, final, _ = steps.forward(each, hidden_mask, list(initial_state), steps.weights())
@@ -63,8 +61,8 @@ def prepare(
 ) -> tuple[dict[str, Tensor], Tensor | None]:
     """What each step needs, time first and in the order of reading, and the dropout mask of the hidden state.
 
-    The first is a dict with the products of the inputs as `input_product`, and, where there are any, the mask as
-    `keep`, `(time, batch, 1)`, and the random numbers of the cell as `noise`.
+    The first is a dict with the products of the inputs as `sums`, whose place the sums will take, and, where there
+    are any, the mask as `keep`, `(time, batch, 1)`, and the random numbers of the cell as `noise`.
     """
     inputs = ops.transpose(sequences, (1, 0, 2))
     keep = None
@@ -80,7 +78,7 @@ def prepare(
     if training and cell.recurrent_dropout > 0:
         hidden_mask = cell.get_recurrent_dropout_mask(ops.zeros((ops.shape(inputs)[1], cell.units), inputs.dtype))
     noise = cell.noise(ops.shape(inputs)[:2]) if training else None
-    each = {"input_product": cell.input_product(inputs), "keep": keep, "noise": noise}
+    each = {"sums": cell.input_product(inputs), "keep": keep, "noise": noise}
     return {name: value for name, value in each.items() if value is not None}, hidden_mask
 
 
@@ -106,7 +104,7 @@ class Steps:
         self.read_by_step: set[int] = set()
         # What a step starts from besides the states: the sums where they are sums, else both of their parts.
         self.adds = type(cell).combine is GatedLSTMCell.combine
-        self.parts = ("sums",) if self.adds else ("recurrent_product", "input_product")
+        self.parts = ("sums",) if self.adds else ("recurrent_product", "sums")
 
     def weights(self) -> list[Tensor]:
         """The values of the cell's variables, in the type of the computation."""
@@ -131,7 +129,7 @@ class Steps:
 
     def sums(self, each: dict[str, Tensor], saved: dict[str, Any]) -> Tensor:
         """The sums of all steps, after `forward`."""
-        return saved["sums"] if self.adds else self.cell.combine(each["input_product"], saved["recurrent_product"])
+        return saved["sums"] if self.adds else self.cell.combine(each["sums"], saved["recurrent_product"])
 
     def forward(
         self, each: dict[str, Tensor], hidden_mask: Tensor | None, initial: list[Tensor], weights: list[Tensor]
@@ -140,11 +138,11 @@ class Steps:
 
         def body(states: list[Tensor], now: dict[str, Tensor]) -> tuple[list[Tensor], Any]:
             part = self.recurrent_product(states, hidden_mask, weights)
-            part = now["input_product"] + part if self.adds else part
+            part = now["sums"] + part if self.adds else part
             parts = [part, *(now[name] for name in self.parts[1:])]
             return self.step(parts, states, weights, now), {self.parts[0]: part, "states": states}
 
-        saved_once = {self.parts[0]: each["input_product"][0], "states": initial}
+        saved_once = {self.parts[0]: each["sums"][0], "states": initial}
         final, saved = scan(body, initial, each, saved_once, ahead=tuple(each))
         hidden = ops.concatenate([saved["states"][0][1:], final[0][None]]) if self.return_sequences else None
         return hidden, final, saved
@@ -153,22 +151,19 @@ class Steps:
         self, each: dict[str, Tensor], hidden_mask: Tensor | None, initial: list[Tensor]
     ) -> tuple[Tensor | None, list[Tensor]]:
         """`forward` without what it saves, differentiated by `backward`."""
+        rest = {name: value for name, value in each.items() if name != "sums"}
 
-        def forward(constants: Any, variables: list[Tensor]) -> tuple[list[Tensor], Any]:
-            rest, hidden_mask = constants
+        def forward(variables: list[Tensor]) -> tuple[list[Tensor], Any]:
             product, states, weights = self._unpack(variables)
-            hidden, final, saved = self.forward({"input_product": product, **rest}, hidden_mask, states, weights)
+            hidden, final, saved = self.forward({"sums": product, **rest}, hidden_mask, states, weights)
             return final if hidden is None else [hidden, *final], saved
 
-        def backward(constants: Any, variables: list[Tensor], saved: Any, upstream: list[Tensor]) -> list[Any]:
-            rest, hidden_mask = constants
+        def backward(variables: list[Tensor], saved: dict[str, Any], upstream: list[Tensor]) -> list[Any]:
             product, _, weights = self._unpack(variables)
-            each = {**rest, **saved} if self.adds else {"input_product": product, **rest, **saved}
-            return self.backward(each, hidden_mask, weights, upstream)
+            started = saved if self.adds else {"sums": product, **saved}
+            return self.backward({**rest, **started}, hidden_mask, weights, upstream)
 
-        rest = {name: value for name, value in each.items() if name != "input_product"}
-        variables = [each["input_product"], *initial, *self.weights()]
-        outputs = differentiable(forward, backward, (rest, hidden_mask), variables)
+        outputs = differentiable(forward, backward, [each["sums"], *initial, *self.weights()])
         return (outputs[0], outputs[1:]) if self.return_sequences else (None, outputs)
 
     def _unpack(self, variables: list[Tensor]) -> tuple[Tensor, list[Tensor], list[Tensor]]:
@@ -191,24 +186,23 @@ class Steps:
             upstream = upstream[1:]
         read = sorted(self.read_by_step)
 
-        def body(carry: Any, now: dict[str, Any]) -> tuple[Any, list[Tensor]]:
+        def body(carry: Any, now: dict[str, Any]) -> tuple[Any, dict[str, Tensor]]:
             after, totals = carry
             if self.return_sequences:
                 after = [after[0] + now["upstream"], *after[1:]]
             d_parts, before, of_weights = self._step_gradient(now, weights, read, after)
             before = _add(before, self._states_gradient(now["states"], hidden_mask, weights, d_parts[0]))
-            return (before, _add(totals, of_weights)), d_parts
+            return (before, _add(totals, of_weights)), dict(zip(self.parts, d_parts, strict=True))
 
         zeros = [ops.zeros(weights[k].shape, _accumulator(weights[k].dtype)) for k in read]
-        once = [each[name][0] for name in self.parts]
-        # Measured by benchmarks/layers.py: XLA gains from it except with the standard equation.
-        ahead = () if type(self.cell).activations is GatedLSTMCell.activations else self.parts
-        carry, d_parts = scan(body, (list(upstream), zeros), each, once, reverse=True, ahead=ahead)
-        d_weights = vjp(lambda *w: self.recurrent_product(each["states"], hidden_mask, list(w)), weights, d_parts[0])
+        once = {name: each[name][0] for name in self.parts}
+        carry, d_parts = scan(body, (list(upstream), zeros), each, once, reverse=True, ahead=self.parts)
+        product = d_parts[self.parts[0]]
+        d_weights = vjp(lambda *w: self.recurrent_product(each["states"], hidden_mask, list(w)), weights, product)
         for number, total in zip(read, carry[1], strict=True):
             total = ops.cast(total, weights[number].dtype)
             d_weights[number] = total if d_weights[number] is None else total + d_weights[number]
-        return [d_parts[-1], *carry[0], *d_weights]
+        return [d_parts["sums"], *carry[0], *d_weights]
 
     def _step_gradient(
         self, now: dict[str, Any], weights: list[Tensor], read: list[int], after: list[Tensor]
