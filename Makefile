@@ -6,7 +6,15 @@ BIN := .venv/bin
 STORE ?= sqlite:///$(CURDIR)/outputs/mlflow.db
 PORT ?= 5000
 
-.PHONY: demo ui test test-all lint lock wheel clean
+# Further backends, and the oldest Keras of pyproject.toml. All other versions come from requirements.lock.
+JAX := jax==0.10.2
+TORCH := torch==2.13.0
+OLDEST_KERAS := keras==3.12.0
+KERAS := $(shell grep '^keras==' requirements.lock)
+BACKENDS := test-tensorflow test-jax test-torch test-oldest-keras
+BACKEND_TESTS := $(patsubst %,tests/test_%.py,contract parity cells masks switches trace)
+
+.PHONY: demo ui test test-all test-backends $(BACKENDS) contract lint lock wheel clean
 
 demo: .venv/installed  ## compare three variants on three tasks, offline
 	$(BIN)/python -m experiments.train experiment=quickstart
@@ -22,6 +30,30 @@ test: .venv/installed  ## everything but the slow tests
 test-all: .venv/installed  ## the slow tests too
 	$(BIN)/python -m pytest
 
+# Half an hour on 2 cores. On Linux the usual torch wheel brings CUDA, gigabytes of it; pip's own variables, such as
+# PIP_INDEX_URL or PIP_FIND_LINKS, choose a place with a CPU build.
+test-backends: $(BACKENDS)  ## the contract on TensorFlow, JAX and PyTorch, and on the oldest Keras
+
+test-tensorflow: .venv/installed
+	@echo "== TensorFlow"
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -q $(BACKEND_TESTS)
+
+test-jax: .venv-jax/installed
+	@echo "== JAX"
+	JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.venv-jax/cache JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \
+	  KERAS_BACKEND=jax .venv-jax/bin/python -m pytest -q $(BACKEND_TESTS)
+
+test-torch: .venv-torch/installed
+	@echo "== PyTorch"
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest -q $(BACKEND_TESTS)
+
+test-oldest-keras: .venv-oldest-keras/installed
+	@echo "== $(OLDEST_KERAS) on TensorFlow"
+	KERAS_BACKEND=tensorflow .venv-oldest-keras/bin/python -m pytest -q $(BACKEND_TESTS)
+
+contract: .venv/installed  ## write docs/contract.md: which variant keeps which promise
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -q tests/test_contract.py --contract-table docs/contract.md
+
 lint: .venv/installed  ## style, format, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,7 +67,7 @@ lock:  ## compile requirements.lock anew, for all supported Pythons
 	  --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
 clean:
-	rm -rf .venv dist
+	rm -rf .venv .venv-* dist
 
 .venv/installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "gatelab needs Python 3.11, 3.12 or 3.13 with venv. Install one, or say which: make PYTHON=/path/to/python"; exit 1; }
@@ -43,4 +75,16 @@ clean:
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+.venv-jax/installed: PACKAGES = $(KERAS) $(JAX)
+.venv-torch/installed: PACKAGES = $(KERAS) $(TORCH)
+.venv-oldest-keras/installed: PACKAGES = $(OLDEST_KERAS) tensorflow
+.venv-jax/installed .venv-torch/installed .venv-oldest-keras/installed: requirements.lock Makefile
+	@test -n "$(PYTHON)" || { echo "gatelab needs Python 3.11, 3.12 or 3.13 with venv"; exit 1; }
+	@echo "Installing $(PACKAGES) into $(@D)"
+	$(PYTHON) -m venv $(@D)
+	grep -v '^keras==' requirements.lock > $(@D)/constraints.txt
+	$(@D)/bin/python -m pip install --quiet --constraint $(@D)/constraints.txt $(PACKAGES) \
+	  hydra-core numpy onnx onnxruntime pytest
 	touch $@

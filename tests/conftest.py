@@ -2,6 +2,7 @@ import logging
 import os
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -13,13 +14,41 @@ from experiments import config
 from experiments.schema import Config
 
 ROOT = Path(__file__).resolve().parents[1]
+TESTS_DONE = count(1)
 
 config.register()
 
 
-def pytest_configure():
+def pytest_addoption(parser):
+    parser.addoption("--contract-table", type=Path, metavar="FILE", help="write the outcomes of test_contract there")
+
+
+def pytest_configure(config):
     os.chdir(ROOT)
+    if config.getoption("--contract-table"):
+        from tests.contract_table import ContractTable
+
+        config.pluginmanager.register(ContractTable(config.getoption("--contract-table")))
     logging.getLogger("tensorflow").setLevel("ERROR")  # "retracing": tests compile many small models
+    # torch.compile looks at tensors that cause this warning, and silences it only where warnings are not errors.
+    config.addinivalue_line("filterwarnings", "ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+
+
+def pytest_report_header():
+    if "KERAS_BACKEND" in os.environ:
+        import keras
+
+        return f"keras {keras.__version__} on {keras.backend.backend()}"
+
+
+@pytest.fixture(autouse=True)
+def no_compiled_code_of_other_tests():
+    """Keeps torch.compile from giving up on the functions of Keras, as it does after 8 models, and JAX from 5 GB."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].compiler.reset()
+    if "jax" in sys.modules and next(TESTS_DONE) % 50 == 0:
+        sys.modules["jax"].clear_caches()
 
 
 @pytest.fixture

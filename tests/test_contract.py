@@ -36,6 +36,25 @@ class LeakyMask(variants.GatedLSTM):
         return super().call(sequences, initial_state=initial_state, training=training)
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class LeakyMaskInTraining(variants.GatedLSTM):
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        return super().inner_loop(sequences, initial_state, None if training else mask, training)
+
+
+class ForgottenState(variants.GatedLSTM):
+    def call(self, sequences, initial_state=None, mask=None, training=False):
+        return super().call(sequences, mask=mask, training=training)
+
+
+class WrongFastLoop(variants.GatedLSTM):
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        wrong = sequences * 1.01 if training and self.fast_loop else sequences
+        return super().inner_loop(wrong, initial_state, mask, training)
+
+    loop = "fast"
+
+
 class DetachedForgetGate(variants.GatedLSTM):
     class cell_class(variants.GatedLSTMCell):  # noqa: N801
         def _gate(self, name, pre_activation, cell):
@@ -43,7 +62,25 @@ class DetachedForgetGate(variants.GatedLSTM):
             return keras.ops.stop_gradient(gate) if name == "forget" else gate
 
 
-@pytest.mark.parametrize(("check", "layer"), [("mask gaps", LeakyMask), ("gradients", DetachedForgetGate)])
+class WrongGradient(variants.PeepholeLSTM):
+    class cell_class(variants.PeepholeLSTMCell):  # noqa: N801
+        def _gate(self, name, pre_activation, cell):
+            return super()._gate(name, pre_activation, keras.ops.stop_gradient(cell))
+
+
+@pytest.mark.parametrize(
+    ("check", "layer"),
+    [
+        ("mask gaps", LeakyMask),
+        ("mask gaps", LeakyMaskInTraining),
+        ("mask passed on", LeakyMask),
+        ("Bidirectional", LeakyMaskInTraining),
+        ("initial_state", ForgottenState),
+        ("fast loop", WrongFastLoop),
+        ("gradients", DetachedForgetGate),
+        ("gradients", WrongGradient),
+    ],
+)
 def test_contract_catches(check, layer):
     with pytest.raises(AssertionError):
         CHECKS[check](lambda **arguments: layer(5, **arguments))

@@ -10,7 +10,18 @@ from onnx import TensorProto, helper
 import variants
 from tests import variant_files
 from variants.reference import reference
-from variants.testing import BATCH, FEATURES, STEPS, random_states, randomize, sequences
+from variants.testing import (
+    BATCH,
+    FEATURES,
+    PRECISE,
+    STARTS_WITH_ZEROS,
+    STEPS,
+    array,
+    equal,
+    random_states,
+    randomize,
+    sequences,
+)
 
 UNITS = 5
 ONNX_ACTIVATIONS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "linear": "Affine"}
@@ -27,14 +38,15 @@ def random_layer(name, **arguments):
 
 @pytest.mark.parametrize("name", ONE_EQUATION)
 def test_equals_the_numpy_reference(name):
-    layer = random_layer(name, dtype="float64")
+    layer = random_layer(name, dtype=PRECISE)
     x, states = sequences(), random_states(layer)
     mask = np.random.default_rng(7).random((BATCH, STEPS)) > 0.3
+    mask[:, 0] |= not STARTS_WITH_ZEROS
     output, *final = layer(x, initial_state=states, mask=mask)
     expected = reference(layer.get_config(), layer.get_weights(), x, states, mask)
-    np.testing.assert_allclose(output, expected["output"], rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(final[0], expected["hidden_state"][:, -1], rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(final[1], expected["cell_state"][:, -1], rtol=1e-12, atol=1e-12)
+    equal(output, expected["output"])
+    equal(final[0], expected["hidden_state"][:, -1])
+    equal(final[1], expected["cell_state"][:, -1])
 
 
 @pytest.mark.parametrize(
@@ -57,7 +69,7 @@ def test_equals_keras(ours, theirs):
     randomize(ours)
     theirs.set_weights(ours.get_weights())
     x, states = sequences().astype("float32"), [s.astype("float32") for s in random_states(ours)]
-    np.testing.assert_allclose(ours(x, initial_state=states), theirs(x, initial_state=states), rtol=1e-5, atol=1e-6)
+    equal(ours(x, initial_state=states), theirs(x, initial_state=states), 2e-6)
 
 
 def test_starts_from_the_weights_of_keras():
@@ -77,8 +89,8 @@ def test_equals_onnx_runtime(name):
     x, states = sequences(), random_states(layer)
     expected = run_onnx(layer.get_config(), layer.get_weights(), x, states)
     output, _, cell = layer(x.astype("float32"), initial_state=states)
-    np.testing.assert_allclose(output, expected[0], rtol=2e-5, atol=2e-6)
-    np.testing.assert_allclose(cell, expected[1], rtol=2e-5, atol=2e-6)
+    equal(output, expected[0], 5e-6)
+    equal(cell, expected[1], 5e-6)
 
 
 def run_onnx(config, weights, x, states):
@@ -134,9 +146,9 @@ def run_onnx(config, weights, x, states):
 
 
 def test_the_reference_sees_a_wrong_gate():
-    layer = random_layer("peephole", dtype="float64")
+    layer = random_layer("peephole", dtype=PRECISE)
     x, states = sequences(), random_states(layer)
-    output = layer(x, initial_state=states)[0]
+    output = array(layer(x, initial_state=states)[0])
     weights = layer.get_weights()
     for swapped in ([0, 1, 2, 4, 3, 5], [0, 1, 2, 3, 5, 4]):
         wrong = reference(layer.get_config(), [weights[k] for k in swapped], x, states)

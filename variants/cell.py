@@ -193,9 +193,9 @@ class GatedLSTMCell(Products):
 
     def _gate(self, name: str, pre_activation: Any, cell: Any) -> Any:
         if self.peephole == "diagonal":
-            pre_activation = pre_activation + self.peepholes[name] * self._seen(cell)
+            pre_activation = pre_activation + self.peepholes[name].value * self._seen(cell)
         elif self.peephole == "full" and name == "output":
-            pre_activation = pre_activation + ops.tensordot(self._seen(cell), self.peepholes[name], 1)
+            pre_activation = pre_activation + ops.tensordot(self._seen(cell), self.peepholes[name].value, 1)
         return activate(self.gate_activations[name], pre_activation)
 
     def new_cell_state(self, cell: Any) -> Any:

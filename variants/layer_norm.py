@@ -56,17 +56,23 @@ class LayerNormLSTMCell(GatedLSTMCell):
         product = self._normalize(ops.tensordot(inputs, self.kernel, 1)) * self.kernel_gain
         return product if self.bias is None else product + self.bias
 
+    def recurrent_product(self, states: list[Any]) -> Any:
+        """Compute h U, from states `(..., units)` to `(..., n * units)`."""
+        return ops.tensordot(states[0], self.recurrent_kernel.value, 1)
+
     def combine(self, input_product: Any, recurrent_product: Any) -> Any:
         """Compute the sums: LN(x W) * g_x + b, which is given, and LN(h U) * g_h."""
-        return input_product + self._normalize(recurrent_product) * self.recurrent_gain
+        return input_product + self._normalize(recurrent_product) * self.recurrent_gain.value
 
     def _output(self, cell: Any) -> Any:
-        return super()._output(self._normalize(cell) * self.cell_gain + self.cell_shift)
+        return super()._output(self._normalize(cell) * self.cell_gain.value + self.cell_shift.value)
 
     def _normalize(self, values: Any) -> Any:
-        centred = values - ops.mean(values, axis=-1, keepdims=True)
+        # Not in float16, where the gradient overflows if all values are equal, as in the first step.
+        exact = ops.cast(values, keras.backend.result_type(values.dtype, "float32"))
+        centred = exact - ops.mean(exact, axis=-1, keepdims=True)
         variance = ops.mean(ops.square(centred), axis=-1, keepdims=True)
-        return centred * ops.rsqrt(variance + self.epsilon)
+        return ops.cast(centred * ops.rsqrt(variance + self.epsilon), values.dtype)
 
     def get_config(self) -> dict[str, Any]:
         config = {name: value for name, value in super().get_config().items() if name not in FIXED}

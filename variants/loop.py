@@ -85,8 +85,11 @@ def prepare(
 def outputs_of(
     hidden: Tensor | None, last: Tensor, keep: Tensor | None, zero_output_for_mask: bool
 ) -> tuple[Tensor, Tensor]:
-    """From hidden states to outputs, which are zeros before the first step that is not masked."""
-    if keep is not None:
+    """From hidden states to outputs, which are zeros before the first step that is not masked.
+
+    On JAX they are the initial state there, as in Keras's loop, unless masked steps put out zeros.
+    """
+    if keep is not None and (zero_output_for_mask or keras.backend.backend() != "jax"):
         shown = keep if zero_output_for_mask else ops.cumsum(ops.cast(keep, "int32"), axis=0) > 0
         last = ops.where(shown[-1], last, ops.zeros_like(last))
         hidden = None if hidden is None else ops.where(shown, hidden, ops.zeros_like(hidden))

@@ -71,32 +71,32 @@ class Products(keras.layers.LSTMCell):
         }
 
     def input_product(self, inputs: Any) -> Any:
-        """Compute what the sums owe to the input: x W + b, for any number of steps at once.
+        """Compute what the sums owe to the input: x W, for any number of steps at once.
 
-        From `(..., features)` to `(..., n * units)`. With a shared kernel that all blocks use alike the bias comes
-        later and the product is `(..., units)`; so is the recurrent one.
+        From `(..., features)` to `(..., n * units)`. With a shared kernel that all blocks use alike the product is
+        `(..., units)`, and so is the recurrent one.
         """
         product = ops.tensordot(inputs, self.kernel, 1)
-        if self._narrow:
-            return product
-        product = self._for_all_blocks(product)
-        return product if self.bias is None else product + self.bias
+        return product if self._narrow else self._for_all_blocks(product)
 
     def recurrent_product(self, states: list[Any]) -> Any:
-        """Compute what the sums owe to the previous states through matrices: h U, for any number of steps at once.
+        """Compute what the sums owe to the previous states through matrices, and the bias: h U + b.
 
-        From states `(..., size)`, the hidden one after dropout, to `(..., n * units)`; linear in the states. Full
-        peepholes of the input and the forget gate and the gate recurrence are part of it.
+        From states `(..., size)`, the hidden one after dropout, to `(..., n * units)`, for any number of steps at
+        once. Full peepholes of the input and the forget gate and the gate recurrence are part of it. The bias is
+        here, not with the input, because there it would cost a second copy of the products of all steps.
         """
-        product = ops.tensordot(states[0], self.recurrent_kernel, 1)
+        product = ops.tensordot(states[0], self.recurrent_kernel.value, 1)
         if self._narrow:
             return product
         product = self._for_all_blocks(product)
+        if self.bias is not None:
+            product = product + self.bias.value
         extra = self._gate_recurrence(states) if self.gate_recurrence else {}
         if self.peephole == "full":
             for gate in ("input", "forget"):
                 if gate in self.learned_gates:
-                    seen = ops.tensordot(self._seen(states[1]), self.peepholes[gate], 1)
+                    seen = ops.tensordot(self._seen(states[1]), self.peepholes[gate].value, 1)
                     extra[gate] = extra[gate] + seen if gate in extra else seen
         if not extra:
             return product
@@ -104,7 +104,7 @@ class Products(keras.layers.LSTMCell):
         return product + ops.concatenate([extra.get(block, zeros) for block in self.blocks], axis=-1)
 
     def _gate_recurrence(self, states: list[Any]) -> dict[str, Any]:
-        product = ops.tensordot(states[2], self.gate_recurrent_kernel, 1)
+        product = ops.tensordot(states[2], self.gate_recurrent_kernel.value, 1)
         return dict(zip(self.learned_gates, ops.split(product, len(self.learned_gates), axis=-1), strict=True))
 
     @property

@@ -78,7 +78,10 @@ class SLSTMCell(GatedLSTMCell):
             ops.where(normalizer == 0, log_input, ops.maximum(log_input, log_forget + stabilizer))
         )
         input_gate = ops.exp(log_input - new_stabilizer)
-        forget_gate = ops.exp(ops.minimum(log_forget + stabilizer - new_stabilizer, 0))  # not above 1 at the start
+        exponent = log_forget + stabilizer - new_stabilizer
+        # Above 0 in the first step only. At 0, where the forget gate decides the stabiliser, the gradient is that of
+        # the exponent; with `minimum` it would be half of it on JAX and torch.
+        forget_gate = ops.exp(ops.where(exponent > 0, ops.zeros_like(exponent), exponent))
         candidate = activate(self.candidate_activation, split["candidate"])
         cell = self.new_cell_state(forget_gate * cell + input_gate * candidate)
         normalizer = forget_gate * normalizer + input_gate

@@ -23,6 +23,9 @@ MASKS = {
 PRECISE = keras.backend.result_type("float64", "float64")
 ROUND_OFF = 1e-12 if PRECISE == "float64" else 2e-5
 
+# What a layer puts out before the first step that is not masked: zeros, on JAX the initial state, as Keras does there.
+STARTS_WITH_ZEROS = keras.backend.backend() != "jax"
+
 
 def sequences(seed: int = 0) -> Array:
     """Random inputs `(batch, time, features)` in the type `PRECISE`."""

@@ -12,8 +12,10 @@ import numpy as np
 from variants.testing.common import (
     BATCH,
     FEATURES,
+    MASKS,
     PRECISE,
     STEPS,
+    Array,
     Check,
     Make,
     array,
@@ -21,7 +23,9 @@ from variants.testing.common import (
     randomize,
     same_weights,
     sequences,
+    without_noise,
 )
+from variants.testing.training import training_gradients
 
 
 def check_config(make: Make) -> None:
@@ -86,12 +90,20 @@ def check_stacked(make: Make) -> None:
 
 
 def check_bidirectional(make: Make) -> None:
-    """`keras.layers.Bidirectional` gives the layer forwards beside the layer backwards, for every step."""
+    """`keras.layers.Bidirectional` gives the layer forwards beside the layer backwards, for every step.
+
+    With a mask, masked steps put out zeros, in training too.
+    """
     both = keras.layers.Bidirectional(make(dtype=PRECISE, return_sequences=True), dtype=PRECISE)
     both.build((BATCH, STEPS, FEATURES))
-    x = sequences()
+    for layer in (both.forward_layer, both.backward_layer):
+        without_noise(layer)
+    x, mask = sequences(), np.array(MASKS["gaps"], bool)
     backward = array(both.backward_layer(x))[:, ::-1]
     equal(both(x), np.concatenate([array(both.forward_layer(x)), backward], axis=-1))
+    masked = array(both(x, mask=mask))
+    assert not masked[~mask].any() and masked[mask].any()
+    equal(both(x, mask=mask, training=True), masked)
 
 
 def check_time_distributed(make: Make) -> None:
@@ -125,21 +137,29 @@ def check_dynamic_time(make: Make) -> None:
 
 
 def _check_mixed(make: Make, policy: str, tolerance: float) -> None:
-    exact = randomize(make())
-    layer = same_weights(make(dtype=policy), exact)
+    exact = without_noise(randomize(make()))
+    layer = without_noise(same_weights(make(dtype=policy), exact))
     output: Any = layer(sequences())
     assert keras.backend.standardize_dtype(output.dtype) == policy.removeprefix("mixed_")
     assert all(keras.backend.standardize_dtype(weight.dtype) == "float32" for weight in layer.weights)
     equal(keras.ops.cast(output, "float32"), exact(sequences()), tolerance)
+    for ours, theirs in zip(_gradients(layer), _gradients(exact), strict=True):
+        equal(ours, theirs, tolerance)
+
+
+def _gradients(layer: Any) -> list[Array]:
+    model = keras.Sequential([keras.Input((STEPS, FEATURES)), layer])
+    direction = np.ones((BATCH, layer.units), "float32") / BATCH
+    return training_gradients(model, sequences(), direction, run_eagerly=True)[1]
 
 
 def check_mixed_float16(make: Make) -> None:
-    """Under `mixed_float16` the output is float16 and near the float32 one; weights stay float32."""
+    """Under `mixed_float16` output (float16) and gradients are near those of float32; weights stay float32."""
     _check_mixed(make, "mixed_float16", 5e-2)
 
 
 def check_mixed_bfloat16(make: Make) -> None:
-    """Under `mixed_bfloat16` the output is bfloat16 and near the float32 one; weights stay float32."""
+    """Under `mixed_bfloat16` output (bfloat16) and gradients are near those of float32; weights stay float32."""
     _check_mixed(make, "mixed_bfloat16", 2e-1)
 
 

@@ -1,6 +1,8 @@
 """What happens from step to step: states, masks, direction, dropout."""
 
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,6 +12,7 @@ from variants.testing.common import (
     FEATURES,
     MASKS,
     PRECISE,
+    STARTS_WITH_ZEROS,
     STEPS,
     Array,
     Check,
@@ -20,6 +23,7 @@ from variants.testing.common import (
     randomize,
     same_weights,
     sequences,
+    without_noise,
 )
 
 
@@ -48,19 +52,33 @@ def check_return_state(make: Make) -> None:
 
 
 def check_mask(make: Make, kind: str) -> None:
-    """Masked steps change nothing, as if they had been cut out; before the first step the output is zero."""
-    layer = randomize(make(dtype=PRECISE, return_sequences=True, return_state=True))
-    x, mask = sequences(), np.array(MASKS[kind], bool)
-    output, *states = layer(np.where(mask[..., None], x, 1e3).astype(PRECISE), mask=mask)
+    """Masked steps change nothing, as if they had been cut out, in training too.
+
+    They repeat the output of the step before; ahead of the first step it is zero (on JAX, as in Keras, the initial
+    hidden state).
+    """
+    layer = without_noise(randomize(make(dtype=PRECISE, return_sequences=True, return_state=True)))
+    x, mask, initial = sequences(), np.array(MASKS[kind], bool), random_states(layer)
+    disturbed = np.where(mask[..., None], x, 1e3).astype(PRECISE)
+    found = layer(disturbed, mask=mask, initial_state=initial)
+    _same(layer(disturbed, mask=mask, initial_state=initial, training=True), found, f"mask {kind}, in training")
+    output, *states = map(array, found)
     for row in range(BATCH):
+        what = f"mask {kind}, row {row}"
         kept = np.flatnonzero(mask[row])
-        if len(kept) == 0:
-            equal(array(output)[row], np.zeros_like(array(output)[row]), what=f"mask {kind}, row {row}")
-            continue
-        expected, *final = layer(x[row, kept][None])
-        equal(array(output)[row, kept], array(expected)[0], what=f"mask {kind}, row {row}")
-        for state, other in zip(states, final, strict=True):
-            equal(array(state)[row], array(other)[0], what=f"mask {kind}, row {row}")
+        last = [state[row] for state in initial]
+        first = np.zeros_like(last[0]) if STARTS_WITH_ZEROS else last[0]
+        shown = first[None]
+        if len(kept) > 0:
+            cut, *last = layer(x[row, kept][None], initial_state=[state[None] for state in last])
+            shown, last = np.concatenate([shown, array(cut)[0]]), [array(state)[0] for state in last]
+        equal(output[row], shown[np.cumsum(mask[row])], what=what)
+        _same([state[row] for state in states], last, what)
+
+
+def _same(actual: Sequence[Any], expected: Sequence[Any], what: str) -> None:
+    for a, b in zip(actual, expected, strict=True):
+        equal(a, b, what=what)
 
 
 def check_mask_is_passed_on(make: Make) -> None:
@@ -91,11 +109,12 @@ def check_unrolled(make: Make) -> None:
 def _check_dropout(make: Make, argument: str) -> None:
     plain = randomize(make())
     layer = same_weights(make(**{argument: 0.5}, seed=3), plain)
-    x = sequences().astype("float32")
-    equal(layer(x, training=False), plain(x), 1e-6)
-    first = array(layer(x, training=True))
-    assert not np.allclose(first, array(plain(x))), f"{argument} does nothing"
-    assert not np.allclose(first, array(layer(x, training=True))), f"{argument}: the mask is always the same"
+    x, states = sequences().astype("float32"), [state.astype("float32") for state in random_states(layer)]
+    expected = array(plain(x, initial_state=states))
+    equal(layer(x, initial_state=states, training=False), expected, 1e-6)
+    drawn = [array(layer(x, initial_state=states, training=True)) for _ in range(3)]
+    assert not all(np.allclose(each, expected) for each in drawn), f"{argument} does nothing"
+    assert not all(np.allclose(each, drawn[0]) for each in drawn), f"{argument}: the mask is always the same"
 
 
 def check_dropout(make: Make) -> None:
