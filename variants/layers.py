@@ -114,6 +114,7 @@ class GatedLSTM(keras.layers.RNN):
         return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
 
     def set_weights(self, weights: Any) -> None:
+        """Set all weights, from a list of arrays in the order of `weights`; refuse those of another variant."""
         check_weights(weights, self)
         super().set_weights(weights)
 
@@ -143,6 +144,7 @@ class GatedLSTM(keras.layers.RNN):
         return type(self.cell).noise is not GatedLSTMCell.noise
 
     def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
+        """Run the steps: last output, outputs and final states. The hook of `keras.layers.RNN`."""
         observer = observed.get()
         if observer is not None:
             return observer(self, sequences, initial_state, mask)

@@ -114,6 +114,7 @@ class Steps:
         return [value(variable) for variable in self.variables]
 
     def recurrent_product(self, states: list[Tensor], hidden_mask: Tensor | None, weights: list[Tensor]) -> Tensor:
+        """What the sums owe to the states, after dropout, for one step or for all."""
         hidden = states[0] if hidden_mask is None else states[0] * hidden_mask
         with _Values(self.variables, weights):
             return self.cell.recurrent_product([hidden, *states[1:]])
