@@ -138,7 +138,7 @@ def test_a_diverged_trial_is_a_result_and_the_sweep_goes_on(train, tmp_path):
     [
         (("variant.input_gate=open", "variant.forget_gate=coupled,learned"), "needs a learned input gate"),
         (("variant.candidate_activation=tanh,glu",), "its layer cannot be used"),
-        (("variant.layer=GatedLSTM,Foo",), "there is no such layer. Allowed: GatedLSTM"),
+        (("variant.layer=GatedLSTM,Foo",), "there is no such layer. Allowed: JANET, SLSTM, GatedLSTM"),
         (("task.length=10,1",), "task.length=1: must be at least 2"),
         (("training.batch_size=8,100", "task.train_size=64"), "adding has 64 training sequences"),
         (("seed=range(0,0)",), "the sweep has no trials"),
