@@ -7,32 +7,84 @@ import keras
 import variants
 from experiments.errors import UserError
 from experiments.schema import Model, Variant
-from experiments.tasks import Task
+from experiments.tasks import Stream, Task
 
 
-def build(task: Task, variant: Variant, settings: Model) -> keras.Model:
-    """Token embedding if the task has tokens, `settings.layers` recurrent layers, a dense head (logits)."""
-    dtype = "int32" if task.vocabulary else "float32"
-    inputs = keras.Input(task.train.inputs.shape[1:], dtype=dtype, name="inputs")
+def build(task: Task, variant: Variant, settings: Model, batch_size: int | None = None) -> keras.Model:
+    """Tokens as embeddings or one-hot vectors, `settings.layers` recurrent layers, a dense head (logits).
+
+    Ragged data has a second input `mask`, `(batch, time)`. Dropout, if any, follows the embedding and each recurrent
+    layer, with one mask for all steps of a sequence (Gal and Ghahramani 2016).
+
+    Args:
+        task: Gives the inputs and the head.
+        variant: The recurrent layers.
+        settings: Width and number of the layers, direction, embedding, dropout.
+        batch_size: For a task on a stream: rows of a batch, whose states are carried to the next batch. None: each
+            sequence starts from an empty state.
+    """
+    streamed = isinstance(task.train, Stream)
+    features = () if task.vocabulary else task.train.inputs.shape[2:]
+    shape = (batch_size, task.train.length if batch_size else None) if streamed else (None, _steps(task), *features)
+    inputs = keras.Input(batch_shape=shape, dtype="int32" if task.vocabulary else "float32", name="inputs")
+    mask = None
+    if not streamed and task.train.mask is not None:
+        mask = keras.Input(batch_shape=shape[:2], dtype="bool", name="mask")
     x = inputs
     if task.vocabulary:
-        x = keras.layers.Embedding(task.vocabulary, settings.embedding, name="embedding")(x)
+        x = _vectors(task.vocabulary, settings)(x)
     for number in range(1, settings.layers + 1):
-        x = _recurrent(variant, settings, number, task.per_step or number < settings.layers)(x)
-    return keras.Model(inputs, keras.layers.Dense(task.outputs, name="head")(x))
+        each_step = task.per_step or number < settings.layers
+        layer = _recurrent(variant, settings, number, return_sequences=each_step, stateful=batch_size is not None)
+        x = layer(x) if mask is None else layer(x, mask=mask)
+        x = _dropped(x, settings.dropout)
+    outputs = keras.layers.Dense(task.outputs, name="head")(x)
+    return keras.Model(inputs if mask is None else {"inputs": inputs, "mask": mask}, outputs)
 
 
-def _recurrent(variant: Variant, settings: Model, number: int, return_sequences: bool) -> keras.layers.Layer:
-    layer = make_layer(variant, settings.units, return_sequences=return_sequences, name=f"lstm_{number}")
+def _steps(task: Task) -> int | None:
+    """Time steps of a sequence, if all have the same."""
+    parts = (task.train, task.validation, task.test)
+    steps = {part.inputs.shape[1] for part in parts}
+    return steps.pop() if len(steps) == 1 and parts[0].mask is None else None
+
+
+def _vectors(vocabulary: int, settings: Model) -> Any:
+    if settings.embedding is None:
+        return lambda tokens: keras.ops.one_hot(tokens, vocabulary)
+    embedding = keras.layers.Embedding(vocabulary, settings.embedding, name="embedding")
+    return lambda tokens: _dropped(embedding(tokens), settings.dropout)
+
+
+def _dropped(x: Any, rate: float) -> Any:
+    if not rate:
+        return x
+    return keras.layers.SpatialDropout1D(rate)(x) if len(x.shape) == 3 else keras.layers.Dropout(rate)(x)
+
+
+def _recurrent(variant: Variant, settings: Model, number: int, **arguments: Any) -> keras.layers.Layer:
+    layer = make_layer(variant, settings.units, name=f"lstm_{number}", **arguments)
     if settings.bidirectional:
         return keras.layers.Bidirectional(layer, name=f"bidirectional_{number}")
     return layer
 
 
+def recurrent_layers(model: keras.Model) -> list[variants.GatedLSTM]:
+    """The recurrent layers of a model, of bidirectional ones the forward layer."""
+    layers = [getattr(layer, "forward_layer", layer) for layer in model.layers]
+    return [layer for layer in layers if isinstance(layer, variants.GatedLSTM)]
+
+
 def loops(model: keras.Model) -> str:
     """Which loop the recurrent layers of a model run, as their property `loop` says it."""
-    layers = [getattr(layer, "forward_layer", layer) for layer in model.layers]
-    return "; ".join(dict.fromkeys(layer.loop for layer in layers if isinstance(layer, variants.GatedLSTM)))
+    return "; ".join(dict.fromkeys(layer.loop for layer in recurrent_layers(model)))
+
+
+def with_weights_of(model: keras.Model, trained: keras.Model) -> keras.Model:
+    """Give `model` the trained weights of another one of the same shape."""
+    for variable, source in zip(model.trainable_variables, trained.trainable_variables, strict=True):
+        variable.assign(source)
+    return model
 
 
 def make_layer(variant: Variant, units: int, **arguments: Any) -> variants.GatedLSTM:

@@ -1,12 +1,13 @@
 """One trial with its run in the store: found there, or trained and recorded."""
 
+import json
 import shlex
 import shutil
 import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from filelock import FileLock
@@ -21,7 +22,7 @@ from experiments.tracking import Run, Store
 if TYPE_CHECKING:
     from experiments.trial import Result
 
-LABELS = ("variant", "task", "seed", "study", "experiment", "rerun", "output_dir")
+LABELS = ("variant", "task", "seed", "study", "experiment", "rerun", "output_dir", "data_dir")
 INFRASTRUCTURE = ("hydra", "sweep.", "tracking.")
 
 
@@ -57,7 +58,7 @@ def find_or_train(config: Config, overrides: tuple[str, ...], verbose: int) -> O
     interruption (Ctrl-C, SIGTERM) ends it as KILLED and goes on upwards.
     """
     began = time.perf_counter()
-    task = tasks.build(config.task)
+    task = tasks.build(config.task, config.data_dir)
     key = trial_key(config, task.digest)
     store = Store(config.tracking.uri, config.output_dir)
     experiment = store.experiment(f"{config.study}/{config.task.name}")
@@ -74,7 +75,7 @@ def find_or_train(config: Config, overrides: tuple[str, ...], verbose: int) -> O
 
 def scratch_folder(config: Config) -> Path:
     """Where a trial keeps its files while it runs; then they are artifacts of its run."""
-    key = trial_key(config, tasks.build(config.task).digest)
+    key = trial_key(config, tasks.build(config.task, config.data_dir).digest)
     folder = Path(config.output_dir).expanduser().resolve() / "running" / key
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -89,6 +90,7 @@ def _start(store: Store, experiment: str, config: Config, task: Task, key: str, 
         "units": model.units,
         "layers": model.layers,
         "bidirectional": model.bidirectional,
+        "dropout": model.dropout,
         "epochs": training.epochs,
         "batch_size": training.batch_size,
         "optimizer": training.optimizer.value,
@@ -111,6 +113,7 @@ def _start(store: Store, experiment: str, config: Config, task: Task, key: str, 
         "baseline": task.baseline,
         "baseline_title": task.baseline_title,
         "data_sha256": task.digest,
+        "references": json.dumps(config.task.reference),
         "mlflow.runColor": run_color(config.variant.name, config.seed),
     }
     name = f"{config.task.name}/{config.variant.name}/s{config.seed}"
@@ -161,7 +164,7 @@ def _note(config: Config, task: Task, result: "Result", overrides: tuple[str, ..
 **{config.variant.name}** on **{config.task.name}** ({task.title}), seed {config.seed}.
 
 {task.score.title} on the test part, {task.score.better} is better: {measured}. \
-Baseline ({task.baseline_title}): {task.baseline:.4g}.
+Baseline ({task.baseline_title}): {task.baseline:.4g}.{_published(config.task.reference)}
 
 {config.model.layers} x {config.model.units} units, {result.parameters:,} parameters, \
 {result.epochs} epochs in {result.train_s:.0f} s{kept}.
@@ -170,3 +173,8 @@ Train it again: `{command}`
 
 Use the model (artifact `model.keras`): `import keras, variants; keras.saving.load_model("model.keras")`
 """
+
+
+def _published(references: list[dict[str, Any]]) -> str:
+    each = [f"{one['metric']} {one['score']} {one['model']} ({one['source']})" for one in references]
+    return f"\n\nPublished, by models of other sizes: {'; '.join(each)}." if each else ""

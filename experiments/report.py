@@ -1,5 +1,6 @@
 """`python -m experiments.report study=quickstart`: what a study found, from the store alone."""
 
+import json
 import math
 import shlex
 import sys
@@ -7,12 +8,13 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from experiments.analysis import Spread, spread
 from experiments.errors import UserError, reported
 from experiments.tracking import Store, Trial, charts_link
 
+MOST_COLUMNS = 4
 SERVER = "http://127.0.0.1:5000"
 
 
@@ -37,29 +39,40 @@ def labels(trials: Sequence[Trial]) -> dict[str, str]:
 
 
 def table(trials: Sequence[Trial]) -> Table:
-    """Variants by tasks: mean and standard deviation of the test score over seeds, and the trivial baseline."""
+    """Variants by tasks: mean and standard deviation of the test score over seeds, and the trivial baseline.
+
+    More than four tasks are a row each, as there is no room for as many columns.
+    """
     names = labels(trials)
     rows = list(dict.fromkeys(names.values()))
-    columns = list(dict.fromkeys(trial.params["task"] for trial in trials))
-    made = Table("variant")
-    cells: dict[str, list[str]] = {row: [] for row in rows}
-    baselines = []
-    for column in columns:
-        of_task = [trial for trial in trials if trial.params["task"] == column]
+    columns = [_Column(trials, names, rows, task) for task in dict.fromkeys(t.params["task"] for t in trials)]
+    if len(columns) > MOST_COLUMNS:
+        made = Table("task", "score", *(Column(row, justify="right") for row in rows), "trivial baseline")
+        for each in columns:
+            made.add_row(each.task, each.score, *each.cells, each.baseline)
+        return made
+    made = Table("variant", *(Column(f"{each.task}\n{each.score}", justify="right") for each in columns))
+    for number, row in enumerate(rows):
+        made.add_row(row, *(each.cells[number] for each in columns))
+    made.add_section()
+    made.add_row("trivial baseline", *(each.baseline for each in columns))
+    return made
+
+
+class _Column:
+    """What a study found on one task."""
+
+    def __init__(self, trials: Sequence[Trial], names: dict[str, str], rows: Sequence[str], task: str) -> None:
+        of_task = [trial for trial in trials if trial.params["task"] == task]
         tags = of_task[0].tags
         unit = f", {tags['score_unit']}" if tags["score_unit"] else ""
-        made.add_column(f"{column}\n{tags['score_title']}{unit}\n({tags['score_better']} is better)", justify="right")
         groups = {row: [t for t in of_task if names[t.run_id] == row] for row in rows}
         spreads = {row: spread(np.array([t.score for t in group])) for row, group in groups.items()}
         best = _best(spreads, tags["score_better"])
-        for row in rows:
-            cells[row].append(_cell(groups[row], spreads[row], row == best))
-        baselines.append(f"{float(tags['baseline']):.4g}  ")
-    for row in rows:
-        made.add_row(row, *cells[row])
-    made.add_section()
-    made.add_row("trivial baseline", *baselines)
-    return made
+        self.task = task
+        self.score = f"{tags['score_title']}{unit}\n({tags['score_better']} is better)"
+        self.cells = [_cell(groups[row], spreads[row], row == best) for row in rows]
+        self.baseline = f"{float(tags['baseline']):.4g}  "
 
 
 def headline(study: str, trials: Sequence[Trial]) -> str:
@@ -75,6 +88,18 @@ def caption(trials: Sequence[Trial]) -> str:
         return ""
     caution = ", too few to call a difference real" if seeds < 5 else ""
     return f"* best mean of the task; {seeds} seed{'s' if seeds > 1 else ''}{caution}"
+
+
+def references(trials: Sequence[Trial]) -> str:
+    """The published scores that the tasks of a study name, a line each; "" if there are none."""
+    of_task = {trial.params["task"]: json.loads(trial.tags.get("references", "[]")) for trial in trials}
+    rows = [(name, each) for name, references in of_task.items() for each in references]
+    width = max((len(name) for name, _ in rows), default=0)
+    lines = [
+        f"  {name:<{width}}  {each['metric']} {each['score']:<8} {each['model']} ({each['source']})"
+        for name, each in rows
+    ]
+    return "\n".join(["Published scores, by models of other sizes:", *lines]) if lines else ""
 
 
 def _best(spreads: dict[str, Spread], better: str) -> str | None:
@@ -107,9 +132,9 @@ def show(store: Store, study: str, keys: set[str] | None = None) -> None:
         known = ", ".join(store.studies()) or "none"
         raise UserError(f"study={study}: the store {store.uri} has no trials of it. Studies: {known}")
     console = Console(width=None if sys.stdout.isatty() else 120)
-    for part in (headline(study, trials), table(trials), caption(trials)):
+    for part in (headline(study, trials), table(trials), caption(trials), references(trials)):
         if part:
-            console.print(part)
+            console.print(part, highlight=False)
     print_links(store, study, list(dict.fromkeys(trial.params["task"] for trial in trials)))
 
 
@@ -121,8 +146,9 @@ def print_links(store: Store, study: str, task_names: Sequence[str]) -> None:
         default = store.uri.endswith("/outputs/mlflow.db")
         server, hint = SERVER, "make ui" if default else f"make ui STORE={store.uri}"
     print(f"Curves and runs in the MLflow UI: {f'`{hint}`, then' if hint else ''}")
+    width = max(map(len, task_names))
     for name in task_names:
-        print(f"  {name:<12} {charts_link(store.experiment(f'{study}/{name}'), server)}")
+        print(f"  {name:<{width}}  {charts_link(store.experiment(f'{study}/{name}'), server)}")
 
 
 def main(arguments: Sequence[str]) -> None:

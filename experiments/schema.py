@@ -93,7 +93,8 @@ class Model:
     units: Annotated[int, Is("width of each recurrent layer", minimum=1)] = 64
     layers: Annotated[int, Is("recurrent layers", minimum=1)] = 1
     bidirectional: Annotated[bool, Is("read each sequence in both directions")] = False
-    embedding: Annotated[int, Is("width of the token embedding, for tasks on tokens", minimum=1)] = 32
+    embedding: Annotated[int | None, Is("width of the token embedding; null: one-hot vectors", minimum=1)] = 32
+    dropout: Annotated[float, Is("share dropped after the embedding and each layer", minimum=0, maximum=0.9)] = 0.0
 
 
 @dataclass
@@ -136,6 +137,7 @@ class Config:
     study: Annotated[str, Is("name under which trials are compared")] = "default"
     seed: Annotated[int, Is("seed of initial weights, data order and dropout", minimum=0, maximum=2**31 - 1)] = 0
     rerun: Annotated[bool, Is("train again even if the trial is in the store")] = False
+    data_dir: Annotated[str | None, Is("folder of fetched data files; null: the user's cache folder")] = None
     output_dir: Annotated[str, Is("folder of everything that is written")] = "outputs"
     variant: Variant = field(default_factory=Variant)
     task: Any = None

@@ -37,7 +37,7 @@ def run_alone(job: Job) -> float:
     config = job.config
     outcome = prepared.stored.get(0)
     if outcome is None:
-        task = tasks.build(config.task)
+        task = tasks.build(config.task, config.data_dir)
         print(f"{job.name}: {task.title}. {len(task.train)} training sequences. Store: {prepared.store.uri}")
         with worker.environment(config):
             worker.check(config)
@@ -85,15 +85,24 @@ class Prepared:
         if len({job.config.training.threads for job in jobs}) > 1:
             problems.append("training.threads must be the same for all trials of a sweep")
         self.keys = []
+        refused = set()
         for job in jobs:
+            if str(job.config.task) in refused:
+                continue
             try:
-                task = tasks.build(job.config.task)
+                task = tasks.build(job.config.task, job.config.data_dir)
             except UserError as error:
+                refused.add(str(job.config.task))  # not tried again for each seed: a download may wait for its server
                 problems.append(f"task={job.config.task.name}: {error}")
                 continue
             size, count = job.config.training.batch_size, len(task.train)
             if size > count:
                 problems.append(f"training.batch_size={size}: {job.config.task.name} has {count} training sequences")
+            if job.config.model.bidirectional and task.per_step:
+                problems.append(
+                    f"model.bidirectional=true: {job.config.task.name} asks for something at every step that later "
+                    "steps show; a layer that reads backwards would be told the answer"
+                )
             self.keys.append(trial_key(job.config, task.digest))
         if problems:
             raise UserError("\n".join(dict.fromkeys(problems)))
@@ -136,7 +145,7 @@ class Progress:
         job, outcome = self.jobs[index], self.outcomes[index]
         score = outcome.error or outcome.status
         if outcome.status == "finished":
-            metric = tasks.build(job.config.task).score
+            metric = tasks.build(job.config.task, job.config.data_dir).score
             score = f"{metric.name} {outcome.score:.4g}"
         left = len(self.jobs) - len(self.outcomes)
         end = f"{left} left, about {_duration(self._seconds_left())}" if left else "all done"

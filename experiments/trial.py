@@ -9,27 +9,31 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
+import numpy as np
 
 from experiments import model as models
-from experiments.batches import evaluation_batches, training_batches
+from experiments.batches import Order, evaluation_batches, training_batches
 from experiments.schema import Config, Optimizer, Training
-from experiments.tasks import Task
+from experiments.tasks import Split, Stream, Task
 
 OPTIMIZERS = {
     Optimizer.adam: keras.optimizers.Adam,
     Optimizer.rmsprop: keras.optimizers.RMSprop,
     Optimizer.sgd: keras.optimizers.SGD,
 }
+REDUCTION = "mean_with_sample_weight"  # steps that do not count are not divided by either
 LOSSES = {
     "mean_squared_error": keras.losses.MeanSquaredError,
     "sparse_categorical_crossentropy": partial(keras.losses.SparseCategoricalCrossentropy, from_logits=True),
+    "binary_crossentropy": partial(keras.losses.BinaryCrossentropy, from_logits=True),
 }
 METRICS = {
     "mean_squared_error": keras.metrics.MeanSquaredError,
     "mean_absolute_error": keras.metrics.MeanAbsoluteError,
     "sparse_categorical_crossentropy": partial(keras.metrics.SparseCategoricalCrossentropy, from_logits=True),
     "sparse_categorical_accuracy": keras.metrics.SparseCategoricalAccuracy,
+    "binary_crossentropy": partial(keras.metrics.BinaryCrossentropy, from_logits=True),
+    "binary_accuracy": partial(keras.metrics.BinaryAccuracy, threshold=0.0),  # of a logit
 }
 
 EpochListener = Callable[[int, dict[str, float]], None]
@@ -44,7 +48,7 @@ class Result:
         diverged: Whether the loss stopped being finite.
         epochs: Epochs that were trained.
         best_epoch: Epoch, from 1, whose weights were kept; None if the trial diverged.
-        parameters: Number of weights of the model.
+        parameters: Number of trainable weights of the model.
         loop: Which loop the recurrent layers ran: `fast`, or `plain` and the reason.
         compile_s: Seconds to build and compile the training and the evaluation step.
         train_s: Seconds of training and validation without those.
@@ -74,43 +78,63 @@ def run(config: Config, task: Task, listener: EpochListener, folder: Path, verbo
     """
     keras.backend.clear_session()
     keras.utils.set_random_seed(config.seed)
-    model = models.build(task, config.variant, config.model)
-    _compile(model, task, config.training)
-    epoch = tf.Variable(0, trainable=False, dtype="int32")
-    watcher = _Watcher(task, listener, epoch)
-    best = _keep_best(task, config.training)
     batch_size = config.training.batch_size
+    model = models.build(task, config.variant, config.model, batch_size if isinstance(task.train, Stream) else None)
+    compile_model(model, task, config.training)
+    order, empty_states = Order(len(task.train), batch_size, config.seed), _EmptyStates()
+    watcher = _Watcher(task, listener)
+    best = _keep_best(task, config.training)
+    batches = training_batches(task.train, batch_size, order)
     model.fit(
-        training_batches(task.train, batch_size, config.seed, epoch),
+        batches,
+        steps_per_epoch=len(batches),  # without it Keras makes each epoch's iterator twice, some milliseconds each
         validation_data=evaluation_batches(task.validation, batch_size, task.per_step),
         epochs=config.training.epochs,
-        callbacks=[keras.callbacks.TerminateOnNaN(), watcher, best],
+        callbacks=[order, empty_states, keras.callbacks.TerminateOnNaN(), watcher, best],
         shuffle=False,  # the batches come in a random order already
         verbose=verbose,
     )
-    model.save(folder / "model.keras")
+    _save(model, config, task, folder / "model.keras")
     test = dict.fromkeys((metric.name for metric in task.metrics), math.nan)
     if not watcher.diverged:
         batches = evaluation_batches(task.test, batch_size, task.per_step)
-        test = _readable(task, model.evaluate(batches, return_dict=True, verbose=0))
+        test = _readable(task, model.evaluate(batches, return_dict=True, verbose=0, callbacks=[empty_states]))
+        test |= _measured(model, task, batch_size)
     return Result(
-        test=test,
+        test={metric.name: test[metric.name] for metric in task.metrics},
         diverged=watcher.diverged,
         epochs=watcher.epochs,
         best_epoch=None if watcher.diverged else best.best_epoch + 1,
-        parameters=model.count_params(),
+        parameters=sum(math.prod(variable.shape) for variable in model.trainable_variables),
         loop=models.loops(model),
         compile_s=watcher.compile_s,
         train_s=watcher.train_s,
     )
 
 
-def _compile(model: keras.Model, task: Task, training: Training) -> None:
+def _save(model: keras.Model, config: Config, task: Task, file: Path) -> None:
+    """Save a model that takes any number of sequences: one that carries states is bound to its batch size."""
+    if isinstance(task.train, Stream):
+        model = models.with_weights_of(models.build(task, config.variant, config.model), model)
+    model.save(file)
+
+
+def _measured(model: keras.Model, task: Task, batch_size: int) -> dict[str, float]:
+    def predict(split: Split) -> np.ndarray:
+        batches = evaluation_batches(split, batch_size, task.per_step)
+        return model.predict(batches, verbose=0)[: len(split)]
+
+    return task.measure(predict) if task.measure else {}
+
+
+def compile_model(model: keras.Model, task: Task, training: Training) -> None:
+    """Compile a model with the loss and the metrics of a task."""
     optimizer = OPTIMIZERS[training.optimizer]
+    names = dict.fromkeys(metric.keras for metric in (*task.metrics, task.chooses) if metric.keras)
     model.compile(
         optimizer(learning_rate=training.learning_rate, global_clipnorm=training.clipnorm),
-        loss=LOSSES[task.loss](),
-        weighted_metrics=[METRICS[name](name=name) for name in {metric.keras: None for metric in task.metrics}],
+        loss=LOSSES[task.loss](reduction=REDUCTION),
+        weighted_metrics=[METRICS[name](name=name) for name in names],
         jit_compile=training.jit_compile,
         steps_per_execution=training.steps_per_execution,
     )
@@ -118,25 +142,40 @@ def _compile(model: keras.Model, task: Task, training: Training) -> None:
 
 def _keep_best(task: Task, training: Training) -> keras.callbacks.EarlyStopping:
     return keras.callbacks.EarlyStopping(
-        monitor=f"val_{task.score.keras}",
-        mode="min" if task.score.better == "lower" else "max",
+        monitor=f"val_{task.chooses.keras}",
+        mode="min" if task.chooses.better == "lower" else "max",
         patience=training.patience or training.epochs,
         restore_best_weights=True,
     )
 
 
 def _readable(task: Task, logs: dict[str, Any], prefix: str = "") -> dict[str, float]:
-    return {metric.name: metric.value(float(logs[prefix + metric.keras])) for metric in task.metrics}
+    shown = [metric for metric in task.metrics if metric.keras]
+    return {metric.name: metric.value(float(logs[prefix + metric.keras])) for metric in shown}
+
+
+class _EmptyStates(keras.callbacks.Callback):
+    """Every pass over a stream begins in an empty state."""
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._empty()
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self._empty()
+
+    def _empty(self) -> None:
+        for layer in models.recurrent_layers(self.model):
+            if layer.stateful:
+                layer.reset_state()
 
 
 class _Watcher(keras.callbacks.Callback):
     """Tells the listener of each epoch, sees divergence, and keeps compiling apart from training time."""
 
-    def __init__(self, task: Task, listener: EpochListener, epoch: tf.Variable) -> None:
+    def __init__(self, task: Task, listener: EpochListener) -> None:
         super().__init__()
         self.task = task
         self.listener = listener
-        self.epoch_variable = epoch
         self.diverged = False
         self.epochs = 0
         self.compile_s = 0.0
@@ -144,7 +183,6 @@ class _Watcher(keras.callbacks.Callback):
         self.compiled: set[str] = set()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.epoch_variable.assign(epoch)
         self.started = time.perf_counter()
         self.compiling = 0.0
 
@@ -177,7 +215,7 @@ class _Watcher(keras.callbacks.Callback):
         metrics = {"train/loss": float(logs["loss"]), "time/epoch_s": seconds}
         metrics |= {f"train/{name}": value for name, value in _readable(self.task, logs).items()}
         metrics |= {f"val/{name}": value for name, value in _readable(self.task, logs, "val_").items()}
-        if not (math.isfinite(logs["loss"]) and math.isfinite(metrics[f"val/{self.task.score.name}"])):
+        if not (math.isfinite(logs["loss"]) and math.isfinite(logs[f"val_{self.task.chooses.keras}"])):
             self.diverged = True
             self.model.stop_training = True
         self.listener(self.epochs, metrics)

@@ -15,7 +15,9 @@ Train LSTM variants and record every trial in MLflow.
   python -m experiments.train experiment=quickstart                                  a study: a sweep in a file
   python -m experiments.train task=char_lm task.path=FILE.txt                        your own text
   python -m experiments.train task=forecast task.path=FILE.csv task.target=COLUMN    your own series
+  python -m experiments.train task=classify task.path=NAME_TRAIN.ts                   your own labelled series
   python -m experiments.train ... --cfg job                                          show the values, train nothing
+  python -m experiments.tasks                                                        a table of all tasks
 
 A trial that the store already has is not trained again, unless rerun=true is given.
 """

@@ -1,101 +1,34 @@
-"""What a task is, and the tasks that there are: every function marked `@task` in a module of this package."""
+"""The tasks that there are: every function marked `@task` in a module of this package."""
 
 import functools
 import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass, make_dataclass
 from dataclasses import field as dataclass_field
+from dataclasses import make_dataclass
 from typing import Annotated, Any
-
-import numpy as np
 
 from experiments.errors import UserError
 from experiments.schema import Is, problems
+from experiments.tasks._task import Metric, Predict, Split, Stream, Task
 
+__all__ = ["Metric", "Predict", "Split", "Stream", "Task", "build", "functions", "schema", "task"]
 
-@dataclass(frozen=True)
-class Split:
-    """Arrays of one part of the data: `inputs` `(sequences, time, features)`, or `(sequences, time)` for tokens."""
+LABELS = ("name", "function", "reference")  # fields that do not change the data
 
-    inputs: np.ndarray
-    targets: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.inputs)
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A number by which trials are compared: a Keras metric, made readable.
-
-    Attributes:
-        name: Short name, as in `test/<name>`.
-        title: What it is called in a table.
-        unit: Unit of the value, "" if it has none.
-        keras: Name of the Keras metric of the model's output that it is computed from.
-        scale: Factor from that metric to this one, applied after the root.
-        root: Take the square root first.
-        better: `"lower"` or `"higher"`.
-    """
-
-    name: str
-    title: str
-    unit: str
-    keras: str
-    scale: float = 1.0
-    root: bool = False
-    better: str = "lower"
-
-    def value(self, quantity: float) -> float:
-        """Compute this metric from the value of the Keras metric."""
-        return float((quantity**0.5 if self.root else quantity) * self.scale)
-
-
-@dataclass(frozen=True)
-class Task:
-    """Data, head, loss and score of a task. Numbers only: nothing here knows of Keras or MLflow.
-
-    Attributes:
-        title: One line that says what is asked.
-        train, validation, test: The three parts; they share no sequence's target and no random stream.
-        outputs: Units of the dense head. Classification heads give logits.
-        per_step: Whether there is a target at every step, else at the last one.
-        loss: Name of a Keras loss.
-        metrics: The first one is the score.
-        baseline: The score of the trivial predictor on the test part, computed.
-        baseline_title: What the trivial predictor does.
-        vocabulary: Number of different tokens; None if the inputs are features.
-        solved: Score that counts as solved, where the literature has one.
-        digest: SHA-256 of the data that was read; "" for generated data.
-    """
-
-    title: str
-    train: Split
-    validation: Split
-    test: Split
-    outputs: int
-    per_step: bool
-    loss: str
-    metrics: tuple[Metric, ...]
-    baseline: float
-    baseline_title: str
-    vocabulary: int | None = None
-    solved: float | None = None
-    digest: str = ""
-
-    @property
-    def score(self) -> Metric:
-        return self.metrics[0]
-
+REFERENCE = {"metric", "score", "model", "source"}
 
 TaskFunction = Callable[..., Task]
 _FUNCTIONS: dict[str, TaskFunction] = {}
 
 
 def task(function: TaskFunction) -> TaskFunction:
-    """Make a function available as a task. Its annotated parameters become the fields `task.<parameter>`."""
+    """Make a function available as a task.
+
+    Its annotated parameters become the fields `task.<parameter>`; a keyword-only parameter `data_dir` is given the
+    folder of fetched files.
+    """
     _FUNCTIONS[function.__name__] = function
     return function
 
@@ -115,10 +48,16 @@ def schema(function: TaskFunction) -> type:
     own = [
         ("name", Annotated[str, Is("name in runs and tables")], dataclass_field(default=function.__name__)),
         ("function", Annotated[str, Is("task function that prepares the data")], function.__name__),
+        (
+            "reference",
+            Annotated[list[Any], Is("published scores, shown in reports: metric, score, model, source")],
+            dataclass_field(default_factory=list),
+        ),
     ]
     parameters = [
         (name, parameter.annotation, _default(parameter.default))
         for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is not parameter.KEYWORD_ONLY
     ]
     return make_dataclass(function.__name__, [*own, *parameters], namespace=namespace)
 
@@ -132,20 +71,35 @@ def _default(value: Any) -> Any:
     return dataclass_field(default_factory=lambda: list(value)) if isinstance(value, list) else value
 
 
-def build(settings: Any) -> Task:
+def build(settings: Any, data_dir: str | None = None) -> Task:
     """The task of a validated `task` configuration; kept in memory for the next trial of this process.
+
+    Args:
+        settings: The `task` part of a configuration.
+        data_dir: Folder of fetched files; None: the user's cache folder.
 
     Raises:
         UserError: if the data cannot be used, with the file, line or parameter that is at fault.
     """
-    parameters = {name: value for name, value in vars(settings).items() if name not in ("name", "function")}
+    parameters = {name: value for name, value in vars(settings).items() if name not in LABELS}
     frozen = {name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()}
-    wrong = list(problems(settings, "task."))
+    wrong = [*problems(settings, "task."), *_reference_problems(settings.reference)]
     if wrong:
         raise UserError("\n  ".join(["the task cannot be prepared:", *wrong]))
-    return _build(settings.function, tuple(frozen.items()))
+    return _build(settings.function, tuple(frozen.items()), data_dir)
+
+
+def _reference_problems(references: list[Any]) -> list[str]:
+    fitting = [isinstance(each, dict) and set(each) == REFERENCE for each in references]
+    return [
+        f"task.reference: {each!r} must have the fields {', '.join(sorted(REFERENCE))}"
+        for each, fits in zip(references, fitting, strict=True)
+        if not fits
+    ]
 
 
 @functools.lru_cache(maxsize=8)
-def _build(function: str, parameters: tuple[tuple[str, Any], ...]) -> Task:
-    return functions()[function](**dict(parameters))
+def _build(function: str, parameters: tuple[tuple[str, Any], ...], data_dir: str | None) -> Task:
+    prepare = functions()[function]
+    fetched = {"data_dir": data_dir} if "data_dir" in inspect.signature(prepare).parameters else {}
+    return prepare(**dict(parameters), **fetched)

@@ -4,19 +4,33 @@ from typing import Annotated
 
 import numpy as np
 
+from experiments.errors import UserError
 from experiments.schema import Is
-from experiments.tasks import Metric, Split, Task, task
+from experiments.tasks import Metric, Predict, Split, Task, task
+from experiments.tasks._classes import ACCURACY, CROSS_ENTROPY, most_frequent_class
+from experiments.tasks._generated import (
+    MEAN_SQUARED_ERROR,
+    DataSeed,
+    TestSize,
+    TrainSize,
+    ValidationSize,
+    three_parts,
+)
 
-MEAN_SQUARED_ERROR = Metric("mse", "mean squared error", "", keras="mean_squared_error")
+COPIED = 10  # symbols to copy
+DELIMITER = 9
+ORDER_WINDOWS = {2: (1, 5), 3: (1, 3, 6)}  # where the relevant symbols are: tenths of the sequence
+ORDER_SYMBOLS = ("a", "b", "c", "d", "X", "Y")  # four distractors, two relevant ones
+KNOWN_SHARE = 0.01  # of the bit strings that a test may meet again
 
 
 @task
 def adding(
     length: Annotated[int, Is("time steps of a sequence", minimum=2)] = 50,
-    train_size: Annotated[int, Is("training sequences", minimum=1)] = 5000,
-    validation_size: Annotated[int, Is("validation sequences", minimum=1)] = 1000,
-    test_size: Annotated[int, Is("test sequences", minimum=1)] = 2000,
-    data_seed: Annotated[int, Is("seed of the sequences, the same for all trials", minimum=0)] = 0,
+    train_size: TrainSize = 5000,
+    validation_size: ValidationSize = 1000,
+    test_size: TestSize = 2000,
+    data_seed: DataSeed = 0,
 ) -> Task:
     """Add the two marked numbers of a sequence.
 
@@ -26,11 +40,8 @@ def adding(
 
     Source: Hochreiter and Schmidhuber 1997, section 5.4, in the form of Le, Jaitly and Hinton 2015.
     """
-    streams = np.random.SeedSequence(data_seed).spawn(3)
     sizes = (train_size, validation_size, test_size)
-    train, validation, test = (
-        _adding(np.random.default_rng(stream), size, length) for stream, size in zip(streams, sizes, strict=True)
-    )
+    train, validation, test = three_parts(lambda rng, size: _adding(rng, size, length), sizes, data_seed)
     return Task(
         title=f"add the two marked numbers among {length}",
         train=train,
@@ -55,3 +66,161 @@ def _adding(rng: np.random.Generator, size: int, length: int) -> Split:
     marks[rows, first] = marks[rows, second] = 1
     sums = (values * marks).sum(axis=1, keepdims=True)
     return Split(np.stack([values, marks], axis=-1), sums)
+
+
+@task
+def copy_memory(
+    length: Annotated[int, Is("steps from the last symbol shown to the first one asked for", minimum=1)] = 20,
+    train_size: TrainSize = 10000,
+    validation_size: ValidationSize = 500,
+    test_size: TestSize = 1000,
+    data_seed: DataSeed = 0,
+) -> Task:
+    """Repeat ten symbols after a pause.
+
+    A sequence has `length + 20` steps: ten symbols drawn from 1 to 8, `length - 1` blanks (0), a delimiter (9), ten
+    blanks. The target is blank for `length + 10` steps, then the ten symbols. The score is the cross-entropy over
+    all steps; `recall` is the share of the ten symbols that are given back right. Who remembers nothing answers
+    blanks and then guesses among eight symbols, at a cost of 10 ln 8 / (length + 20).
+
+    Source: Arjovsky, Shah and Bengio 2016 (Unitary evolution recurrent neural networks), section 4.1, after
+    Hochreiter and Schmidhuber 1997.
+    """
+    sizes = (train_size, validation_size, test_size)
+    train, validation, test = three_parts(lambda rng, size: _copy_memory(rng, size, length), sizes, data_seed)
+
+    def measure(predict: Predict) -> dict[str, float]:
+        answers = predict(test).argmax(axis=-1)
+        return {"recall": float(np.mean((answers == test.targets)[:, -COPIED:]))}
+
+    return Task(
+        title=f"repeat {COPIED} symbols {length} steps later",
+        train=train,
+        validation=validation,
+        test=test,
+        outputs=DELIMITER,
+        per_step=True,
+        loss="sparse_categorical_crossentropy",
+        metrics=(CROSS_ENTROPY, Metric("recall", "share of the symbols given back right", better="higher")),
+        baseline=float(np.mean(test.targets > 0) * np.log(DELIMITER - 1)),
+        baseline_title="blanks, then guesses among the eight symbols",
+        vocabulary=DELIMITER + 1,
+        measure=measure,
+        tokens=("_", *"12345678", "|"),
+        labels=("_", *"12345678"),
+    )
+
+
+def _copy_memory(rng: np.random.Generator, size: int, length: int) -> Split:
+    symbols = rng.integers(1, DELIMITER, size=(size, COPIED), dtype="int32")
+    inputs = np.zeros((size, length + 2 * COPIED), "int32")
+    targets = np.zeros_like(inputs)
+    inputs[:, :COPIED] = targets[:, -COPIED:] = symbols
+    inputs[:, -COPIED - 1] = DELIMITER
+    return Split(inputs, targets)
+
+
+@task
+def temporal_order(
+    length: Annotated[int, Is("time steps of a sequence", minimum=10)] = 50,
+    symbols: Annotated[int, Is("relevant symbols in a sequence", minimum=2, maximum=3)] = 2,
+    train_size: TrainSize = 10000,
+    validation_size: ValidationSize = 500,
+    test_size: TestSize = 1000,
+    data_seed: DataSeed = 0,
+) -> Task:
+    """Tell in which order relevant symbols came, among distractors.
+
+    All steps show one of four distractors but for two (three), which show X or Y. These are at a random step of
+    the second and of the sixth tenth of the sequence (three: of the second, fourth and seventh). The class is
+    their order: XX, XY, YX, YY, of three symbols one of eight. The score is the accuracy; the baseline is the
+    share, in the test part, of the most frequent class of the training part.
+
+    Source: Hochreiter and Schmidhuber 1997, section 5.6, experiments 6a and 6b, with places that scale with the
+    length and without the symbols for beginning and end.
+    """
+    sizes = (train_size, validation_size, test_size)
+    train, validation, test = three_parts(
+        lambda rng, size: _temporal_order(rng, size, length, ORDER_WINDOWS[symbols]), sizes, data_seed
+    )
+    return Task(
+        title=f"tell the order of {symbols} symbols among {length}",
+        train=train,
+        validation=validation,
+        test=test,
+        outputs=2**symbols,
+        per_step=False,
+        loss="sparse_categorical_crossentropy",
+        metrics=(ACCURACY, CROSS_ENTROPY),
+        baseline=most_frequent_class(train, test),
+        baseline_title="always the most frequent class",
+        vocabulary=len(ORDER_SYMBOLS),
+        monitor=CROSS_ENTROPY,
+        tokens=ORDER_SYMBOLS,
+        labels=tuple(f"{k:0{symbols}b}".replace("0", "X").replace("1", "Y") for k in range(2**symbols)),
+    )
+
+
+def _temporal_order(rng: np.random.Generator, size: int, length: int, windows: tuple[int, ...]) -> Split:
+    inputs = rng.integers(4, size=(size, length), dtype="int32")
+    classes = np.zeros(size, "int32")
+    for tenth in windows:
+        steps = rng.integers(tenth * length // 10, (tenth + 1) * length // 10, size=size)
+        relevant = rng.integers(2, size=size, dtype="int32")
+        inputs[np.arange(size), steps] = 4 + relevant
+        classes = 2 * classes + relevant
+    return Split(inputs, classes)
+
+
+@task
+def parity(
+    length: Annotated[int, Is("bits of a sequence", minimum=1)] = 50,
+    every_step: Annotated[bool, Is("ask for the parity of the bits so far; false: of all bits, at the end")] = True,
+    train_size: TrainSize = 5000,
+    validation_size: ValidationSize = 500,
+    test_size: TestSize = 1000,
+    data_seed: DataSeed = 0,
+) -> Task:
+    """Tell whether the number of ones among random bits is odd.
+
+    With `every_step` the parity of the bits so far is asked for at each step, which gradient descent can learn;
+    without it only the parity of the whole sequence counts, which is far harder to find: no shorter beginning
+    tells anything about it. The score is the accuracy over all targets; the baseline is the share, in the test
+    part, of the most frequent class of the training part.
+
+    Source: Hochreiter and Schmidhuber 1996 (Bridging long time lags by weight guessing and "Long Short-Term
+    Memory"), where only the end of a sequence has a target.
+
+    Raises:
+        UserError: if there are so few bit strings of this length that the test part would repeat the training part.
+    """
+    if train_size > KNOWN_SHARE * 2.0**length:
+        raise UserError(
+            f"task.length={length}: there are only {2**length} such strings, of which task.train_size={train_size} "
+            f"are trained on, so that the test part would repeat them. Allowed: task.train_size of at most "
+            f"{KNOWN_SHARE:.0%} of the strings, or a greater length"
+        )
+    sizes = (train_size, validation_size, test_size)
+    train, validation, test = three_parts(lambda rng, size: _parity(rng, size, length, every_step), sizes, data_seed)
+    return Task(
+        title=f"tell the parity of {'up to ' if every_step else ''}{length} bits",
+        train=train,
+        validation=validation,
+        test=test,
+        outputs=2,
+        per_step=every_step,
+        loss="sparse_categorical_crossentropy",
+        metrics=(ACCURACY, CROSS_ENTROPY),
+        baseline=most_frequent_class(train, test),
+        baseline_title="always the most frequent class",
+        vocabulary=2,
+        monitor=CROSS_ENTROPY,
+        tokens=("0", "1"),
+        labels=("even", "odd"),
+    )
+
+
+def _parity(rng: np.random.Generator, size: int, length: int, every_step: bool) -> Split:
+    bits = rng.integers(2, size=(size, length), dtype="int32")
+    parities = bits.cumsum(axis=1, dtype="int32") % 2
+    return Split(bits, parities if every_step else parities[:, -1])

@@ -1,102 +1,146 @@
-"""Forecasting of one series: from any CSV file, or one that statsmodels carries."""
+"""Forecasting: from any CSV file, one that is fetched, or one that statsmodels carries."""
 
 import hashlib
-from typing import Annotated
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from experiments.errors import UserError
 from experiments.schema import Is
 from experiments.tasks import Metric, Split, Task, task
+from experiments.tasks._windows import Windows, part_ends, windows
+from experiments.tasks.fetch import fetch_dataset
 
+if TYPE_CHECKING:
+    import pandas
+
+DATASETS = ("etth1", "ettm1", "monthly_sunspots", "daily_min_temperatures", "sp500")
 SPLIT = [0.7, 0.1, 0.2]
+
+
+class Values(StrEnum):
+    levels = "levels"
+    log_returns = "log_returns"
 
 
 @task
 def forecast(
-    path: Annotated[str | None, Is("CSV file with a header line; null: a series bundled with statsmodels")] = None,
+    path: Annotated[str | None, Is("CSV file with a header line; null: the dataset")] = None,
+    dataset: Annotated[str | None, Is(f"CSV file that is fetched: {', '.join(DATASETS)}")] = None,
     bundled: Annotated[str | None, Is("series of statsmodels.datasets: sunspots, co2, elnino, nile, ...")] = None,
-    target: Annotated[str | None, Is("column to forecast")] = None,
+    target: Annotated[Any, Is("column to forecast, a list of columns, or all")] = None,
+    inputs: Annotated[Any, Is("columns shown; null: those to forecast")] = None,
     date: Annotated[str | None, Is("column of dates, checked to be in order; null: rows are in order")] = None,
+    values: Annotated[Values, Is("log_returns: changes of the logarithm from row to row, in percent")] = Values.levels,
+    relative: Annotated[bool, Is("show and forecast differences to the last value shown")] = False,
     window: Annotated[int, Is("past values shown", minimum=1)] = 24,
     horizon: Annotated[int, Is("future values asked for", minimum=1)] = 1,
     split: Annotated[list[float], Is("three shares, or three numbers of rows: training, validation, test")] = SPLIT,
+    *,
+    data_dir: str | None = None,
 ) -> Task:
-    """Forecast the next `horizon` values of a series from the last `window` ones.
+    """Forecast the next `horizon` values of one or several series from the last `window` ones.
 
-    The rows are split by time. Values are scaled by the mean and standard deviation of the training rows only.
+    The rows are split by time. Each column is scaled by the mean and standard deviation of its training rows.
     Every window whose targets lie inside a part belongs to that part; the past that it shows may reach into the
-    part before, as in the usual protocol for the ETT series (Zhou et al. 2021, Informer).
+    part before, as in the usual protocol for the ETT series (Zhou et al. 2021, Informer). With `relative` the last
+    value shown is subtracted from the values of a window, inputs and targets: the errors stay the same numbers, and
+    the model need not know the level of the series, which later parts often leave (as NLinear does, Zeng et al. 2023).
 
-    The score is the mean squared error of the scaled targets; `rmse` is its root in units of the series. The
-    baseline repeats the last value shown.
+    The score is the mean squared error of the scaled targets; for one column `series_rmse` and `series_mae` are in
+    units of the series. The baseline is the better one of two trivial predictors: the last value shown again, and the
+    mean of the training rows.
 
     Raises:
         UserError: for a file or column that cannot be used, with the line at fault, or too few rows for one window.
     """
-    from experiments.tasks._table import read_bundled, read_csv  # pandas, which --help need not wait for
+    source = path or dataset or f"statsmodels.datasets.{bundled}"
+    table = _table(path, dataset, bundled, date, None if target is None else (target, inputs or target), data_dir)
+    if values == Values.log_returns:
+        from experiments.tasks._table import log_returns  # pandas, which --help need not wait for
 
-    values = read_csv(path, target, date) if path else read_bundled(bundled, target)
-    source = path or f"statsmodels.datasets.{bundled}"
-    ends = _ends(split, len(values), source)
-    mean, deviation = values[: ends[0]].mean(), values[: ends[0]].std()
-    if deviation == 0:
-        raise UserError(f"{source}: column {target!r} is constant ({mean:g}) over the training rows")
-    scaled = ((values - mean) / deviation).astype("float32")
-    starts = (window, ends[0], ends[1])
-    train, validation, test = (
-        _windows(scaled, start, end, window, horizon, f"{source}: the {name} part", split)
-        for name, start, end in zip(("training", "validation", "test"), starts, ends, strict=True)
-    )
-    persistence = test.inputs[:, -1, :]
+        table = log_returns(table, source)
+    targets, shown = (list(table.columns) if each == "all" else _listed(each) for each in (target, inputs or target))
+    ends = part_ends(split, len(table), source)
+    scaled, deviations = _scaled(table, ends[0], source)
+    parts = windows(scaled[shown].to_numpy("f4"), scaled[targets].to_numpy("f4"), ends, window, horizon, source)
+    baseline, baseline_title = _baseline(parts[2])
+    train, validation, test = (_split(part, relative) for part in parts)
+    what = targets[0] if len(targets) == 1 else f"{len(targets)} series"
     return Task(
-        title=f"forecast the next {f'{horizon} values' if horizon > 1 else 'value'} of {target} from the last {window}",
+        title=f"forecast the next {f'{horizon} values' if horizon > 1 else 'value'} of {what} from the last {window}",
         train=train,
         validation=validation,
         test=test,
-        outputs=horizon,
+        outputs=horizon * len(targets),
         per_step=False,
         loss="mean_squared_error",
-        metrics=_metrics(target, deviation),
-        baseline=float(np.mean((test.targets - persistence) ** 2)),
-        baseline_title="the last value again",
-        digest=hashlib.sha256(values.tobytes()).hexdigest(),
+        metrics=_metrics(targets, deviations),
+        baseline=baseline,
+        baseline_title=baseline_title,
+        digest=hashlib.sha256(table.to_numpy().tobytes()).hexdigest(),
     )
 
 
-def _metrics(target: str | None, deviation: float) -> tuple[Metric, ...]:
+def _listed(columns: Any) -> list[str]:
+    return [columns] if isinstance(columns, str) else list(columns)
+
+
+def _table(
+    path: str | None, dataset: str | None, bundled: str | None, date: str | None, columns: Any, data_dir: str | None
+) -> "pandas.DataFrame":
+    """All columns that are forecast or shown."""
+    from experiments.tasks._table import read_bundled, read_csv
+
+    wanted: Any = None
+    if columns is not None:
+        wanted = "all" if "all" in columns else list(dict.fromkeys(name for each in columns for name in _listed(each)))
+    if path is None and dataset is not None:
+        if dataset not in DATASETS:
+            raise UserError(f"task.dataset={dataset}: no series to fetch. Allowed: {', '.join(DATASETS)}")
+        path = str(fetch_dataset(dataset, data_dir)[0])
+    return read_csv(path, wanted, date) if path else read_bundled(bundled, wanted)
+
+
+def _scaled(table: "pandas.DataFrame", training_rows: int, source: str) -> tuple["pandas.DataFrame", "pandas.Series"]:
+    training = table.iloc[:training_rows]
+    means, deviations = training.mean(), training.std(ddof=0)
+    for name in table.columns:
+        if deviations[name] == 0:
+            raise UserError(f"{source}: column {name!r} is constant ({means[name]:g}) over the training rows")
+    return (table - means) / deviations, deviations
+
+
+def _split(part: Windows, relative: bool) -> Split:
+    inputs, targets = part.inputs, part.targets
+    if relative:
+        inputs, targets = inputs - inputs[:, -1:], targets - part.last
+    return Split(inputs, targets.reshape(len(targets), -1))
+
+
+def _baseline(test: Windows) -> tuple[float, str]:
+    """The better one of two trivial predictors; the training mean is 0 in scaled units."""
+    errors = {
+        "the last value again": float(np.mean((test.targets - test.last) ** 2)),
+        "the mean of the training rows": float(np.mean(test.targets**2)),
+    }
+    title = min(errors, key=lambda name: errors[name])
+    return errors[title], title
+
+
+def _metrics(targets: Sequence[str], deviations: "pandas.Series") -> tuple[Metric, ...]:
+    mse, mae = "mean_squared_error", "mean_absolute_error"
+    scaled = (
+        Metric("mse", "mean squared error, scaled", "", mse),
+        Metric("mae", "mean absolute error, scaled", "", mae),
+    )
+    if len(targets) > 1:
+        return scaled
+    name, deviation = targets[0], float(deviations[targets[0]])
     return (
-        Metric("mse", "mean squared error, scaled", "", keras="mean_squared_error"),
-        Metric("mae", "mean absolute error, scaled", "", keras="mean_absolute_error"),
-        Metric("rmse", f"root mean squared error of {target}", "series units", "mean_squared_error", deviation, True),
+        *scaled,
+        Metric("series_rmse", f"root mean squared error of {name}", "series units", mse, deviation, "root"),
+        Metric("series_mae", f"mean absolute error of {name}", "series units", mae, deviation),
     )
-
-
-def _ends(split: tuple[float, ...], rows: int, source: str) -> tuple[int, int, int]:
-    """The row after the last one of each part."""
-    if len(split) != 3 or min(split) <= 0:
-        raise UserError(f"task.split={list(split)}: must be three shares or three numbers of rows, greater than 0")
-    shares = sum(split) <= 1 + 1e-6
-    if not shares and any(part != int(part) for part in split):
-        raise UserError(f"task.split={list(split)}: shares must not sum to more than 1, numbers of rows must be whole")
-    sizes = np.array([part * rows for part in split] if shares else split)
-    ends = np.round(np.cumsum(sizes)).astype(int)
-    if ends[-1] > rows:
-        raise UserError(f"task.split={list(split)}: asks for {ends[-1]} rows, and {source} has {rows}")
-    return tuple(int(end) for end in ends)
-
-
-def _windows(
-    values: np.ndarray, start: int, end: int, window: int, horizon: int, part: str, split: tuple[float, ...]
-) -> Split:
-    """All windows whose targets lie in rows `start` to `end`."""
-    count = end - start - horizon + 1
-    if count < 1 or start < window:
-        raise UserError(
-            f"{part} is too short for one window: it needs task.window + task.horizon = {window} + {horizon} rows, "
-            f"of which at least {horizon} in the part itself. Use a longer series, a smaller window or horizon, or "
-            f"another task.split (now {list(split)})"
-        )
-    rows = np.arange(start, start + count)[:, None]
-    inputs = values[rows + np.arange(-window, 0)]
-    return Split(inputs[..., None], values[rows + np.arange(horizon)])

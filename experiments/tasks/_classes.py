@@ -1,0 +1,73 @@
+"""What tasks of classification have in common: score, baseline, split by class."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+
+from experiments.errors import UserError
+from experiments.schema import Is
+from experiments.tasks import Metric, Split, Task
+
+ACCURACY = Metric("accuracy", "accuracy", "", "sparse_categorical_accuracy", better="higher")
+CROSS_ENTROPY = Metric("cross_entropy", "cross-entropy", "nats", "sparse_categorical_crossentropy")
+
+LARGEST_SEED = 2**32 - 1  # that scikit-learn takes
+SplitSeed = Annotated[int, Is("seed of the split, the same for all trials", minimum=0, maximum=LARGEST_SEED)]
+
+
+def classification(title: str, splits: list[Split], labels: Sequence[str], digest: str) -> Task:
+    """The task of naming the class of each sequence, after its last step.
+
+    The score is the share of test sequences classified correctly. The epoch that is kept has the lowest cross-entropy
+    of the validation part, which is often so small that many epochs have the same accuracy. The baseline always
+    answers with the most frequent class of the training part.
+
+    Args:
+        title: One line that says what is asked.
+        splits: Training, validation and test part.
+        labels: Names of the classes.
+        digest: SHA-256 of what was read.
+    """
+    train, validation, test = splits
+    return Task(
+        title=title,
+        train=train,
+        validation=validation,
+        test=test,
+        outputs=len(labels),
+        per_step=False,
+        loss="sparse_categorical_crossentropy",
+        metrics=(ACCURACY, CROSS_ENTROPY),
+        monitor=CROSS_ENTROPY,
+        baseline=most_frequent_class(train, test),
+        baseline_title="the most frequent class of the training part",
+        digest=digest,
+        labels=tuple(labels),
+    )
+
+
+def most_frequent_class(train: Split, test: Split) -> float:
+    """Accuracy on the test part of always answering the most frequent class of the training targets."""
+    return float(np.mean(test.targets == np.bincount(train.targets.ravel()).argmax()))
+
+
+def stratified(targets: np.ndarray, share: float, seed: int, source: Path | str) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the cases that are kept, and of those held out: a share of each class that has two or more."""
+    from sklearn.model_selection import train_test_split  # which --help need not wait for
+
+    several = np.flatnonzero(np.bincount(targets)[targets] > 1)
+    if not len(several):
+        raise UserError(f"task.validation={share:g} of {source}: no class has two series, one of them for validation")
+    classes = len(np.unique(targets[several]))
+    count = math.ceil(len(several) * share)
+    if not classes <= count <= len(several) - classes:
+        raise UserError(
+            f"task.validation={share:g} of {source}: takes {count} of the {len(several)} series, and each of the "
+            f"{classes} classes must be in both parts. Use another share, or more series"
+        )
+    _, held_out = train_test_split(several, test_size=count, stratify=targets[several], random_state=seed)
+    held_out = np.sort(held_out)
+    return np.setdiff1d(np.arange(len(targets)), held_out), held_out

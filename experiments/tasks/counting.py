@@ -1,0 +1,229 @@
+"""Formal languages that ask for a counter or a stack: which symbols may come next, at each step."""
+
+from math import comb
+from typing import Annotated
+
+import numpy as np
+
+from experiments.errors import UserError
+from experiments.schema import Is
+from experiments.tasks import Metric, Predict, Task, task
+from experiments.tasks._generated import DataSeed, TestSize, TrainSize, ValidationSize
+from experiments.tasks._legality import Word, legality_task, right, split
+
+BRACKETS = ("()", "[]")
+LETTERS = "abc"
+
+TrainLargest = Annotated[int, Is("largest n of the training strings, drawn from 1 to it", minimum=1)]
+ValidationLargest = Annotated[int, Is("largest n of the validation strings, each n after those once", minimum=2)]
+TestLargest = Annotated[int, Is("largest n of the test strings, each n after those once", minimum=3)]
+
+
+@task
+def anbn(
+    train_largest: TrainLargest = 10,
+    validation_largest: ValidationLargest = 15,
+    test_largest: TestLargest = 50,
+    train_size: TrainSize = 1000,
+    data_seed: DataSeed = 0,
+) -> Task:
+    """Predict the legal next symbols of strings S aⁿ bⁿ T, n > 0.
+
+    At each step the target is the set of symbols that may come next: a after S, a or b after an a, then b until
+    there are as many as a, then T. The n of training strings are drawn evenly up to `train_largest`; validation
+    and test ask for greater ones, so that only a counter helps. A string is right if every output is right at
+    every step. The score is the share of test strings that are right; `largest_n` is the greatest n up to which
+    all strings are. The baseline knows the current symbol only and takes the majority of the training part.
+
+    Source: Gers and Schmidhuber 2001 (LSTM recurrent networks learn simple context-free and context-sensitive
+    languages).
+
+    Raises:
+        UserError: if the three largest n do not ascend.
+    """
+    return _counting_task(2, train_largest, validation_largest, test_largest, train_size, data_seed)
+
+
+@task
+def anbncn(
+    train_largest: TrainLargest = 10,
+    validation_largest: ValidationLargest = 15,
+    test_largest: TestLargest = 40,
+    train_size: TrainSize = 1000,
+    data_seed: DataSeed = 0,
+) -> Task:
+    """Predict the legal next symbols of strings S aⁿ bⁿ cⁿ T, n > 0: a language that is not context-free.
+
+    After the first b all symbols are determined; otherwise as `anbn`, with the same score and baseline.
+
+    Source: Gers and Schmidhuber 2001 (LSTM recurrent networks learn simple context-free and context-sensitive
+    languages).
+
+    Raises:
+        UserError: if the three largest n do not ascend.
+    """
+    return _counting_task(3, train_largest, validation_largest, test_largest, train_size, data_seed)
+
+
+def _counting_task(
+    letters: int, train_largest: int, validation_largest: int, test_largest: int, train_size: int, data_seed: int
+) -> Task:
+    if not train_largest < validation_largest < test_largest:
+        raise UserError(
+            f"task.train_largest={train_largest}, task.validation_largest={validation_largest}, "
+            f"task.test_largest={test_largest}: each must be greater than the one before"
+        )
+    drawn = np.random.default_rng(data_seed).integers(1, train_largest, size=train_size, endpoint=True)
+    words = [_counting_word(n, letters) for n in range(1, test_largest + 1)]
+    train, validation, test, every = (
+        split(part, _counting_legal)
+        for part in (
+            [words[n - 1] for n in drawn],
+            words[train_largest:validation_largest],
+            words[validation_largest:],
+            words,
+        )
+    )
+
+    def measure(predict: Predict) -> dict[str, float]:
+        solved = right(predict(every), every)
+        return {"accuracy": float(solved[validation_largest:].mean()), "largest_n": float(solved.cumprod().sum())}
+
+    language = "".join(f"{letter}ⁿ" for letter in LETTERS[:letters])
+    return legality_task(
+        title=f"predict the legal next symbols of {language}",
+        parts=(train, validation, test),
+        own_metric=Metric("largest_n", "greatest n up to which all strings are right", better="higher"),
+        measure=measure,
+        symbols=tuple(LETTERS[:letters]),
+    )
+
+
+def _counting_word(n: int, letters: int) -> Word:
+    return [0, *(letter for letter in range(1, letters + 1) for _ in range(n))]
+
+
+def _counting_legal(word: Word) -> list[list[bool]]:
+    last = max(word)
+    following = [*word[1:], last + 1]
+    return [
+        [symbol == after or (current == 1 and symbol <= 2) for symbol in range(1, last + 2)]
+        for current, after in zip(word, following, strict=True)
+    ]
+
+
+@task
+def dyck(
+    kinds: Annotated[int, Is("kinds of brackets: 1 asks for a counter, 2 for a stack", minimum=1, maximum=2)] = 1,
+    train_length: Annotated[int, Is("brackets of the longest training and validation strings", minimum=2)] = 30,
+    test_length: Annotated[int, Is("brackets of the longest test string; all are longer than in training")] = 60,
+    train_size: TrainSize = 2000,
+    validation_size: ValidationSize = 500,
+    test_size: TestSize = 500,
+    data_seed: DataSeed = 0,
+) -> Task:
+    """Predict the legal next symbols of strings S w T, where w is a balanced sequence of brackets (Dyck language).
+
+    At each step the target is the set of symbols that may come next: every opening bracket, the bracket that
+    closes the innermost open one, and T if none is open. All strings of a part are different: the even length is
+    drawn evenly, then the string evenly among those of this length. Training and validation strings have 2 to
+    `train_length` brackets and share no string; test strings have more, up to `test_length`.
+
+    A string is right if every output is right at every step. The score is the share of test strings that are
+    right; `largest_length` is the number of brackets up to which all strings of all parts are. The baseline knows
+    the current symbol only and takes the majority of the training part.
+
+    Source: the language as in Chomsky and Schützenberger 1963, the question as in Gers and Schmidhuber 2001.
+
+    Raises:
+        UserError: for lengths that are odd or do not ascend, or if there are too few strings to draw from.
+    """
+    _check_lengths(kinds, train_length, test_length, train_size + validation_size, test_size)
+    streams = [np.random.default_rng(stream) for stream in np.random.SeedSequence(data_seed).spawn(3)]
+    test_words = _dyck_words(streams[2], test_size, (train_length + 2, test_length), kinds, set())
+    seen: set[tuple[int, ...]] = set()
+    train_words = _dyck_words(streams[0], train_size, (2, train_length), kinds, seen)
+    validation_words = _dyck_words(streams[1], validation_size, (2, train_length), kinds, seen)
+    parts = [
+        split(words, lambda word: _dyck_legal(word, kinds)) for words in (train_words, validation_words, test_words)
+    ]
+    lengths = [part.mask.sum(axis=1) - 1 for part in parts]
+
+    def measure(predict: Predict) -> dict[str, float]:
+        solved = [right(predict(part), part) for part in parts]
+        return {"accuracy": float(solved[2].mean()), "largest_length": _largest_length(solved, lengths)}
+
+    return legality_task(
+        title=f"predict the legal next symbols of balanced {' and '.join(BRACKETS[:kinds])}",
+        parts=tuple(parts),
+        own_metric=Metric("largest_length", "length up to which all strings are right", "brackets", better="higher"),
+        measure=measure,
+        symbols=(*(pair[0] for pair in BRACKETS[:kinds]), *(pair[1] for pair in BRACKETS[:kinds])),
+    )
+
+
+def _check_lengths(kinds: int, train_length: int, test_length: int, short: int, long: int) -> None:
+    lengths = f"task.train_length={train_length}, task.test_length={test_length}"
+    if train_length % 2 or test_length % 2 or train_length >= test_length:
+        raise UserError(f"{lengths}: must be even, the second one greater (strings of brackets that all close)")
+    for wanted, first, last, part in (
+        (short, 2, train_length, "task.train_size + task.validation_size"),
+        (long, train_length + 2, test_length, "task.test_size"),
+    ):
+        # Half of them, since strings are drawn until enough of them are new.
+        allowed = sum(comb(n, n // 2) // (n // 2 + 1) * kinds ** (n // 2) for n in range(first, last + 1, 2)) // 2
+        if wanted > allowed:
+            raise UserError(
+                f"{part}={wanted}: must be at most {allowed}, half of the strings of {first} to {last} brackets "
+                f"({lengths})"
+            )
+
+
+def _dyck_words(
+    rng: np.random.Generator, size: int, lengths: tuple[int, int], kinds: int, seen: set[tuple[int, ...]]
+) -> list[Word]:
+    """Words that are not in `seen`, and are put there."""
+    words = []
+    while len(words) < size:
+        pairs = int(rng.integers(lengths[0] // 2, lengths[1] // 2, endpoint=True))
+        word = _dyck_word(rng, pairs, kinds)
+        if tuple(word) not in seen:
+            seen.add(tuple(word))
+            words.append(word)
+    return words
+
+
+def _dyck_word(rng: np.random.Generator, pairs: int, kinds: int) -> Word:
+    """A word drawn evenly among those with so many pairs.
+
+    Of `pairs` steps up and `pairs + 1` steps down in any order exactly one rotation first goes below zero at its
+    last step (cycle lemma); without this step it is a balanced sequence.
+    """
+    ups = rng.permutation(np.repeat([1, -1], [pairs, pairs + 1]))
+    ups = np.roll(ups, -int(ups.cumsum().argmin()) - 1)[:-1]
+    word, stack = [0], []
+    for up, kind in zip(ups, rng.integers(1, kinds, size=2 * pairs, endpoint=True), strict=True):
+        if up == 1:
+            stack.append(int(kind))
+            word.append(int(kind))
+        else:
+            word.append(kinds + stack.pop())
+    return word
+
+
+def _dyck_legal(word: Word, kinds: int) -> list[list[bool]]:
+    stack: Word = []
+    rows = []
+    for symbol in word:
+        if symbol > kinds:
+            stack.pop()
+        elif symbol:
+            stack.append(symbol)
+        closing = [bool(stack) and stack[-1] == kind for kind in range(1, kinds + 1)]
+        rows.append([True] * kinds + closing + [not stack])
+    return rows
+
+
+def _largest_length(solved: list[np.ndarray], lengths: list[np.ndarray]) -> float:
+    every, brackets = np.concatenate(solved), np.concatenate(lengths)
+    return float(brackets.max() if every.all() else brackets[~every].min() - 2)

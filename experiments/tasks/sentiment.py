@@ -1,0 +1,66 @@
+"""Classification of sentences."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+
+from experiments.errors import UserError
+from experiments.schema import Is
+from experiments.tasks import Split, Task, task
+from experiments.tasks._classes import classification
+from experiments.tasks._ragged import filled_up
+from experiments.tasks._vocabulary import digest, encode, vocabulary
+from experiments.tasks.fetch import fetch_dataset
+
+LABELS = ("negative", "positive")
+
+
+@task
+def sentiment(
+    dataset: Annotated[str, Is("data set that is fetched")] = "sst2",
+    vocabulary_limit: Annotated[int | None, Is("most frequent words kept; null: all", minimum=2)] = None,
+    *,
+    data_dir: str | None = None,
+) -> Task:
+    """Say whether a sentence of a film review is positive or negative.
+
+    The Stanford Sentiment Treebank with two classes, whole sentences only: 6,920, 872 and 1,821 of them, as tokens that
+    white space separates. Words that training does not have, or not among its `vocabulary_limit` most frequent ones,
+    share one token. Sentences are filled up to the longest one and masked.
+
+    Score and baseline are those of `classify`.
+
+    Source: Socher et al. 2013, section 3; the files are those of Kim 2014.
+    """
+    if dataset != "sst2":
+        raise UserError(f"task.dataset={dataset}: no sentences to fetch. Allowed: sst2")
+    parts = [_read(file) for file in fetch_dataset(dataset, data_dir)]
+    tokens = vocabulary((word for words, _ in parts[0] for word in words), vocabulary_limit)
+    title = "say whether a sentence of a film review is positive"
+    lines = (f"{label} {' '.join(words)}\n" for part in parts for words, label in part)
+    made = classification(title, [_split(part, tokens) for part in parts], LABELS, digest(lines))
+    return replace(made, vocabulary=len(tokens), tokens=tokens)
+
+
+Sentence = tuple[list[str], int]
+
+
+def _read(file: Path) -> list[Sentence]:
+    """Sentences of a file with a label and words on each line."""
+    lines = file.read_bytes().decode("latin-1").split("\n")
+    return [_sentence(file, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _sentence(file: Path, number: int, line: str) -> Sentence:
+    label, *words = line.split()
+    if label not in ("0", "1") or not words:
+        raise UserError(f"{file}, line {number}: must be 0 or 1 and then words, and is {line[:60]!r}")
+    return words, int(label)
+
+
+def _split(sentences: list[Sentence], tokens: tuple[str, ...]) -> Split:
+    numbers = encode((word for words, _ in sentences for word in words), tokens)
+    inputs, mask = filled_up(np.split(numbers, np.cumsum([len(words) for words, _ in sentences])[:-1]))
+    return Split(inputs, np.array([label for _, label in sentences], "int32"), mask)
