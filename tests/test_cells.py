@@ -152,6 +152,7 @@ def test_binary_gates_are_zero_or_one_and_train_as_the_sigmoid():
 
 
 def test_chrono_biases():
+    keras.utils.set_random_seed(0)
     layer = variant_files.maker("chrono", 400)(chrono_time=50)
     layer.build((None, None, 3))
     i, f, z, o = blocks(layer.get_weights()[2])

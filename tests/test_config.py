@@ -57,6 +57,18 @@ def test_refused(override, message, make_config):
         make_config(override)
 
 
+@pytest.mark.parametrize("reference", ["[8.45]", "[{metric: nll, score: 8.45}]"])
+def test_a_published_score_must_be_complete(reference, make_config):
+    with pytest.raises(UserError, match="task.reference: .* must have the fields metric, model, score, source"):
+        tasks.build(make_config(f"task.reference={reference}").task)
+
+
+@pytest.mark.parametrize("name", options("task"))
+def test_published_scores_are_numbers_with_a_source(name, make_config):
+    for each in make_config(f"task={name}").task.reference:
+        assert isinstance(each["score"], float) and each["source"] and each["model"]
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -1,6 +1,7 @@
 """The table of a study, from runs in a real store."""
 
 import io
+import json
 
 import pytest
 from rich.console import Console
@@ -8,6 +9,8 @@ from rich.console import Console
 from experiments import report
 from experiments.errors import UserError
 from experiments.tracking import Store
+
+REFERENCES = {"music": [{"metric": "nll", "score": 8.45, "model": "LSTM", "source": "Bai et al. 2018"}]}
 
 
 @pytest.fixture
@@ -26,6 +29,7 @@ def add(store, variant, seed, score=None, status="FINISHED", task="adding", sett
         "score_unit": "",
         "score_better": "lower",
         "baseline": 0.1667,
+        "references": json.dumps(REFERENCES.get(task, [])),
     }
     run = store.start(store.experiment(f"s/{task}"), f"{task}/{variant}/s{seed}", params, tags)
     if score is not None:
@@ -105,3 +109,22 @@ def test_an_unknown_study_names_those_that_exist(store):
 def test_command_line_mistakes(arguments):
     with pytest.raises(UserError, match="study=NAME|which study"):
         report.main(arguments)
+
+
+def test_published_scores_stand_below_the_table(store):
+    add(store, "standard", 0, 0.1)
+    assert report.references(report.newest(store.trials("s"))) == ""
+    for seed in (0, 1):
+        add(store, "standard", seed, 0.1, task="music")
+    heading, *lines = report.references(report.newest(store.trials("s"))).splitlines()
+    assert [line.split() for line in lines] == ["music nll 8.45 LSTM (Bai et al. 2018)".split()]
+
+
+def test_many_tasks_are_a_row_each(store):
+    for number in range(5):
+        add(store, "standard", 0, 0.1 + number, task=f"task{number}")
+        add(store, "peephole", 0, 0.2 + number, task=f"task{number}")
+    text = table(store)
+    cells = [cell.split() for cell in row(text, "task3").split("│")[3:6]]
+    assert cells == [["3.1", "*"], ["3.2"], ["0.1667"]]
+    assert "standard" in text and "trivial baseline" in text

@@ -101,7 +101,7 @@ def test_the_command_of_a_run_can_be_pasted_into_a_shell(train, tmp_path):
 
 
 def test_a_trial_that_fails_does_not_take_the_others_along(train, tmp_path):
-    done = train("-m", "seed=0,1", *SMALL, "sweep.timeout_s=0.01", "sweep.retries=0")
+    done = train("-m", "seed=0,1", *SMALL, "training.epochs=100000", "sweep.timeout_s=0.01", "sweep.retries=0")
     assert done.returncode == 1
     assert "2 of 2 trials have no score" in done.stdout and "took longer than sweep.timeout_s=0.01" in done.stdout
     assert all(trial.status != "RUNNING" for trial in trials(tmp_path))
@@ -141,6 +141,7 @@ def test_a_diverged_trial_is_a_result_and_the_sweep_goes_on(train, tmp_path):
         (("variant.layer=GatedLSTM,Foo",), "there is no such layer. Allowed: JANET, SLSTM, GatedLSTM"),
         (("task.length=10,1",), "task.length=1: must be at least 2"),
         (("training.batch_size=8,100", "task.train_size=64"), "adding has 64 training sequences"),
+        (("task=copy_memory", "model.bidirectional=false,true"), "would be told the answer"),
         (("seed=range(0,0)",), "the sweep has no trials"),
         (("training.threads=1,2",), "training.threads must be the same"),
         (("+nonsense=1,2",), "nonsense: there is no such field"),
@@ -162,7 +163,14 @@ def begin(tmp_path, *arguments):
         "training.epochs=1000",
         f"output_dir={tmp_path}/out",
     ]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=interruptible
+    )
+
+
+def interruptible():
+    """A process that a shell starts in the background ignores SIGINT, and so do those that it starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def wait_for_epoch(tmp_path, count=1):
@@ -184,6 +192,7 @@ def test_an_interruption_ends_runs_as_killed(tmp_path, number, mode):
         out, _ = process.communicate(timeout=60)
     finally:
         process.kill()
+        process.wait()
     assert process.returncode == 130 and "interrupted" in out and "Traceback" not in out
     assert {trial.status for trial in trials(tmp_path)} == {"KILLED"}
 

@@ -1,49 +1,16 @@
+import dataclasses
 import math
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import variants
 from experiments import model, tasks, trial
-from experiments.batches import evaluation_batches, training_batches
 from experiments.schema import Optimizer
-from experiments.tasks import Split
+from experiments.tasks import Metric
 
 TINY = ("task.length=8", "task.train_size=64", "task.validation_size=20", "task.test_size=30", "model.units=4")
-
-
-def split(count=10):
-    return Split(np.arange(count, dtype="float32")[:, None, None], np.arange(count, dtype="float32")[:, None])
-
-
-def order(batches):
-    return np.concatenate([x.numpy().ravel() for x, _ in batches]).astype(int).tolist()
-
-
-def test_training_order_is_decided_by_seed_and_epoch():
-    epoch = tf.Variable(0, dtype="int32")
-    batches = training_batches(split(), 2, 5, epoch)
-    first, again = order(batches), order(batches)
-    epoch.assign(1)
-    second = order(batches)
-    assert first == again and first != second and sorted(first) == sorted(second) == list(range(10))
-    assert order(training_batches(split(), 2, 6, epoch)) != second
-    assert order(training_batches(split(), 2, 5, tf.Variable(1, dtype="int32"))) == second
-
-
-def test_training_batches_are_full():
-    batches = list(training_batches(split(), 4, 0, tf.Variable(0, dtype="int32")))
-    assert [len(x) for x, _ in batches] == [4, 4]
-    assert all((x.numpy().ravel() == y.numpy().ravel()).all() for x, y in batches)
-
-
-def test_evaluation_covers_every_sequence_once():
-    batches = list(evaluation_batches(split(), 4, per_step=False))
-    weights = np.concatenate([w for _, _, w in batches])
-    inputs = np.concatenate([x for x, _, _ in batches]).ravel()
-    assert weights.tolist() == [1] * 10 + [0] * 2 and inputs[:10].tolist() == list(range(10))
 
 
 def run(config, folder, **arguments):
@@ -75,18 +42,56 @@ def test_test_score_is_that_of_the_saved_model(make_config, tmp_path):
     assert result.loop == "fast"
 
 
-def test_bits_per_character_are_those_of_the_saved_model(make_config, tmp_path):
+def test_bits_per_character_are_those_of_reading_without_a_break(make_config, tmp_path):
+    """Each of the four streams of the test part, read at once by the saved model, which carries no states."""
     text = tmp_path / "t.txt"
-    text.write_text("the cat sat on the mat. " * 60)
-    config = make_config("task=char_lm", f"task.path={text}", "task.length=10", "training.epochs=2", "model.units=8")
+    text.write_text("the cat sat on the mat, and the dog barked. " * 60)
+    settings = ("task.length=10", "training.epochs=2", "training.batch_size=4", "model.units=8", "model.layers=2")
+    config = make_config("task=char_lm", f"task.path={text}", *settings, "variant=peephole")
     result, _ = run(config, tmp_path)
+    tokens = tasks.build(config.task).test.tokens
+    share = -(-(len(tokens) - 1) // 4)
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    surprise, right = [], []
+    for start in range(0, len(tokens) - 1, share):
+        shown, asked = tokens[start : start + share], tokens[start + 1 : start + 1 + share]
+        shown = shown[: len(asked)]
+        logits = loaded.predict(shown[None], verbose=0)[0].astype("float64")
+        log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+        surprise += list(-log_p[np.arange(len(asked)), asked])
+        right += list(logits.argmax(axis=-1) == asked)
+    assert len(surprise) == len(tokens) - 1
+    assert result.test["bpc"] == pytest.approx(np.mean(surprise) / math.log(2), rel=1e-4)
+    assert result.test["accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
+    assert result.loop == "fast" and result.parameters == loaded.count_params()
+
+
+def test_every_pass_over_a_stream_begins_in_an_empty_state(make_config, tmp_path):
+    """Validation scores do not depend on what was read before: those of the best epoch come again afterwards."""
+    text = tmp_path / "t.txt"
+    text.write_text("the cat sat on the mat, and the dog barked. " * 60)
+    config = make_config("task=char_lm", f"task.path={text}", "task.length=10", "training.epochs=2", "model.units=8")
     task = tasks.build(config.task)
-    logits = keras.saving.load_model(tmp_path / "model.keras").predict(task.test.inputs, verbose=0).astype("float64")
-    log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
-    bits = -np.take_along_axis(log_p, task.test.targets[..., None], axis=-1).mean() / math.log(2)
-    assert result.test["bpc"] == pytest.approx(bits, rel=1e-4)
-    accuracy = (logits.argmax(axis=-1) == task.test.targets).mean()
-    assert result.test["accuracy"] == pytest.approx(accuracy, abs=1e-6)
+    epochs = {}
+    twice = dataclasses.replace(task, test=task.validation)
+    result = trial.run(config, twice, epochs.__setitem__, tmp_path)
+    assert result.test["bpc"] == pytest.approx(epochs[result.best_epoch]["val/bpc"], rel=1e-6)
+
+
+def test_what_a_task_measures_itself_is_in_the_result(make_config, tmp_path):
+    config = make_config(*TINY, "training.epochs=1")
+    task = tasks.build(config.task)
+    worst = Metric("worst", "largest error")
+    measured = dataclasses.replace(
+        task,
+        metrics=(worst, *task.metrics),
+        monitor=task.score,
+        measure=lambda predict: {"worst": float(np.abs(predict(task.test) - task.test.targets).max())},
+    )
+    result = trial.run(config, measured, lambda *_: None, tmp_path)
+    predicted = keras.saving.load_model(tmp_path / "model.keras").predict(task.test.inputs, verbose=0)
+    assert result.test["worst"] == pytest.approx(np.abs(predicted - task.test.targets).max(), rel=1e-5)
+    assert list(result.test) == ["worst", "mse"]
 
 
 def test_best_weights_are_kept_and_patience_stops(make_config, tmp_path):
@@ -117,7 +122,7 @@ def test_a_loss_that_is_not_finite_ends_the_trial_as_diverged(make_config, tmp_p
 def test_gradients_are_clipped_by_their_whole_norm(make_config):
     config = make_config("training.clipnorm=0.25")
     built = model.build(tasks.build(config.task), config.variant, config.model)
-    trial._compile(built, tasks.build(config.task), config.training)
+    trial.compile_model(built, tasks.build(config.task), config.training)
     assert built.optimizer.global_clipnorm == 0.25
     assert set(trial.OPTIMIZERS) == set(Optimizer)
 
