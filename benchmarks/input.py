@@ -21,7 +21,7 @@ import keras
 import tensorflow as tf
 from hydra import compose, initialize_config_dir
 
-from experiments import config, model, tasks, trial
+from experiments import compiled, config, model, tasks
 from experiments.batches import Order, evaluation_batches, training_batches
 from experiments.errors import UserError
 from experiments.tasks import Stream
@@ -41,7 +41,7 @@ def measure(chosen, task, batches, rounds):
     data = training_batches(task.train, size, Order(len(task.train), size, seed=0)).take(batches)
     validation = evaluation_batches(task.validation, size, task.per_step).take(batches)
     built = model.build(task, chosen.variant, chosen.model, size if isinstance(task.train, Stream) else None)
-    trial.compile_model(built, task, chosen.training)
+    compiled.compile_model(built, task, chosen.training)
     times = {True: [], False: []}
     prepared = {True: data, False: in_memory(data)}
     fit = partial(built.fit, steps_per_epoch=len(data), validation_data=validation, shuffle=False, verbose=0)

@@ -16,6 +16,9 @@ NUMBERS = 3  # raise it when a change of the code changes the numbers of an unch
 
 NO_NUMBERS = ("path", "test_path", "reference")  # of a file its digest counts
 
+TRAINING = ("batches.py", "callbacks.py", "checkpoint.py", "compiled.py", "model.py", "trial.py")
+
+COMPUTING = ("tensorflow", "keras", "numpy")
 PACKAGES = (
     "gatelab",
     "tensorflow",
@@ -47,6 +50,18 @@ def trial_key(config: Config, digest: str) -> str:
     }
     text = json.dumps(relevant, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@functools.cache
+def code() -> str:
+    """8 hexadecimal digits for what computes the numbers of a trial: the code that trains, and the versions below it.
+
+    A trial that was interrupted goes on only with what it began with.
+    """
+    root = Path(__file__).parent
+    files = [*root.parent.glob("variants/*.py"), *root.glob("tasks/*.py"), *(root / name for name in TRAINING)]
+    texts = [file.read_bytes() for file in sorted(files)]
+    return hashlib.sha256(b"".join([*texts, *(version(name).encode() for name in COMPUTING)])).hexdigest()[:8]
 
 
 def plain(config: Config) -> dict[str, Any]:

@@ -1,29 +1,24 @@
 """One trial with its run in the store: found there, or trained and recorded."""
 
-import json
-import shlex
 import shutil
 import time
 import traceback
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import yaml
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from experiments import tasks
-from experiments.colors import run_color
-from experiments.identity import git_commit, plain, trial_key, versions
+from experiments import description, tasks
+from experiments.identity import code, plain, trial_key, versions
 from experiments.schema import Config
 from experiments.tasks import Task
-from experiments.tracking import Run, Store
+from experiments.tracking import STORE_ERRORS, Run, Store, Trial, is_away
 
-if TYPE_CHECKING:
-    from experiments.trial import Result
-
-LABELS = ("variant", "task", "seed", "study", "experiment", "rerun", "output_dir", "data_dir")
-INFRASTRUCTURE = ("hydra", "sweep.", "tracking.")
+POLL_S = 2.0  # between two looks at a trial that another process is at work on
+ARTIFACTS = ("config.yaml", "versions.yaml", "model.keras", "trial.log", "traceback.txt")
 
 
 @dataclass(frozen=True)
@@ -31,11 +26,13 @@ class Outcome:
     """How a trial ended.
 
     Attributes:
-        status: stored (found in the store), finished, diverged, failed or killed.
+        status: stored (found in the store), finished, diverged, failed, killed, or busy (another process is at it).
         score: The test score; NaN if it diverged, None if there is none.
         seconds: Time it took now.
         run_id: Its run in the store.
         error: The last line of what went wrong.
+        parts: Seconds of `compile`, `train` and `record` in it.
+        memory_gb: Resident memory of its process afterwards.
     """
 
     status: str
@@ -43,138 +40,142 @@ class Outcome:
     seconds: float = 0.0
     run_id: str = ""
     error: str = ""
+    parts: dict[str, float] = field(default_factory=dict)
+    memory_gb: float = 0.0
 
 
-def settings(overrides: tuple[str, ...]) -> str:
-    """The part of a trial's overrides that its variant, task and seed do not say, such as `model.units=16`."""
-    kept = [each for each in overrides if each.split("=")[0].lstrip("+~") not in LABELS]
-    return shlex.join(each for each in kept if not each.lstrip("+~").startswith(INFRASTRUCTURE))
-
-
-def find_or_train(config: Config, overrides: tuple[str, ...], verbose: int) -> Outcome:
-    """The stored outcome of a trial; else train it and record it.
+def find_or_train(config: Config, overrides: tuple[str, ...], verbose: int, wait: bool = True) -> Outcome:
+    """The stored outcome of a trial; else train it, from its checkpoint if it has one, and record it.
 
     An exception ends the run as FAILED with its traceback as an artifact, and is told in the outcome. An
     interruption (Ctrl-C, SIGTERM) ends it as KILLED and goes on upwards.
+
+    Args:
+        config: The checked configuration.
+        overrides: The words of the command line that made it.
+        verbose: Keras's verbosity.
+        wait: For another process that is at work on the same trial; else the outcome is then `busy`.
     """
     began = time.perf_counter()
-    task = tasks.build(config.task, config.data_dir)
-    key = trial_key(config, task.digest)
-    store = Store(config.tracking.uri, config.output_dir)
-    experiment = store.experiment(f"{config.study}/{config.task.name}")
     folder = scratch_folder(config)
-    with FileLock(f"{folder}.lock"):
-        stored = None if config.rerun else store.finished(experiment, key)
-        if stored is not None:
-            return Outcome("stored", stored.score, time.perf_counter() - began, stored.run_id)
-        run = _start(store, experiment, config, task, key, overrides)
-        outcome = _train(run, config, task, folder, verbose, overrides)
-    shutil.rmtree(folder, ignore_errors=True)
-    return Outcome(outcome.status, outcome.score, time.perf_counter() - began, run.id, outcome.error)
+    lock = Path(f"{folder}.lock")
+    while True:
+        try:
+            with FileLock(lock, timeout=0):
+                outcome = _find_or_train(config, overrides, verbose, folder, lock)
+        except Timeout:
+            outcome = Outcome("busy")
+        if outcome.status != "busy" or not wait:
+            return replace(outcome, seconds=time.perf_counter() - began)
+        time.sleep(POLL_S)
 
 
 def scratch_folder(config: Config) -> Path:
-    """Where a trial keeps its files while it runs; then they are artifacts of its run."""
+    """Where a trial keeps its files until it has a score; then they are artifacts of its run."""
     key = trial_key(config, tasks.build(config.task, config.data_dir).digest)
     folder = Path(config.output_dir).expanduser().resolve() / "running" / key
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def _start(store: Store, experiment: str, config: Config, task: Task, key: str, overrides: tuple[str, ...]) -> Run:
-    model, training = config.model, config.training
-    params = {
-        "variant": config.variant.name,
-        "task": config.task.name,
-        "seed": config.seed,
-        "units": model.units,
-        "layers": model.layers,
-        "bidirectional": model.bidirectional,
-        "dropout": model.dropout,
-        "epochs": training.epochs,
-        "batch_size": training.batch_size,
-        "optimizer": training.optimizer.value,
-        "learning_rate": training.learning_rate,
-        "clipnorm": training.clipnorm,
-    }
-    if settings(overrides):
-        params["settings"] = settings(overrides)
-    tags = {
-        "kind": "trial",
-        "study": config.study,
-        "trial_key": key,
-        "git_commit": git_commit(),
-        "diverged": "false",
-        "score_metric": f"test/{task.score.name}",
-        "score_title": task.score.title,
-        "score_unit": task.score.unit,
-        "score_better": task.score.better,
-        "score_solved": "" if task.solved is None else task.solved,
-        "baseline": task.baseline,
-        "baseline_title": task.baseline_title,
-        "data_sha256": task.digest,
-        "references": json.dumps(config.task.reference),
-        "mlflow.runColor": run_color(config.variant.name, config.seed),
-    }
+def _find_or_train(config: Config, overrides: tuple[str, ...], verbose: int, folder: Path, lock: Path) -> Outcome:
+    began = time.perf_counter()
+    task = tasks.build(config.task, config.data_dir)
+    store = _store(config.tracking.uri, config.output_dir, config.tracking.wait_s)
+    experiment = _experiment(store, f"{config.study}/{config.task.name}")
+    earlier = [] if config.rerun else store.runs_of(experiment, trial_key(config, task.digest))
+    stored = next((run for run in earlier if run.status == "FINISHED"), None)
+    if any(_at_work(run, lock) for run in earlier):
+        return Outcome("busy")
+    if stored is None:
+        run = _run(store, experiment, config, overrides, earlier, lock)
+        run.seconds += time.perf_counter() - began
+        outcome = _train(run, config, task, folder, verbose, overrides)
+    else:
+        outcome = Outcome("stored", stored.score, run_id=stored.run_id)
+    if outcome.score is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.unlink(missing_ok=True)  # whoever waits for it will find the trial in the store
+    return outcome
+
+
+@lru_cache(maxsize=4)
+def _store(uri: str | None, output_dir: str, wait_s: float) -> Store:
+    return Store(uri, output_dir, wait_s)
+
+
+@lru_cache(maxsize=256)
+def _experiment(store: Store, name: str) -> str:
+    return store.experiment(name)
+
+
+def _at_work(run: Trial, lock: Path) -> bool:
+    """Whether another process trains it that does not share our locks: in another output folder or on another machine.
+
+    Whoever shares them is gone, since we hold the lock.
+    """
+    return run.status == "RUNNING" and run.tags.get("lock") != str(lock) and run.alive
+
+
+def _run(
+    store: Store, experiment: str, config: Config, overrides: tuple[str, ...], earlier: list[Trial], lock: Path
+) -> Run:
+    """The run that an interruption of the same code has left, or a new one."""
+    folder = lock.with_suffix("")
+    if config.rerun:
+        (folder / "checkpoint.npz").unlink(missing_ok=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump(plain(config), sort_keys=False))
+    (folder / "versions.yaml").write_text(yaml.safe_dump(versions()))
+    left = [run for run in earlier if run.tags.get("code") == code()]
+    if left:
+        return store.reopen(left[0], lock)
     name = f"{config.task.name}/{config.variant.name}/s{config.seed}"
-    run = store.start(experiment, name, params, tags)
-    run.add_text(yaml.safe_dump(plain(config), sort_keys=False), "config.yaml")
-    run.add_text(yaml.safe_dump(versions()), "versions.yaml")
-    return run
+    tags = description.tags(config, tasks.build(config.task, config.data_dir))
+    return store.start(experiment, name, description.params(config, overrides), tags, lock)
 
 
 def _train(run: Run, config: Config, task: Task, folder: Path, verbose: int, overrides: tuple[str, ...]) -> Outcome:
     from experiments import trial
 
     try:
-        result = trial.run(config, task, lambda epoch, metrics: run.log(metrics, epoch), folder, verbose)
-        run.log({f"test/{name}": value for name, value in result.test.items()})
-        run.log({"test/baseline": task.baseline, "time/compile_s": result.compile_s})
-        run.describe({"parameters": result.parameters}, {"diverged": str(result.diverged).lower(), "loop": result.loop})
-        run.describe(tags={"mlflow.note.content": _note(config, task, result, overrides)})
-        run.add_file(folder / "model.keras")
-        _add_log(run, folder)
+        result = trial.run(config, task, run.log, folder, f"{folder.name} {code()}", verbose)
+        scores = {f"test/{name}": value for name, value in result.test.items()}
+        run.keep({0: {**scores, "test/baseline": task.baseline, "time/compile_s": result.compile_s}})
+        run.describe(
+            params={"parameters": result.parameters},
+            tags={
+                "diverged": str(result.diverged).lower(),
+                "loop": result.loop,
+                "mlflow.note.content": description.note(config, task, result, overrides),
+            },
+        )
+        run.add_files(_artifacts(folder))
         run.end("FINISHED")
     except KeyboardInterrupt:
-        run.end("KILLED")
+        with suppress(*STORE_ERRORS):
+            run.end("KILLED", wait=False)
         raise
-    except Exception as error:
-        run.add_text(traceback.format_exc(), "traceback.txt")
-        _add_log(run, folder)
+    except (Exception, SystemExit) as error:
+        return _failed(run, folder, error)
+    parts = {"compile": result.compile_s, "train": result.train_s, "record": run.seconds + result.checkpoint_s}
+    return Outcome(
+        "diverged" if result.diverged else "finished", result.test[task.score.name], run_id=run.id, parts=parts
+    )
+
+
+def _failed(run: Run, folder: Path, error: BaseException) -> Outcome:
+    reason = traceback.format_exception_only(error)[-1].splitlines()[0]
+    try:
+        (folder / "traceback.txt").write_text("".join(traceback.format_exception(error)))
+        if is_away(error):
+            run.client = run.client.hurried  # it was waited for already
+        run.describe(tags={"error": reason})
+        run.add_files(_artifacts(folder))
         run.end("FAILED")
-        return Outcome("failed", error=traceback.format_exception_only(error)[-1].splitlines()[0])
-    return Outcome("diverged" if result.diverged else "finished", result.test[task.score.name])
+    except (*STORE_ERRORS, OSError) as second:
+        print(f"the run could not be ended: {second}", flush=True)
+    return Outcome("failed", run_id=run.id, error=reason)
 
 
-def _add_log(run: Run, folder: Path) -> None:
-    log = folder / "trial.log"
-    if log.exists():
-        run.add_file(log)
-
-
-def _note(config: Config, task: Task, result: "Result", overrides: tuple[str, ...]) -> str:
-    score = result.test[task.score.name]
-    measured = f"**{score:.4g}** {task.score.unit}".rstrip()
-    if result.diverged:
-        measured = "**diverged**: the loss stopped being finite"
-    kept = "" if result.best_epoch is None else f", weights of epoch {result.best_epoch} (best on validation)"
-    repeated = [each for each in overrides if not each.startswith("rerun=")]
-    command = f"python -m experiments.train {shlex.join([*repeated, 'rerun=true'])}"
-    return f"""\
-**{config.variant.name}** on **{config.task.name}** ({task.title}), seed {config.seed}.
-
-{task.score.title} on the test part, {task.score.better} is better: {measured}. \
-Baseline ({task.baseline_title}): {task.baseline:.4g}.{_published(config.task.reference)}
-
-{config.model.layers} x {config.model.units} units, {result.parameters:,} parameters, \
-{result.epochs} epochs in {result.train_s:.0f} s{kept}.
-
-Train it again: `{command}`
-
-Use the model (artifact `model.keras`): `import keras, variants; keras.saving.load_model("model.keras")`
-"""
-
-
-def _published(references: list[dict[str, Any]]) -> str:
-    each = [f"{one['metric']} {one['score']} {one['model']} ({one['source']})" for one in references]
-    return f"\n\nPublished, by models of other sizes: {'; '.join(each)}." if each else ""
+def _artifacts(folder: Path) -> list[Path]:
+    return [folder / name for name in ARTIFACTS if (folder / name).exists()]

@@ -119,6 +119,7 @@ class Tracking:
     """Where runs are recorded."""
 
     uri: Annotated[str | None, Is("MLflow store; null: sqlite file mlflow.db in output_dir")] = None
+    wait_s: Annotated[float, Is("seconds that a trial waits for a store that does not answer", minimum=0)] = 900.0
 
 
 @dataclass
@@ -126,8 +127,17 @@ class Sweep:
     """How the trials of a sweep (-m) are run."""
 
     workers: Annotated[int | None, Is("worker processes; null: as many as the cores allow", minimum=1)] = None
-    retries: Annotated[int, Is("more tries for a trial whose worker process died", minimum=0)] = 1
-    timeout_s: Annotated[float | None, Is("seconds after which a trial is ended; null: never", above=0)] = None
+    retries: Annotated[int, Is("more tries for a trial that failed", minimum=0)] = 1
+    timeout_s: Annotated[float | None, Is("seconds after which a try is ended; null: never", above=0)] = None
+    checkpoint_s: Annotated[
+        float | None, Is("seconds between checkpoints; 0: each epoch; null: 2 % of the time", minimum=0)
+    ] = None
+    stop_after_same_error: Annotated[
+        int | None, Is("give up when so many trials fail alike and none succeeds; null: never", minimum=1)
+    ] = 3
+    worker_memory_gb: Annotated[
+        float | None, Is("a worker that holds more is replaced after its trial; null: a share of the memory", above=0)
+    ] = None
 
 
 @dataclass

@@ -15,9 +15,10 @@ OmegaConf.register_new_resolver("help_text", usage.help_text)
 def main(cfg: DictConfig) -> float:
     """Train one trial in this process and return its score."""
     from experiments import sweep
+    from experiments.job import Job
 
     with reported():
-        return sweep.run_alone(sweep.Job(config.load(cfg), tuple(HydraConfig.get().overrides.task)))
+        return sweep.run_alone(Job(config.load(cfg), tuple(HydraConfig.get().overrides.task)))
 
 
 if __name__ == "__main__":

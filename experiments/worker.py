@@ -2,9 +2,16 @@
 
 import multiprocessing
 import os
+import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing import connection
+from threading import Thread
+
+import psutil
 
 from experiments.errors import UserError, terminable
 from experiments.record import Outcome, find_or_train, scratch_folder
@@ -12,6 +19,8 @@ from experiments.schema import Config
 
 SPAWN = multiprocessing.get_context("spawn")
 
+LAST_WORDS_S = 20.0  # for a worker to say how its trial ended, when the process that it works for is gone
+_starting_s = 0.0  # of this process, until it is told with an outcome
 THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
@@ -57,14 +66,36 @@ def problem(config: Config) -> str:
     return ""
 
 
+def start() -> None:
+    """Prepare a fresh process: import what trains, and end with the process that it works for."""
+    global _starting_s
+    if "experiments.trial" not in sys.modules:
+        Thread(target=_end_with_parent, daemon=True).start()
+        with _output_to(os.devnull):
+            import experiments.trial  # noqa: F401
+        _starting_s = time.time() - psutil.Process().create_time()
+
+
 def train(config: Config, overrides: tuple[str, ...]) -> Outcome:
     """Train one trial, with everything that it prints in `trial.log` of its run."""
+    global _starting_s
     with _output_to(str(scratch_folder(config) / "trial.log")):
         try:
             with terminable():
-                return find_or_train(config, overrides, verbose=2)
+                outcome = find_or_train(config, overrides, verbose=2, wait=False)
         except KeyboardInterrupt:
-            return Outcome("killed", error="interrupted")
+            outcome = Outcome("killed", error="interrupted")
+    parts, _starting_s = {**outcome.parts, "start": _starting_s}, 0.0
+    return replace(outcome, parts=parts, memory_gb=psutil.Process().memory_info().rss / 1e9)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(LAST_WORDS_S)
+        os._exit(1)
 
 
 @contextmanager

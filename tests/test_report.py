@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -31,9 +32,9 @@ def add(store, variant, seed, score=None, status="FINISHED", task="adding", sett
         "baseline": 0.1667,
         "references": json.dumps(REFERENCES.get(task, [])),
     }
-    run = store.start(store.experiment(f"s/{task}"), f"{task}/{variant}/s{seed}", params, tags)
+    run = store.start(store.experiment(f"s/{task}"), f"{task}/{variant}/s{seed}", params, tags, Path("no lock"))
     if score is not None:
-        run.log({"test/mse": score})
+        run.log({0: {"test/mse": score}})
     if status != "RUNNING":
         run.end(status)
 

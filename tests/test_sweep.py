@@ -214,7 +214,9 @@ def test_a_killed_worker_costs_its_own_trial_only(tmp_path):
     finally:
         process.kill()
     assert "its worker process died" in out
-    assert {trial.status for trial in trials(tmp_path)} == {"KILLED"}
+    ended = {trial.run_id: trial for trial in trials(tmp_path)}
+    assert ended[first.run_id].status == "FAILED" and "died (exit code -9)" in ended[first.run_id].tags["error"]
+    assert ended[second.run_id].status == "KILLED"
 
 
 def _alive(pid):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import variants
-from experiments import model, tasks, trial
+from experiments import compiled, model, tasks, trial
 from experiments.schema import Optimizer
 from experiments.tasks import Metric
 
@@ -15,7 +15,7 @@ TINY = ("task.length=8", "task.train_size=64", "task.validation_size=20", "task.
 
 def run(config, folder, **arguments):
     epochs = {}
-    result = trial.run(config, tasks.build(config.task), epochs.__setitem__, folder, **arguments)
+    result = trial.run(config, tasks.build(config.task), epochs.update, folder, **arguments)
     return result, epochs
 
 
@@ -74,7 +74,7 @@ def test_every_pass_over_a_stream_begins_in_an_empty_state(make_config, tmp_path
     task = tasks.build(config.task)
     epochs = {}
     twice = dataclasses.replace(task, test=task.validation)
-    result = trial.run(config, twice, epochs.__setitem__, tmp_path)
+    result = trial.run(config, twice, epochs.update, tmp_path)
     assert result.test["bpc"] == pytest.approx(epochs[result.best_epoch]["val/bpc"], rel=1e-6)
 
 
@@ -88,7 +88,7 @@ def test_what_a_task_measures_itself_is_in_the_result(make_config, tmp_path):
         monitor=task.score,
         measure=lambda predict: {"worst": float(np.abs(predict(task.test) - task.test.targets).max())},
     )
-    result = trial.run(config, measured, lambda *_: None, tmp_path)
+    result = trial.run(config, measured, lambda _: None, tmp_path)
     predicted = keras.saving.load_model(tmp_path / "model.keras").predict(task.test.inputs, verbose=0)
     assert result.test["worst"] == pytest.approx(np.abs(predicted - task.test.targets).max(), rel=1e-5)
     assert list(result.test) == ["worst", "mse"]
@@ -122,9 +122,9 @@ def test_a_loss_that_is_not_finite_ends_the_trial_as_diverged(make_config, tmp_p
 def test_gradients_are_clipped_by_their_whole_norm(make_config):
     config = make_config("training.clipnorm=0.25")
     built = model.build(tasks.build(config.task), config.variant, config.model)
-    trial.compile_model(built, tasks.build(config.task), config.training)
+    compiled.compile_model(built, tasks.build(config.task), config.training)
     assert built.optimizer.global_clipnorm == 0.25
-    assert set(trial.OPTIMIZERS) == set(Optimizer)
+    assert set(compiled.OPTIMIZERS) == set(Optimizer)
 
 
 def test_the_model_is_made_of_our_layers(make_config):

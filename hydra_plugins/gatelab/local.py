@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -31,6 +32,7 @@ class LocalLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         from experiments import config, sweep
         from experiments.errors import reported
+        from experiments.job import Job
 
         with reported():
             composed = [
@@ -38,9 +40,9 @@ class LocalLauncher(Launcher):
                 for overrides in job_overrides
             ]
             jobs = [
-                sweep.Job(config.load(cfg), tuple(overrides))
-                for cfg, overrides in zip(composed, job_overrides, strict=True)
+                Job(config.load(cfg), tuple(overrides)) for cfg, overrides in zip(composed, job_overrides, strict=True)
             ]
+            Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)  # sweepers write their results there
             outcomes = sweep.run_sweep(jobs)
         return [
             _job_return(cfg, overrides, outcome)

@@ -1,80 +1,22 @@
-"""Where trials are recorded. The only file that knows MLflow."""
+"""An MLflow store, with one experiment per study and task."""
 
-import logging
-import math
 import os
-import socket
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-
 from filelock import FileLock
-from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from experiments.errors import UserError
+from experiments.tracking.client import Client, advice, first_line
+from experiments.tracking.run import Run, Trial, process_tags
 
 SQLITE_HEADER = b"SQLite format 3\x00"
 CHARTS = "workflowType=machine_learning&compareRunsMode=CHART"
-
-for _name in ("mlflow", "alembic"):
-    logging.getLogger(_name).setLevel(logging.WARNING)
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A run as the store holds it: parameters and tags as text, the last value of each metric."""
-
-    run_id: str
-    name: str
-    status: str
-    params: dict[str, str]
-    tags: dict[str, str]
-    metrics: dict[str, float]
-
-    @property
-    def score(self) -> float:
-        """The test score; NaN if there is none."""
-        return self.metrics.get(self.tags.get("score_metric", ""), math.nan)
-
-
-class Run:
-    """A run that is being recorded."""
-
-    def __init__(self, client: MlflowClient, run_id: str) -> None:
-        self.client = client
-        self.id = run_id
-
-    def log(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Record metrics in one call. What is not finite becomes NaN, since SQL stores have no infinity."""
-        now = int(time.time() * 1000)
-        finite = {name: value if math.isfinite(value) else math.nan for name, value in metrics.items()}
-        self.client.log_batch(self.id, metrics=[Metric(name, value, now, step) for name, value in finite.items()])
-
-    def describe(self, params: Mapping[str, Any] | None = None, tags: Mapping[str, Any] | None = None) -> None:
-        """Record parameters and tags in one call."""
-        self.client.log_batch(
-            self.id,
-            params=[Param(name, str(value)) for name, value in (params or {}).items()],
-            tags=[RunTag(name, str(value)) for name, value in (tags or {}).items()],
-        )
-
-    def add_text(self, text: str, file: str) -> None:
-        self.client.log_text(self.id, text, file)
-
-    def add_file(self, file: Path) -> None:
-        self.client.log_artifact(self.id, str(file))
-
-    def end(self, status: str) -> None:
-        """End as FINISHED, FAILED or KILLED."""
-        self.client.set_terminated(self.id, status)
 
 
 class Store:
@@ -83,12 +25,13 @@ class Store:
     Args:
         uri: MLflow tracking URI; None for the SQLite file `mlflow.db` in `output_dir`.
         output_dir: Folder of the default store, of artifacts and of locks.
+        wait_s: Seconds that each call waits for a store that does not answer.
 
     Raises:
         UserError: if the store cannot be reached, read or written.
     """
 
-    def __init__(self, uri: str | None, output_dir: str) -> None:
+    def __init__(self, uri: str | None, output_dir: str, wait_s: float = 0.0) -> None:
         self.folder = Path(output_dir).expanduser().resolve()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -99,8 +42,8 @@ class Store:
         self.uri = uri or f"sqlite:///{self.folder / 'mlflow.db'}"
         self.local = self.uri.startswith("sqlite:///")
         self._check_file()
-        with self._usable(), self._creating(), _few_retries():
-            self.client = MlflowClient(tracking_uri=self.uri)
+        with self._usable(), self._creating():
+            self.client = Client(MlflowClient(tracking_uri=self.uri), wait_s)
             self.client.search_experiments(max_results=1)
 
     def _check_file(self) -> None:
@@ -126,8 +69,9 @@ class Store:
         try:
             yield
         except (MlflowException, SQLAlchemyError, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(f"tracking.uri={self.uri}: this MLflow store cannot be used ({reason})") from error
+            raise UserError(
+                f"tracking.uri={self.uri}: this MLflow store cannot be used ({first_line(error)}){advice(error)}"
+            ) from error
 
     def experiment(self, name: str) -> str:
         """The id of an experiment, made if there is none of this name."""
@@ -138,17 +82,45 @@ class Store:
             location = (self.folder / "artifacts" / name).as_uri() if self.local else None
             return self.client.create_experiment(name, artifact_location=location)
 
-    def start(self, experiment_id: str, name: str, params: Mapping[str, Any], tags: Mapping[str, Any]) -> Run:
-        """Begin a run. Host and process are recorded, so that a run whose process died can be told."""
-        run = self.client.create_run(experiment_id, run_name=name)
+    def start(
+        self, experiment_id: str, name: str, params: Mapping[str, Any], tags: Mapping[str, Any], lock: Path
+    ) -> Run:
+        """Begin a run.
+
+        Args:
+            experiment_id: Its experiment.
+            name: Its name.
+            params: Its parameters.
+            tags: Its tags.
+            lock: A file that this process holds locked for as long as it is at work on the run.
+        """
+        described = {name: str(value) for name, value in {**tags, **process_tags(lock), "attempts": 1}.items()}
+        run = self.client.create_run(experiment_id, run_name=name, tags=described)
         recorded = Run(self.client, run.info.run_id)
-        recorded.describe(params, {**tags, "host": socket.gethostname(), "pid": os.getpid()})
+        recorded.describe(params)
         return recorded
 
-    def finished(self, experiment_id: str, key: str) -> Trial | None:
-        """The newest finished run of a trial."""
-        found = self._search([experiment_id], f"tags.trial_key = '{key}' and attributes.status = 'FINISHED'")
-        return next(iter(found), None)
+    def reopen(self, trial: Trial, lock: Path) -> Run:
+        """Go on with a run that ended before its trial did."""
+        self.client.update_run(trial.run_id, status="RUNNING")
+        histories = {name: self.client.get_metric_history(trial.run_id, name) for name in trial.metrics}
+        run = Run(self.client, trial.run_id, {name: max(point.step for point in h) for name, h in histories.items()})
+        run.describe(tags={**process_tags(lock), "attempts": int(trial.tags.get("attempts", "1")) + 1})
+        return run
+
+    def finished(self, experiment_id: str) -> dict[str, Trial]:
+        """The newest finished run of each trial of an experiment, by the key of the trial."""
+        runs = list(self._search([experiment_id], "attributes.status = 'FINISHED' and tags.kind = 'trial'"))
+        return {trial.tags["trial_key"]: trial for trial in reversed(runs)}
+
+    def runs_of(self, experiment_id: str, key: str) -> list[Trial]:
+        """All runs of a trial, newest first."""
+        return list(self._search([experiment_id], f"tags.trial_key = '{key}'"))
+
+    def fail(self, trial: Trial, reason: str) -> None:
+        """Give a run whose process could not say so its true end."""
+        self.client.set_tag(trial.run_id, "error", reason)
+        self.client.set_terminated(trial.run_id, "FAILED")
 
     def trials(self, study: str) -> list[Trial]:
         """All runs of a study, newest first."""
@@ -161,10 +133,14 @@ class Store:
         with self._usable():
             return sorted({e.name.split("/")[0] for e in self.client.search_experiments() if "/" in e.name})
 
+    def stale(self, experiment_ids: Iterable[str]) -> list[Trial]:
+        """Runs that are said to be running while no process is at work on them."""
+        running = self._search(list(experiment_ids), "attributes.status = 'RUNNING' and tags.kind = 'trial'")
+        return [trial for trial in running if not trial.alive]
+
     def mark_stale(self, experiment_ids: Iterable[str]) -> list[str]:
-        """End as KILLED the runs of this host that are said to be running and whose process is gone."""
-        running = self._search(list(experiment_ids), "attributes.status = 'RUNNING'")
-        stale = [t for t in running if t.tags.get("host") == socket.gethostname() and not _alive(t.tags.get("pid"))]
+        """End such runs as KILLED. Returns their names."""
+        stale = self.stale(experiment_ids)
         for trial in stale:
             self.client.set_terminated(trial.run_id, "KILLED")
         return [trial.name for trial in stale]
@@ -184,32 +160,6 @@ class Store:
                 return
 
 
-@contextmanager
-def _few_retries() -> Iterator[None]:
-    """A server that is not there is told at once; later, in the middle of a trial, MLflow waits for minutes."""
-    name = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        yield
-    finally:
-        del os.environ[name]
-        if before is not None:
-            os.environ[name] = before
-
-
 def charts_link(experiment_id: str, server: str) -> str:
     """The page of the MLflow UI that shows an experiment's runs as charts."""
     return f"{server}/#/experiments/{experiment_id}/runs?{CHARTS}"
-
-
-def _alive(pid: str | None) -> bool:
-    if pid is None or not pid.isdigit():
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -1,0 +1,86 @@
+"""Compiled models, kept from trial to trial: most trials of a sweep differ in their seed only."""
+
+from collections import OrderedDict
+from functools import partial
+from typing import Any
+
+import keras
+
+from experiments import model as models
+from experiments.schema import Config, Optimizer, Training
+from experiments.tasks import Stream, Task
+
+KEPT = 8  # compiled models of a process; the one used longest ago is given up
+
+OPTIMIZERS = {
+    Optimizer.adam: keras.optimizers.Adam,
+    Optimizer.rmsprop: keras.optimizers.RMSprop,
+    Optimizer.sgd: keras.optimizers.SGD,
+}
+REDUCTION = "mean_with_sample_weight"  # steps that do not count are not divided by either
+LOSSES = {
+    "mean_squared_error": keras.losses.MeanSquaredError,
+    "sparse_categorical_crossentropy": partial(keras.losses.SparseCategoricalCrossentropy, from_logits=True),
+    "binary_crossentropy": partial(keras.losses.BinaryCrossentropy, from_logits=True),
+}
+METRICS = {
+    "mean_squared_error": keras.metrics.MeanSquaredError,
+    "mean_absolute_error": keras.metrics.MeanAbsoluteError,
+    "sparse_categorical_crossentropy": partial(keras.metrics.SparseCategoricalCrossentropy, from_logits=True),
+    "sparse_categorical_accuracy": keras.metrics.SparseCategoricalAccuracy,
+    "binary_crossentropy": partial(keras.metrics.BinaryCrossentropy, from_logits=True),
+    "binary_accuracy": partial(keras.metrics.BinaryAccuracy, threshold=0.0),  # of a logit
+}
+
+_kept: OrderedDict[tuple[Any, ...], keras.Model] = OrderedDict()
+
+
+def first_model(config: Config, task: Task) -> keras.Model:
+    """The compiled model of a trial as it is before its first step.
+
+    A model is always built, which draws the initial weights from the seed. If this process has compiled one of the
+    same graph before, that one takes over the values of all variables (weights, optimizer, random seeds, learning
+    rate), so that nothing is compiled again and every number is the same as in a fresh process.
+    """
+    keras.backend.clear_session(free_memory=False)
+    keras.utils.set_random_seed(config.seed)
+    batch_size = config.training.batch_size
+    model = models.build(task, config.variant, config.model, batch_size if isinstance(task.train, Stream) else None)
+    compile_model(model, task, config.training)
+    model.optimizer.build(model.trainable_variables)
+    graph = _graph(model, task, config.training)
+    kept = _kept.setdefault(graph, model)
+    _kept.move_to_end(graph)
+    if kept is not model:
+        for variable, first in zip(state(kept), state(model), strict=True):
+            variable.assign(first)
+    while len(_kept) > KEPT:
+        _kept.popitem(last=False)
+    return kept
+
+
+def state(model: keras.Model) -> list[keras.Variable]:
+    """Everything that training changes: weights, states of random numbers and of layers, optimizer."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def compile_model(model: keras.Model, task: Task, training: Training) -> None:
+    """Compile a model with the loss and the metrics of a task."""
+    optimizer = OPTIMIZERS[training.optimizer]
+    model.compile(
+        optimizer(learning_rate=training.learning_rate, global_clipnorm=training.clipnorm),
+        loss=LOSSES[task.loss](reduction=REDUCTION),
+        weighted_metrics=[METRICS[name](name=name) for name in _metric_names(task)],
+        jit_compile=training.jit_compile,
+        steps_per_execution=training.steps_per_execution,
+    )
+
+
+def _metric_names(task: Task) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(metric.keras for metric in (*task.metrics, task.chooses) if metric.keras))
+
+
+def _graph(model: keras.Model, task: Task, training: Training) -> tuple[Any, ...]:
+    """What the compiled functions of a model depend on, beside the shapes of batches, which TensorFlow looks after."""
+    compiled = (training.optimizer, training.clipnorm, training.jit_compile, training.steps_per_execution)
+    return (str(model.get_config()), task.loss, _metric_names(task), *compiled)

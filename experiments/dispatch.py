@@ -1,0 +1,176 @@
+"""The trials of a sweep on the worker processes of this machine."""
+
+import os
+import re
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, TimeoutError, wait
+
+import psutil
+from pebble import ProcessExpired
+
+from experiments import worker
+from experiments.errors import UserError
+from experiments.job import Job
+from experiments.prepare import Prepared
+from experiments.progress import Progress, shares
+from experiments.record import Outcome
+from experiments.schedule import Waiting
+from experiments.tracking import STORE_ERRORS
+from experiments.workers import Worker, stop_all
+
+POLL_S = 2.0  # between two looks at a trial that another sweep is at work on
+MEMORY_SHARE = 0.8  # of the machine, for all workers together
+
+
+class Dispatch:
+    """Does what a prepared sweep has left to do.
+
+    A trial that fails is tried again after all others, `sweep.retries` times. A dead worker, a trial that takes too
+    long or an exception costs that trial and no other.
+    """
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.prepared = prepared
+        self.jobs = prepared.jobs
+        self.outcomes: dict[int, Outcome] = dict(prepared.stored)
+        todo = [index for index in range(len(self.jobs)) if index not in self.outcomes]
+        self.settings = self.jobs[0].config.sweep
+        self.waiting = Waiting({index: _model(self.jobs[index]) for index in todo})
+        for index in todo:
+            self.waiting.add(index)
+        self.tries = dict.fromkeys(todo, 0)
+        self.running: dict[Future, tuple[Worker, int, float]] = {}
+        self.first_errors: dict[int, str] = {}
+        self.count = min(self.settings.workers or _cores(self.jobs[0]), len(self.jobs))
+        self.progress = Progress(self.jobs, self.outcomes, self.count)
+
+    def run(self) -> dict[int, Outcome]:
+        """Train, and return the outcome of every trial of the sweep by its number."""
+        if not self.waiting:
+            return self.outcomes
+        began = time.perf_counter()
+        try:
+            with worker.environment(self.jobs[0].config), self.progress:
+                self._on_workers()
+        finally:
+            self._mark_stale()
+        new = [outcome for index, outcome in self.outcomes.items() if index in self.tries]
+        used = shares(new, time.perf_counter() - began, self.count)
+        if used:
+            self.progress.say(used)
+        return self.outcomes
+
+    def _on_workers(self) -> None:
+        workers = [Worker() for _ in range(self.count)]
+        try:
+            self._check(workers)
+            while self.running or self.waiting:
+                self._hand_out(workers)
+                done, _ = wait(self.running, timeout=POLL_S if self.waiting else None, return_when=FIRST_COMPLETED)
+                for future in done:
+                    self._take_back(future)
+                if self._hopeless():
+                    break
+                if not self.running and not done:
+                    time.sleep(POLL_S)
+        finally:
+            stop_all(workers)
+
+    def _check(self, workers: Sequence[Worker]) -> None:
+        """Refuse what only the layers themselves can refuse, in the workers: this process does without TensorFlow."""
+        distinct = list({str(self.jobs[i].config.variant): self.jobs[i].config for i in self.tries}.values())
+        asked = [
+            workers[k % len(workers)].do(worker.problem, distinct[k % len(distinct)])
+            for k in range(max(len(distinct), len(workers)))  # so that every worker starts at once
+        ]
+        try:
+            problems = [text for text in (future.result() for future in asked) if text]
+        except ProcessExpired as error:
+            raise UserError(f"a worker process died before its first trial (exit code {error.exitcode})") from error
+        if problems:
+            raise UserError("\n".join(dict.fromkeys(problems)))
+
+    def _hand_out(self, workers: Sequence[Worker]) -> None:
+        busy = {id(each) for each, _, _ in self.running.values()}
+        for free in [each for each in workers if id(each) not in busy]:
+            elsewhere = {each.compiled for each in workers if each is not free}
+            index = self.waiting.take(time.monotonic(), free.compiled, elsewhere)
+            if index is None:
+                return
+            job = self.jobs[index]
+            free.compiled = self.waiting.models[index]
+            future = free.do(worker.train, job.config, job.overrides, timeout=self.settings.timeout_s)
+            self.running[future] = (free, index, time.perf_counter())
+            self.progress.began(index)
+
+    def _take_back(self, future: Future) -> None:
+        used, index, began = self.running.pop(future)
+        outcome = _outcome(future, self.jobs[index], time.perf_counter() - began)
+        if outcome.memory_gb > self._memory_gb():
+            used.renew()
+        if outcome.status == "busy":
+            self.progress.again(index, "")
+            self.waiting.add(index, time.monotonic() + POLL_S)
+            return
+        self.tries[index] += 1
+        if outcome.score is None:
+            self.first_errors.setdefault(index, re.sub(r"[0-9a-f]{8,}|\d+", "#", outcome.error))
+            if self.tries[index] <= self.settings.retries:
+                self.progress.again(index, outcome.error)
+                self.waiting.add(index)
+                return
+            self._fail(index, outcome.error)
+        self.outcomes[index] = outcome
+        self.progress.ended(index)
+
+    def _hopeless(self) -> bool:
+        """Whether the first trials failed alike, so that the others would too; then they have failed now."""
+        limit, alike = self.settings.stop_after_same_error, set(self.first_errors.values())
+        succeeded = any(self.outcomes[i].score is not None for i in self.tries if i in self.outcomes)
+        if limit is None or succeeded or len(self.first_errors) < limit or len(alike) > 1:
+            return False
+        reason = f"not tried: the first {len(self.first_errors)} trials failed alike"
+        for index in self.tries:
+            self.outcomes.setdefault(index, Outcome("failed", error=reason))
+        self.progress.say(f"{reason} ({alike.pop()}). sweep.stop_after_same_error=null would go on")
+        return True
+
+    def _memory_gb(self) -> float:
+        return self.settings.worker_memory_gb or MEMORY_SHARE * psutil.virtual_memory().total / 1e9 / self.count
+
+    def _fail(self, index: int, reason: str) -> None:
+        try:
+            self.prepared.fail(index, reason)
+        except STORE_ERRORS as error:
+            self.progress.say(f"{self.jobs[index].name}: its run could not be ended ({error})")
+
+    def _mark_stale(self) -> None:
+        try:
+            self.prepared.mark_stale()
+        except (UserError, *STORE_ERRORS) as error:
+            self.progress.say(f"runs that were interrupted are marked by the next sweep ({error})")
+
+
+def _outcome(future: Future, job: Job, seconds: float) -> Outcome:
+    try:
+        return future.result()
+    except TimeoutError:
+        limit = job.config.sweep.timeout_s
+        return Outcome("failed", seconds=seconds, error=f"took longer than sweep.timeout_s={limit:g}")
+    except ProcessExpired as error:
+        return Outcome("failed", seconds=seconds, error=f"its worker process died (exit code {error.exitcode})")
+    except Exception as error:
+        return Outcome("failed", seconds=seconds, error=f"{type(error).__name__}: {error}")
+
+
+def _model(job: Job) -> str:
+    """The same for trials that most likely have the same compiled model."""
+    config = job.config
+    compiled = ("batch_size", "optimizer", "clipnorm", "jit_compile", "steps_per_execution")
+    training = [getattr(config.training, name) for name in compiled]
+    return str((config.task, config.variant, config.model, training))
+
+
+def _cores(job: Job) -> int:
+    return max(1, (os.cpu_count() or 1) // job.config.training.threads)

@@ -1,0 +1,67 @@
+"""Everything about a sweep that can be checked or looked up before its first trial."""
+
+from collections.abc import Sequence
+
+from experiments import tasks
+from experiments.errors import UserError
+from experiments.identity import trial_key
+from experiments.job import Job
+from experiments.record import Outcome
+from experiments.tracking import Store
+
+
+class Prepared:
+    """The data, the store and the keys of a sweep, all checked, and what the store has of it already."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        if not jobs:
+            raise UserError("the sweep has no trials: one of the swept fields has no values")
+        self.jobs = jobs
+        problems = []
+        if len({job.config.training.threads for job in jobs}) > 1:
+            problems.append("training.threads must be the same for all trials of a sweep")
+        self.keys = []
+        refused = set()
+        for job in jobs:
+            if str(job.config.task) in refused:
+                continue
+            try:
+                task = tasks.build(job.config.task, job.config.data_dir)
+            except UserError as error:
+                refused.add(str(job.config.task))  # not tried again for each seed: a download may wait for its server
+                problems.append(f"task={job.config.task.name}: {error}")
+                continue
+            size, count = job.config.training.batch_size, len(task.train)
+            if size > count:
+                problems.append(f"training.batch_size={size}: {job.config.task.name} has {count} training sequences")
+            if job.config.model.bidirectional and task.per_step:
+                problems.append(
+                    f"model.bidirectional=true: {job.config.task.name} asks for something at every step that later "
+                    "steps show; a layer that reads backwards would be told the answer"
+                )
+            self.keys.append(trial_key(job.config, task.digest))
+        if problems:
+            raise UserError("\n".join(dict.fromkeys(problems)))
+        first = jobs[0].config
+        self.store = Store(first.tracking.uri, first.output_dir)
+        names = {f"{job.config.study}/{job.config.task.name}" for job in jobs}
+        self.experiments = {name: self.store.experiment(name) for name in sorted(names)}
+        self.mark_stale()
+        finished = {name: self.store.finished(each) for name, each in self.experiments.items()}
+        self.stored: dict[int, Outcome] = {}
+        for index, (job, key) in enumerate(zip(jobs, self.keys, strict=True)):
+            found = finished[f"{job.config.study}/{job.config.task.name}"].get(key)
+            if found is not None and not job.config.rerun:
+                self.stored[index] = Outcome("stored", found.score, 0.0, found.run_id)
+
+    def mark_stale(self) -> None:
+        """Give runs whose process is gone their true end."""
+        for name in self.store.mark_stale(self.experiments.values()):
+            print(f"{name} ended without saying so; its run is now marked KILLED")
+
+    def fail(self, index: int, reason: str) -> None:
+        """Give the run of a trial that failed its true end, if the trial could not do so itself."""
+        config = self.jobs[index].config
+        runs = self.store.runs_of(self.experiments[f"{config.study}/{config.task.name}"], self.keys[index])
+        if runs and runs[0].status in ("RUNNING", "KILLED"):
+            self.store.fail(runs[0], reason)

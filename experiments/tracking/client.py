@@ -1,0 +1,75 @@
+"""The MLflow client, with patience for a store that does not answer."""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# MLflow itself would wait for minutes before it says that a server is not there. `Client` does the waiting.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from requests import RequestException
+
+LONGEST_PAUSE_S = 30.0
+
+for _name in ("mlflow", "alembic"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)  # what goes wrong is told by the exception
+
+STORE_ERRORS = (MlflowException, RequestException)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether a store did not answer and may do so later: no connection, an error of the server, a locked database."""
+    if isinstance(error, RequestException):
+        return error.response is None or error.response.status_code >= 500
+    if not isinstance(error, MlflowException) or "disk is full" in str(error):
+        return False
+    return error.get_http_status_code() >= 500 or error.get_http_status_code() == 429
+
+
+class Client:
+    """An `MlflowClient` whose every method waits, for `wait_s` seconds at most, until the store answers."""
+
+    def __init__(self, client: MlflowClient, wait_s: float) -> None:
+        self.client = client
+        self.wait_s = wait_s
+
+    @property
+    def hurried(self) -> "Client":
+        """The same without waiting."""
+        return Client(self.client, 0.0)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return partial(self._call, getattr(self.client, name))
+
+    def _call(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        until, pause = time.monotonic() + self.wait_s, 1.0
+        while True:
+            try:
+                return method(*arguments, **named)
+            except STORE_ERRORS as error:
+                if not is_away(error) or time.monotonic() + pause > until:
+                    raise
+                print(f"the store does not answer, tried again in {pause:.0f} s ({first_line(error)})", flush=True)
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def advice(error: BaseException) -> str:
+    text = str(error)
+    if "locked" in text:
+        return ". Another program holds it: close that, or choose another tracking.uri"
+    if "Can't locate revision" in text or "out-of-date" in text.lower():
+        return ". It belongs to another version of MLflow: install that one, or choose another tracking.uri"
+    if "401" in text or "403" in text or "UNAUTHENTICATED" in text or "PERMISSION_DENIED" in text:
+        return ". Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+    return ""

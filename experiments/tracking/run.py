@@ -1,0 +1,139 @@
+"""A run in the store: one that is being recorded, and one that is read."""
+
+import math
+import os
+import socket
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from mlflow.entities import Metric, Param, RunTag
+
+from experiments.tracking.client import STORE_ERRORS, Client, first_line, is_away
+
+MOST_METRICS = 1000  # of one request
+SILENT_S = 3600.0  # after so long without a sign of life a run of another machine counts as dead
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A run as the store holds it: parameters and tags as text, the last value of each metric."""
+
+    run_id: str
+    name: str
+    status: str
+    params: dict[str, str]
+    tags: dict[str, str]
+    metrics: dict[str, float]
+
+    @property
+    def score(self) -> float:
+        """The test score; NaN if there is none."""
+        return self.metrics.get(self.tags.get("score_metric", ""), math.nan)
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process is at work on a running trial.
+
+        On this machine its lock is held. Of another machine all that is known is when it last said something.
+        """
+        if self.tags.get("host") == socket.gethostname():
+            return is_held(Path(self.tags.get("lock", "")))
+        return time.time() - float(self.tags.get("heartbeat", "0")) < SILENT_S
+
+
+class Run:
+    """A run that is being recorded.
+
+    Args:
+        client: The store.
+        run_id: The run.
+        logged: Last step of each metric that the store has already; earlier ones are not recorded again.
+    """
+
+    def __init__(self, client: Client, run_id: str, logged: Mapping[str, int] | None = None) -> None:
+        self.client = client
+        self.id = run_id
+        self.logged = dict(logged or {})
+        self.pending: list[Metric] = []
+        self.seconds = 0.0
+
+    def log(self, by_step: Mapping[int, Mapping[str, float]]) -> None:
+        """Record metrics by step and name. What is not finite becomes NaN, since SQL stores have no infinity.
+
+        A store that does not answer is not waited for: they are kept until the next call.
+        """
+        self.keep(by_step)
+        try:
+            self._send(self.client.hurried)
+        except STORE_ERRORS as error:
+            if not is_away(error):
+                raise
+            print(f"the store does not answer; {len(self.pending)} values are kept ({first_line(error)})", flush=True)
+
+    def keep(self, by_step: Mapping[int, Mapping[str, float]]) -> None:
+        """Record metrics with the next call."""
+        now = int(time.time() * 1000)
+        for step, metrics in by_step.items():
+            for name, value in metrics.items():
+                if step > self.logged.get(name, -1):
+                    self.logged[name] = step
+                    self.pending.append(Metric(name, value if math.isfinite(value) else math.nan, now, step))
+
+    def describe(self, params: Mapping[str, Any] | None = None, tags: Mapping[str, Any] | None = None) -> None:
+        """Record parameters and tags, and metrics that were kept."""
+        self._send(
+            self.client,
+            params=[Param(name, str(value)) for name, value in (params or {}).items()],
+            tags=[RunTag(name, str(value)) for name, value in (tags or {}).items()],
+        )
+
+    def add_files(self, files: Iterable[Path]) -> None:
+        """Record files as artifacts."""
+        with self._timed():
+            for file in files:
+                self.client.log_artifact(self.id, str(file))
+
+    def end(self, status: str, wait: bool = True) -> None:
+        """End as FINISHED, FAILED or KILLED; without waiting, for a store that does not answer, if it must be."""
+        client = self.client if wait else self.client.hurried
+        if self.pending:
+            self._send(client)
+        with self._timed():
+            client.set_terminated(self.id, status)
+
+    def _send(self, client: Client, **described: Any) -> None:
+        """In one request if it can be, with a sign of life. A repeated request adds nothing: times are the same."""
+        with self._timed():
+            while self.pending or described:
+                part = self.pending[:MOST_METRICS]
+                tags = [*described.pop("tags", []), RunTag("heartbeat", str(int(time.time())))]
+                client.log_batch(self.id, metrics=part, tags=tags, params=described.pop("params", []))
+                del self.pending[: len(part)]
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds += time.perf_counter() - began
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a process holds a lock file."""
+    if not lock.is_file():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def process_tags(lock: Path) -> dict[str, Any]:
+    return {"host": socket.gethostname(), "pid": os.getpid(), "lock": lock, "heartbeat": int(time.time())}
