@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, TimeoutError, wait
+from concurrent.futures.process import BrokenProcessPool
 
 import psutil
 from pebble import ProcessExpired
@@ -20,6 +21,7 @@ from experiments.tracking import STORE_ERRORS
 from experiments.workers import Worker, stop_all
 
 POLL_S = 2.0  # between two looks at a trial that another sweep is at work on
+CHECKS = 3  # times to ask, should workers die of it
 MEMORY_SHARE = 0.8  # of the machine, for all workers together
 
 
@@ -80,16 +82,21 @@ class Dispatch:
     def _check(self, workers: Sequence[Worker]) -> None:
         """Refuse what only the layers themselves can refuse, in the workers: this process does without TensorFlow."""
         distinct = list({str(self.jobs[i].config.variant): self.jobs[i].config for i in self.tries}.values())
-        asked = [
-            workers[k % len(workers)].do(worker.problem, distinct[k % len(distinct)])
-            for k in range(max(len(distinct), len(workers)))  # so that every worker starts at once
-        ]
-        try:
-            problems = [text for text in (future.result() for future in asked) if text]
-        except ProcessExpired as error:
-            raise UserError(f"a worker process died before its first trial (exit code {error.exitcode})") from error
-        if problems:
-            raise UserError("\n".join(dict.fromkeys(problems)))
+        rounds = range(max(len(distinct), len(workers)))  # so that every worker starts at once
+        asked = [(workers[k % len(workers)], distinct[k % len(distinct)]) for k in rounds]
+        for _ in range(CHECKS):
+            futures = [(each, config, each.do(worker.problem, config)) for each, config in asked]
+            wait([future for _, _, future in futures])
+            problems = [future.result() for _, _, future in futures if not future.exception()]
+            if any(problems):
+                raise UserError("\n".join(dict.fromkeys(text for text in problems if text)))
+            asked = [(each, config) for each, config, future in futures if future.exception()]
+            for died in dict.fromkeys(each for each, _ in asked):
+                died.renew()
+            if not asked:
+                return
+        reasons = {_outcome(future, self.jobs[0], 0.0).error for _, _, future in futures if future.exception()}
+        raise UserError(f"the worker processes cannot be used: {'; '.join(sorted(reasons))}")
 
     def _hand_out(self, workers: Sequence[Worker]) -> None:
         busy = {id(each) for each, _, _ in self.running.values()}
@@ -107,7 +114,7 @@ class Dispatch:
     def _take_back(self, future: Future) -> None:
         used, index, began = self.running.pop(future)
         outcome = _outcome(future, self.jobs[index], time.perf_counter() - began)
-        if outcome.memory_gb > self._memory_gb():
+        if outcome.memory_gb > self._memory_gb() or isinstance(future.exception(), BrokenProcessPool):
             used.renew()
         if outcome.status == "busy":
             self.progress.again(index, "")
@@ -158,8 +165,9 @@ def _outcome(future: Future, job: Job, seconds: float) -> Outcome:
     except TimeoutError:
         limit = job.config.sweep.timeout_s
         return Outcome("failed", seconds=seconds, error=f"took longer than sweep.timeout_s={limit:g}")
-    except ProcessExpired as error:
-        return Outcome("failed", seconds=seconds, error=f"its worker process died (exit code {error.exitcode})")
+    except (ProcessExpired, BrokenProcessPool) as error:
+        code = f" (exit code {error.exitcode})" if isinstance(error, ProcessExpired) else ""
+        return Outcome("failed", seconds=seconds, error=f"its worker process died{code}")
     except Exception as error:
         return Outcome("failed", seconds=seconds, error=f"{type(error).__name__}: {error}")
 
@@ -173,4 +181,5 @@ def _model(job: Job) -> str:
 
 
 def _cores(job: Job) -> int:
-    return max(1, (os.cpu_count() or 1) // job.config.training.threads)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // job.config.training.threads)

@@ -29,9 +29,8 @@ class Worker:
         return self.pool.schedule(function, args=arguments, timeout=timeout)
 
     def renew(self) -> None:
-        """Go on with a fresh process. The old one must have nothing to do."""
-        self.pool.close()
-        self.pool.join()
+        """Go on with a fresh process."""
+        self.stop()
         self._open()
 
     def stop(self) -> None:

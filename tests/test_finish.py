@@ -1,0 +1,123 @@
+"""A sweep that is killed again and again, at random moments, ends as one that was left alone."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import mlflow
+import pytest
+
+import variants  # noqa: F401  (registers the layers of the saved models)
+from experiments.tracking import Store
+from tests.conftest import ROOT
+
+SWEEP = (
+    "-m variant=standard,zoneout seed=0,1,2 task=adding task.length=10 task.train_size=512 task.validation_size=64 "
+    "task.test_size=64 model.units=8 sweep.workers=2 sweep.checkpoint_s=0 sweep.retries=1000 "
+    "sweep.stop_after_same_error=null"
+).split()
+
+
+def begin(folder, epochs):
+    command = [sys.executable, "-m", "experiments.train", *SWEEP, f"training.epochs={epochs}", f"output_dir={folder}"]
+    log = open(folder.with_suffix(".log"), "a")  # noqa: SIM115
+    return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+
+
+def workers(parent):
+    """The processes that train for a sweep."""
+    found = []
+    for each in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        if "spawn_main" in Path(f"/proc/{each}/cmdline").read_text():
+            found.append(int(each))
+    return found
+
+
+def kill_something(process, chance):
+    """A worker, the sweep, or all of it; at once or politely."""
+    how = chance.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+    whom = chance.choice(["worker", "worker", "parent", "group"])
+    try:
+        if whom == "group":
+            os.killpg(process.pid, how)
+        elif whom == "parent":
+            os.kill(process.pid, how)
+        else:
+            os.kill(chance.choice(workers(process.pid)), signal.SIGKILL)
+    except (ProcessLookupError, FileNotFoundError, IndexError):
+        return ""
+    return f"{whom} {how.name}"
+
+
+def kill_again_and_again(folder, epochs, times, pause, chance):
+    """Run the sweep until it has survived so many kills; whenever it is gone, it is begun again."""
+    killed, process = [], begin(folder, epochs)
+    try:
+        while len(killed) < times:
+            time.sleep(chance.uniform(*pause))
+            if process.poll() is None:
+                what = kill_something(process, chance)
+                killed += [what] if what else []
+            else:
+                assert process.returncode != 0, "the sweep was done too early: give it more epochs"
+                process = begin(folder, epochs)
+        process.wait(600) if process.poll() is None else None
+        for _ in range(3):  # one that was killed at its end, and one that waits for trials of a dying one
+            process = begin(folder, epochs)
+            if process.wait(600) == 0:
+                return killed
+        raise AssertionError(folder.with_suffix(".log").read_text()[-3000:])
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def what_a_store_holds(folder):
+    """Of each trial: status, metrics by step without times, and the weights of its model."""
+    store = Store(None, str(folder))
+    client = mlflow.MlflowClient(store.uri)
+    found = {}
+    for trial in store.trials("default"):
+        assert trial.status == "FINISHED", trial
+        assert trial.name not in found, "a trial has two finished runs"
+        histories = {name: client.get_metric_history(trial.run_id, name) for name in trial.metrics}
+        for name, points in histories.items():
+            steps = [point.step for point in points]
+            assert steps == sorted(set(steps)), f"{trial.name} has steps of {name} twice: {steps}"
+            assert name.startswith(("test/", "time/compile")) or steps == list(range(1, len(steps) + 1))
+        values = {n: [p.value for p in points] for n, points in histories.items() if not n.startswith("time/")}
+        file = folder / "artifacts" / "default" / "adding" / trial.run_id / "artifacts" / "model.keras"
+        weights = [weight.tobytes() for weight in keras.saving.load_model(file).get_weights()]
+        found[trial.name] = (values, weights)
+    return found
+
+
+def compare(tmp_path, epochs, times, pause, seed):
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "whole").mkdir()
+    assert begin(tmp_path / "whole", epochs).wait(600) == 0
+    killed = kill_again_and_again(tmp_path / "killed", epochs, times, pause, random.Random(seed))
+    whole, again = what_a_store_holds(tmp_path / "whole"), what_a_store_holds(tmp_path / "killed")
+    assert len(whole) == 6
+    assert again == whole
+    assert not any(each.is_dir() for each in (tmp_path / "killed" / "running").iterdir()), "no checkpoint is left"
+    log = (tmp_path / "killed.log").read_text()
+    assert "database is locked" not in log and "Traceback" not in log
+    return killed
+
+
+def test_a_sweep_that_is_killed_some_times_ends_like_one_that_was_not(tmp_path):
+    compare(tmp_path, epochs=150, times=6, pause=(4.0, 8.0), seed=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_sweep_that_is_killed_thirty_times_ends_like_one_that_was_not(tmp_path, seed):
+    killed = compare(tmp_path, epochs=1500, times=30, pause=(1.0, 12.0), seed=seed)
+    assert {each.split()[0] for each in killed} == {"worker", "parent", "group"}
