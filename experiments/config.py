@@ -1,6 +1,7 @@
 """The only door from the command line to code: schemas for Hydra in, checked `Config` objects out."""
 
 import copy
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,24 @@ def load(cfg: DictConfig) -> Config:
     for name in ("study", "variant.name", "task.name"):
         _check_name(name, OmegaConf.select(cfg, name))
     return config
+
+
+def restored(values: Mapping[str, Any]) -> Config:
+    """The configuration that `identity.plain` wrote as nested dicts; fields that it does not have get their defaults.
+
+    Raises:
+        UserError: if its task is not one of this code, and for whatever `load` refuses.
+    """
+    task = values.get("task") if isinstance(values, Mapping) else None
+    name = task.get("function") if isinstance(task, Mapping) else None
+    if name not in tasks.functions():
+        raise UserError(f"the configuration cannot be used: there is no task function {name!r}")
+    try:
+        cfg = OmegaConf.merge(OmegaConf.structured(Config), {**values, "task": None})
+        cfg.task = OmegaConf.merge(OmegaConf.structured(tasks.schema(tasks.functions()[name])), task)
+    except OmegaConfBaseException as error:
+        raise UserError(f"the configuration cannot be used: {str(error).splitlines()[0]}") from error
+    return load(cfg)
 
 
 def _unknown(cfg: Any, settings: Any, prefix: str = "") -> list[str]:

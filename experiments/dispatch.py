@@ -11,7 +11,7 @@ import psutil
 from pebble import ProcessExpired
 
 from experiments import worker
-from experiments.errors import UserError
+from experiments.errors import UserError, first_line
 from experiments.job import Job
 from experiments.prepare import Prepared
 from experiments.progress import Progress, shares
@@ -150,13 +150,13 @@ class Dispatch:
         try:
             self.prepared.fail(index, reason)
         except STORE_ERRORS as error:
-            self.progress.say(f"{self.jobs[index].name}: its run could not be ended ({error})")
+            self.progress.say(f"{self.jobs[index].name}: its run could not be ended ({first_line(error)})")
 
     def _mark_stale(self) -> None:
         try:
             self.prepared.mark_stale()
         except (UserError, *STORE_ERRORS) as error:
-            self.progress.say(f"runs that were interrupted are marked by the next sweep ({error})")
+            self.progress.say(f"runs that were interrupted are marked by the next sweep ({first_line(error)})")
 
 
 def _outcome(future: Future, job: Job, seconds: float) -> Outcome:
@@ -169,7 +169,7 @@ def _outcome(future: Future, job: Job, seconds: float) -> Outcome:
         code = f" (exit code {error.exitcode})" if isinstance(error, ProcessExpired) else ""
         return Outcome("failed", seconds=seconds, error=f"its worker process died{code}")
     except Exception as error:
-        return Outcome("failed", seconds=seconds, error=f"{type(error).__name__}: {error}")
+        return Outcome("failed", seconds=seconds, error=f"{type(error).__name__}: {first_line(error)}")
 
 
 def _model(job: Job) -> str:

@@ -10,6 +10,15 @@ class UserError(Exception):
     """Something the user gave cannot be used. Shown as one message, without a traceback."""
 
 
+class TrialFailed(Exception):
+    """A trial that has ended without a score."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, on one line: database errors go on with their SQL."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 @contextmanager
 def terminable() -> Iterator[None]:
     """SIGTERM interrupts like Ctrl-C, so that what runs can say how it ended."""
@@ -26,13 +35,16 @@ def terminable() -> Iterator[None]:
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Print a `UserError` and leave with exit status 2; an interruption leaves with 130."""
+    """Print what was wrong and leave: with exit status 2 for a `UserError`, 1 for `TrialFailed`, 130 if interrupted."""
     try:
         with terminable():
             yield
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except TrialFailed as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)

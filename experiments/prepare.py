@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from experiments import tasks
+from experiments import plan, tasks
 from experiments.errors import UserError
 from experiments.identity import trial_key
 from experiments.job import Job
@@ -47,12 +47,30 @@ class Prepared:
         names = {f"{job.config.study}/{job.config.task.name}" for job in jobs}
         self.experiments = {name: self.store.experiment(name) for name in sorted(names)}
         self.mark_stale()
-        finished = {name: self.store.finished(each) for name, each in self.experiments.items()}
-        self.stored: dict[int, Outcome] = {}
-        for index, (job, key) in enumerate(zip(jobs, self.keys, strict=True)):
+        self.stored = self._stored()
+        self._write_plan()
+
+    def _stored(self) -> dict[int, Outcome]:
+        """Trials that have a score already. One is asked for by its key, of many the whole experiment is read."""
+        only = self.keys[0] if len(self.keys) == 1 else None
+        finished = {name: self.store.finished(each, only) for name, each in self.experiments.items()}
+        stored = {}
+        for index, (job, key) in enumerate(zip(self.jobs, self.keys, strict=True)):
             found = finished[f"{job.config.study}/{job.config.task.name}"].get(key)
             if found is not None and not job.config.rerun:
-                self.stored[index] = Outcome("stored", found.score, 0.0, found.run_id)
+                stored[index] = Outcome("stored", found.score, 0.0, found.run_id)
+        return stored
+
+    def _write_plan(self) -> None:
+        """Say which trials there are to be, for `python -m experiments.sweep status`."""
+        planned: dict[str, dict[str, plan.Planned]] = {}
+        for job, key in zip(self.jobs, self.keys, strict=True):
+            planned.setdefault(job.config.study, {})[key] = plan.Planned(job.name, tuple(job.overrides))
+        for study, trials in planned.items():
+            try:
+                plan.add(plan.file_of(self.store.folder, study), trials)
+            except OSError as error:  # trials are worth more than a list of them
+                print(f"no plan of study {study} is written: {error}")
 
     def mark_stale(self) -> None:
         """Give runs whose process is gone their true end."""

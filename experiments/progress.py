@@ -35,6 +35,7 @@ class Progress:
         self.outcomes = outcomes
         self.workers = workers
         self.running: dict[int, float] = {}
+        self.started = False
         self.console = console or Console(width=None if sys.stdout.isatty() else 160, highlight=False)
         self.live = Live(get_renderable=self._panel, console=self.console, refresh_per_second=2, transient=True)
         study, total, stored = jobs[0].config.study, len(jobs), len(outcomes)
@@ -56,6 +57,7 @@ class Progress:
     def began(self, index: int) -> None:
         """A worker has been given a trial."""
         self.running[index] = time.monotonic()
+        self.started = True
 
     def again(self, index: int, reason: str) -> None:
         """A trial will be tried once more."""
@@ -95,6 +97,8 @@ class Progress:
         ended = Counter("failed" if outcome.score is None else "done" for outcome in self.outcomes.values())
         left = duration(self.seconds_left())
         counts = f"{ended['done']} done, {len(self.running)} running, {ended['failed']} failed"
+        if not self.running and not self.started:
+            counts = "the workers are starting"
         head = Table.grid(padding=(0, 2))
         bar = ProgressBar(total=len(self.jobs), completed=len(self.outcomes), width=30)
         head.add_row(f"{len(self.outcomes)}/{len(self.jobs)}", bar, counts, f"about {left} left" if left else "")

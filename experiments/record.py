@@ -12,6 +12,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from experiments import description, tasks
+from experiments.errors import first_line
 from experiments.identity import code, plain, trial_key, versions
 from experiments.schema import Config
 from experiments.tasks import Task
@@ -173,7 +174,7 @@ def _failed(run: Run, folder: Path, error: BaseException) -> Outcome:
         run.add_files(_artifacts(folder))
         run.end("FAILED")
     except (*STORE_ERRORS, OSError) as second:
-        print(f"the run could not be ended: {second}", flush=True)
+        print(f"the run could not be ended: {first_line(second)}", flush=True)
     return Outcome("failed", run_id=run.id, error=reason)
 
 

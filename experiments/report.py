@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from experiments.analysis import Spread, spread
+from experiments.arguments import STORE, options
 from experiments.errors import UserError, reported
 from experiments.tracking import Store, Trial, charts_link
 
@@ -129,13 +130,18 @@ def show(store: Store, study: str, keys: set[str] | None = None) -> None:
     """Print the table of a study, or of some of its trials, and where to look further."""
     trials = newest(trial for trial in store.trials(study) if keys is None or trial.tags.get("trial_key") in keys)
     if not trials:
-        known = ", ".join(store.studies()) or "none"
-        raise UserError(f"study={study}: the store {store.uri} has no trials of it. Studies: {known}")
+        raise unknown(store, study)
     console = Console(width=None if sys.stdout.isatty() else 120)
     for part in (headline(study, trials), table(trials), caption(trials), references(trials)):
         if part:
             console.print(part, highlight=False)
     print_links(store, study, list(dict.fromkeys(trial.params["task"] for trial in trials)))
+
+
+def unknown(store: Store, study: str) -> UserError:
+    """The error of naming a study that the store does not have."""
+    known = ", ".join(store.studies()) or "none"
+    return UserError(f"study={study}: the store {store.uri} has no trials of it. Studies: {known}")
 
 
 def print_links(store: Store, study: str, task_names: Sequence[str]) -> None:
@@ -153,12 +159,8 @@ def print_links(store: Store, study: str, task_names: Sequence[str]) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Print the table of the study named on the command line."""
-    given = {"study": None, "output_dir": "outputs", "tracking.uri": None}
-    for argument in arguments:
-        name, _, value = argument.partition("=")
-        if name not in given or not value:
-            raise UserError(f"{argument}: use study=NAME, and where needed output_dir=FOLDER or tracking.uri=URI")
-        given[name] = value
+    use = "use study=NAME, and where needed output_dir=FOLDER or tracking.uri=URI"
+    given = options(arguments, {"study": None, **STORE}, use)
     if given["study"] is None:
         raise UserError("which study? For example: python -m experiments.report study=quickstart")
     show(Store(given["tracking.uri"], given["output_dir"]), given["study"])

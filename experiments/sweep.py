@@ -5,18 +5,27 @@
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from experiments import report, tasks, worker
-from experiments.dispatch import Dispatch
-from experiments.errors import UserError
-from experiments.job import Job
-from experiments.prepare import Prepared
-from experiments.record import Outcome, find_or_train
-from experiments.tracking import STORE_ERRORS
+from experiments.errors import TrialFailed, UserError, first_line, reported
+
+if TYPE_CHECKING:
+    from experiments.job import Job
+    from experiments.prepare import Prepared
+    from experiments.record import Outcome
 
 
-def run_alone(job: Job) -> float:
-    """Train one trial in this process, with a progress bar. Returns its score; exits with 1 if it failed."""
+def run_alone(job: "Job") -> float:
+    """Train one trial in this process, with a progress bar, and return its score.
+
+    Raises:
+        UserError: before anything is trained, for whatever is wrong in the configuration.
+        TrialFailed: if it ended without a score.
+    """
+    from experiments import tasks, worker
+    from experiments.prepare import Prepared
+    from experiments.record import find_or_train
+
     prepared = Prepared([job])
     config = job.config
     outcome = prepared.stored.get(0)
@@ -29,18 +38,44 @@ def run_alone(job: Job) -> float:
     else:
         print(f"{job.name} is in the store already; rerun=true trains it again")
     if outcome.status == "failed":
-        print(f"{job.name} failed: {outcome.error} (traceback.txt of the run in the store has the rest)")
-        raise SystemExit(1)
+        raise TrialFailed(f"{job.name} failed: {outcome.error} (traceback.txt of the run in the store has the rest)")
     _show(prepared, config.study)
     return float("nan") if outcome.score is None else outcome.score
 
 
-def run_sweep(jobs: Sequence[Job]) -> list[Outcome]:
+def run_elsewhere(job: "Job") -> float:
+    """Train one trial of a sweep that another launcher of Hydra runs, and return its score.
+
+    It prints a line: its output is in `trial.log` of its run, and the table is for when all trials are done.
+
+    Raises:
+        UserError: before it is trained, for whatever is wrong in the configuration.
+        TrialFailed: if it ended without a score.
+    """
+    from experiments import worker
+    from experiments.prepare import Prepared
+
+    prepared = Prepared([job])
+    outcome = prepared.stored.get(0)
+    if outcome is None:
+        with worker.environment(job.config):
+            worker.check(job.config)
+            outcome = worker.train(job.config, job.overrides, wait=True)
+    if outcome.score is None:
+        raise TrialFailed(f"{job.name} {outcome.status}: {outcome.error}")
+    print(f"{job.name}: {outcome.status}, score {outcome.score:.4g}", flush=True)
+    return outcome.score
+
+
+def run_sweep(jobs: "Sequence[Job]") -> "list[Outcome]":
     """Do every trial that the store does not have yet, and print the table of all.
 
     Raises:
         UserError: before anything is trained, for whatever is wrong in the configuration of any trial.
     """
+    from experiments.dispatch import Dispatch
+    from experiments.prepare import Prepared
+
     prepared = Prepared(jobs)
     outcomes = Dispatch(prepared).run()
     for study in dict.fromkeys(job.config.study for job in jobs):
@@ -53,8 +88,18 @@ def run_sweep(jobs: Sequence[Job]) -> list[Outcome]:
     return [outcomes[index] for index in range(len(jobs))]
 
 
-def _show(prepared: Prepared, study: str) -> None:
+def _show(prepared: "Prepared", study: str) -> None:
+    from experiments import report
+    from experiments.tracking import STORE_ERRORS
+
     try:
         report.show(prepared.store, study, set(prepared.keys))
     except (UserError, *STORE_ERRORS) as error:
-        print(f"There is no table now: {error}")
+        print(f"There is no table now: {first_line(error)}")
+
+
+if __name__ == "__main__":
+    from experiments.manage import main
+
+    with reported():
+        sys.exit(main(sys.argv[1:]))

@@ -39,31 +39,31 @@ def environment(config: Config) -> Iterator[None]:
         os.environ.update(before)
 
 
+def problem(config: Config) -> str:
+    """What the layers have against a variant; "" if nothing. As text, since this crosses a process boundary."""
+    with _output_to(os.devnull):
+        import keras
+
+        from experiments import model
+
+        try:
+            model.make_layer(config.variant, units=3)(keras.ops.zeros((1, 2, 1)))
+        except UserError as error:
+            return str(error)
+        except (ValueError, TypeError) as error:
+            reason = str(error).split("\n\nArguments")[0].replace("\n\n", " ")
+            return f"variant={config.variant.name}: its layer cannot be used ({reason})"
+    return ""
+
+
 def check(config: Config) -> None:
     """Refuse a variant that the layers refuse.
 
     Raises:
         UserError: what is wrong with it.
     """
-    import keras
-
-    from experiments import model
-
-    try:
-        model.make_layer(config.variant, units=3)(keras.ops.zeros((1, 2, 1)))
-    except (ValueError, TypeError) as error:
-        reason = str(error).split("\n\nArguments")[0].replace("\n\n", " ")
-        raise UserError(f"variant={config.variant.name}: its layer cannot be used ({reason})") from error
-
-
-def problem(config: Config) -> str:
-    """What `check` has to say, as text, since this crosses a process boundary."""
-    with _output_to(os.devnull):
-        try:
-            check(config)
-        except UserError as error:
-            return str(error)
-    return ""
+    if text := problem(config):
+        raise UserError(text)
 
 
 def start() -> None:
@@ -76,13 +76,19 @@ def start() -> None:
         _starting_s = time.time() - psutil.Process().create_time()
 
 
-def train(config: Config, overrides: tuple[str, ...]) -> Outcome:
-    """Train one trial, with everything that it prints in `trial.log` of its run."""
+def train(config: Config, overrides: tuple[str, ...], wait: bool = False) -> Outcome:
+    """Train one trial, with everything that it prints in `trial.log` of its run.
+
+    Args:
+        config: The checked configuration.
+        overrides: The words of the command line that made it.
+        wait: For another process that is at work on the same trial; else the outcome is then `busy`.
+    """
     global _starting_s
     with _output_to(str(scratch_folder(config) / "trial.log")):
         try:
             with terminable():
-                outcome = find_or_train(config, overrides, verbose=2, wait=False)
+                outcome = find_or_train(config, overrides, verbose=2, wait=wait)
         except KeyboardInterrupt:
             outcome = Outcome("killed", error="interrupted")
     parts, _starting_s = {**outcome.parts, "start": _starting_s}, 0.0

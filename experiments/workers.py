@@ -7,6 +7,9 @@ from typing import Any
 from pebble import ProcessPool
 
 from experiments import worker
+from experiments.errors import UserError
+
+STARTS = 5  # tries to begin a process
 
 
 class Worker:
@@ -25,8 +28,13 @@ class Worker:
 
     def do(self, function: Callable[..., Any], *arguments: Any, timeout: float | None = None) -> Future:
         """Let the process call a function; it dies if that takes longer than `timeout` seconds."""
-        self.pool.schedule(worker.start)  # takes time in a fresh process only, which is not that of the function
-        return self.pool.schedule(function, args=arguments, timeout=timeout)
+        for _ in range(STARTS):
+            try:
+                self.pool.schedule(worker.start)  # takes time in a fresh process only, not that of the function
+                return self.pool.schedule(function, args=arguments, timeout=timeout)
+            except RuntimeError:  # its process died while it had nothing to do
+                self.renew()
+        raise UserError(f"a worker process died {STARTS} times before it was given a trial")
 
     def renew(self) -> None:
         """Go on with a fresh process."""

@@ -113,11 +113,11 @@ def compare(tmp_path, epochs, times, pause, seed):
 
 
 def test_a_sweep_that_is_killed_some_times_ends_like_one_that_was_not(tmp_path):
-    compare(tmp_path, epochs=150, times=6, pause=(4.0, 8.0), seed=0)
+    compare(tmp_path, epochs=120, times=5, pause=(4.0, 8.0), seed=0)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_sweep_that_is_killed_thirty_times_ends_like_one_that_was_not(tmp_path, seed):
-    killed = compare(tmp_path, epochs=1500, times=30, pause=(1.0, 12.0), seed=seed)
+    killed = compare(tmp_path, epochs=600, times=30, pause=(1.0, 12.0), seed=seed)
     assert {each.split()[0] for each in killed} == {"worker", "parent", "group"}

@@ -15,6 +15,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from requests import RequestException
 
+from experiments.errors import first_line
+
 LONGEST_PAUSE_S = 30.0
 
 for _name in ("mlflow", "alembic"):
@@ -58,10 +60,6 @@ class Client:
                 print(f"the store does not answer, tried again in {pause:.0f} s ({first_line(error)})", flush=True)
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
-
-
-def first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def advice(error: BaseException) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 from mlflow.entities import Metric, Param, RunTag
 
-from experiments.tracking.client import STORE_ERRORS, Client, first_line, is_away
+from experiments.errors import first_line
+from experiments.tracking.client import STORE_ERRORS, Client, is_away
 
 MOST_METRICS = 1000  # of one request
 SILENT_S = 3600.0  # after so long without a sign of life a run of another machine counts as dead

@@ -11,8 +11,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
-from experiments.errors import UserError
-from experiments.tracking.client import Client, advice, first_line
+from experiments.errors import UserError, first_line
+from experiments.tracking.client import Client, advice
 from experiments.tracking.run import Run, Trial, process_tags
 
 SQLITE_HEADER = b"SQLite format 3\x00"
@@ -105,12 +105,13 @@ class Store:
         self.client.update_run(trial.run_id, status="RUNNING")
         histories = {name: self.client.get_metric_history(trial.run_id, name) for name in trial.metrics}
         run = Run(self.client, trial.run_id, {name: max(point.step for point in h) for name, h in histories.items()})
-        run.describe(tags={**process_tags(lock), "attempts": int(trial.tags.get("attempts", "1")) + 1})
+        run.describe(tags={**process_tags(lock), "attempts": int(trial.tags.get("attempts", "1")) + 1, "error": ""})
         return run
 
-    def finished(self, experiment_id: str) -> dict[str, Trial]:
-        """The newest finished run of each trial of an experiment, by the key of the trial."""
-        runs = list(self._search([experiment_id], "attributes.status = 'FINISHED' and tags.kind = 'trial'"))
+    def finished(self, experiment_id: str, key: str | None = None) -> dict[str, Trial]:
+        """The newest finished run of each trial of an experiment, or of one trial, by the key of the trial."""
+        which = "tags.kind = 'trial'" if key is None else f"tags.trial_key = '{key}'"
+        runs = list(self._search([experiment_id], f"attributes.status = 'FINISHED' and {which}"))
         return {trial.tags["trial_key"]: trial for trial in reversed(runs)}
 
     def runs_of(self, experiment_id: str, key: str) -> list[Trial]:
@@ -132,6 +133,15 @@ class Store:
         """The names of all studies of the store."""
         with self._usable():
             return sorted({e.name.split("/")[0] for e in self.client.search_experiments() if "/" in e.name})
+
+    def experiments(self) -> dict[str, str]:
+        """The ids of all experiments of the store by name."""
+        with self._usable():
+            return {each.name: each.experiment_id for each in self.client.search_experiments()}
+
+    def everywhere(self, key: str) -> list[Trial]:
+        """All runs of a trial in all studies, newest first."""
+        return list(self._search(list(self.experiments().values()), f"tags.trial_key = '{key}'"))
 
     def stale(self, experiment_ids: Iterable[str]) -> list[Trial]:
         """Runs that are said to be running while no process is at work on them."""

@@ -53,5 +53,5 @@ class LocalLauncher(Launcher):
 def _job_return(cfg: DictConfig, overrides: Sequence[str], outcome: Any) -> JobReturn:
     result = JobReturn(overrides=list(overrides), cfg=cfg)
     result.status = JobStatus.COMPLETED if outcome.score is not None else JobStatus.FAILED
-    result.return_value = outcome.score if outcome.score is not None else SystemExit(1)
+    result.return_value = outcome.score if outcome.score is not None else SystemExit(1)  # said already
     return result

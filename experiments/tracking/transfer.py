@@ -1,0 +1,178 @@
+"""Whole runs: read from one store, written into another."""
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+from mlflow.entities import Metric, Param, RunTag
+
+from experiments.tracking.run import MOST_METRICS, Trial, process_tags
+from experiments.tracking.store import Store
+
+MOST_ENTRIES = 100  # parameters or tags of one request
+PROCESS = ("host", "pid", "lock", "heartbeat")  # tags of the process that is at work on a run
+IMPORTING, IMPORTED = "importing", "imported"  # tags of a run that comes from a file: while it does, and afterwards
+
+Points = list[tuple[int, int, float]]  # step, timestamp in milliseconds, value
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished run with all that the store says of it; its files are apart.
+
+    Attributes:
+        run_id: In the store that it was read from.
+        task: The last part of the name of its experiment.
+        name: The name of the run.
+        start_time: Milliseconds since 1970.
+        end_time: Milliseconds since 1970.
+        params: Parameters as text.
+        tags: Tags as text.
+        metrics: Every value of every metric.
+    """
+
+    run_id: str
+    task: str
+    name: str
+    start_time: int
+    end_time: int
+    params: dict[str, str]
+    tags: dict[str, str]
+    metrics: dict[str, Points]
+
+    @property
+    def key(self) -> str:
+        return self.tags["trial_key"]
+
+
+def is_whole(trial: Trial) -> bool:
+    """Whether a run is finished, and not one that an import has left half done."""
+    return trial.status == "FINISHED" and trial.tags.get("kind") == "trial" and IMPORTING not in trial.tags
+
+
+def records(store: Store, study: str) -> Iterator[Record]:
+    """All finished runs of the trials of a study, oldest first."""
+    experiments = {each: name for name, each in store.experiments().items()}
+    for trial in reversed(store.trials(study)):
+        if is_whole(trial):
+            info = store.client.get_run(trial.run_id).info
+            yield Record(
+                trial.run_id,
+                experiments[info.experiment_id].removeprefix(f"{study}/"),
+                trial.name,
+                info.start_time,
+                info.end_time,
+                trial.params,
+                {name: value for name, value in trial.tags.items() if name != IMPORTED},
+                histories(store, trial.run_id, trial.metrics),
+            )
+
+
+def histories(store: Store, run_id: str, names: Iterable[str]) -> dict[str, Points]:
+    """Every value of some metrics of a run, by step."""
+    return {
+        name: sorted((point.step, point.timestamp, point.value) for point in _history(store, run_id, name))
+        for name in names
+    }
+
+
+def _history(store: Store, run_id: str, name: str) -> Sequence[Metric]:
+    return store.client.get_metric_history(run_id, name)
+
+
+def artifacts(store: Store, run_id: str, folder: str | None = None) -> Iterator[str]:
+    """The paths of all artifacts of a run, those in folders included."""
+    for each in store.client.list_artifacts(run_id, folder):
+        if each.is_dir:
+            yield from artifacts(store, run_id, each.path)
+        else:
+            yield each.path
+
+
+def download(store: Store, run_id: str, path: str, folder: Path) -> Path | None:
+    """Fetch an artifact into a folder, where it keeps its path; None if the run has no such artifact."""
+    parent = str(PurePosixPath(path).parent)
+    if path not in [each.path for each in store.client.list_artifacts(run_id, None if parent == "." else parent)]:
+        return None
+    return Path(store.client.download_artifacts(run_id, path, str(folder)))
+
+
+class Receiver:
+    """Brings records into a study of a store, each whole or so that it can be completed later.
+
+    A run that comes in is said to be running, by this process, and has a tag that names its record; to a sweep it looks
+    like a trial that another process is at work on. It becomes FINISHED when all of it is there. A run that an
+    interruption has left is completed: a repeated request adds nothing.
+
+    Args:
+        store: The store.
+        study: The study.
+        digests: What names the records that are to come.
+        lock: A file that this process holds locked.
+    """
+
+    def __init__(self, store: Store, study: str, digests: Iterable[str], lock: Path) -> None:
+        self.store = store
+        self.study = study
+        self.digests = set(digests)
+        self.lock = lock
+        self.trials = store.trials(study)
+
+    def has(self, record: Record, digest: str) -> bool:
+        """Whether the record need not come: it is there, or its trial has a finished run from elsewhere."""
+        found = [each for each in self.trials if is_whole(each) and each.tags.get("trial_key") == record.key]
+        sources = {each.tags.get(IMPORTED) for each in found}
+        return digest in sources or bool(sources - self.digests)
+
+    def forget(self, digest: str) -> None:
+        """Delete what an interrupted import has left of a record that need not come."""
+        for each in self._left(digest):
+            self.store.client.delete_run(each.run_id)
+
+    def take(self, record: Record, digest: str, files: Path) -> None:
+        """Bring in a record with its artifacts, which are the content of a folder."""
+        client, mine = self.store.client, {**process_tags(self.lock), IMPORTING: digest}
+        own = {name: value for name, value in record.tags.items() if name in PROCESS}
+        code = {name: value for name, value in record.tags.items() if name == "code"}
+        others = {name: value for name, value in record.tags.items() if name not in {*own, *code}}
+        left = self._left(digest)
+        if left:
+            run_id = left[0].run_id
+            client.update_run(run_id, status="RUNNING", name=record.name)
+            self._log(run_id, tags=_tags(mine))
+        else:
+            experiment = self.store.experiment(f"{self.study}/{record.task}")
+            first = {name: str(value) for name, value in {"study": self.study, **mine}.items()}
+            run_id = client.create_run(experiment, record.start_time, first, record.name).info.run_id
+        self._log(run_id, params=[Param(*each) for each in record.params.items()])
+        self._log(run_id, tags=_tags(others))
+        self._log(run_id, metrics=[Metric(n, v, t, step) for n, p in record.metrics.items() for step, t, v in p])
+        if any(files.iterdir()):
+            client.log_artifacts(run_id, str(files))
+        self._log(run_id, tags=_tags(code))  # so late, since a sweep goes on with a run of its code that was left
+        client.set_terminated(run_id, "FINISHED", record.end_time)
+        self._log(run_id, tags=_tags({**own, IMPORTED: digest}))
+        client.delete_tag(run_id, IMPORTING)
+
+    def _left(self, digest: str) -> list[Trial]:
+        return [each for each in self.trials if each.tags.get(IMPORTING) == digest]
+
+    def _log(self, run_id: str, **named: list[Any]) -> None:
+        ((kind, entries),) = named.items()
+        most = MOST_METRICS if kind == "metrics" else MOST_ENTRIES
+        for start in range(0, len(entries), most):
+            self.store.client.log_batch(run_id, **{kind: entries[start : start + most]})
+
+
+def _tags(values: dict[str, Any]) -> list[RunTag]:
+    return [RunTag(name, str(value)) for name, value in values.items()]
+
+
+def plain_value(value: float) -> float | None:
+    """A metric as JSON can hold it: NaN is null."""
+    return None if math.isnan(value) else value
