@@ -1,6 +1,5 @@
 """The trials of a sweep on the worker processes of this machine."""
 
-import os
 import re
 import time
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from experiments.progress import Progress, shares
 from experiments.record import Outcome
 from experiments.schedule import Waiting
 from experiments.tracking import STORE_ERRORS
-from experiments.workers import Worker, stop_all
+from experiments.workers import Worker
 
 POLL_S = 2.0  # between two looks at a trial that another sweep is at work on
 CHECKS = 3  # times to ask, should workers die of it
@@ -32,8 +31,9 @@ class Dispatch:
     long or an exception costs that trial and no other.
     """
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, prepared: Prepared, workers: Sequence[Worker]) -> None:
         self.prepared = prepared
+        self.workers = workers
         self.jobs = prepared.jobs
         self.outcomes: dict[int, Outcome] = dict(prepared.stored)
         todo = [index for index in range(len(self.jobs)) if index not in self.outcomes]
@@ -44,46 +44,39 @@ class Dispatch:
         self.tries = dict.fromkeys(todo, 0)
         self.running: dict[Future, tuple[Worker, int, float]] = {}
         self.first_errors: dict[int, str] = {}
-        self.count = min(self.settings.workers or _cores(self.jobs[0]), len(self.jobs))
-        self.progress = Progress(self.jobs, self.outcomes, self.count)
+        self.progress = Progress(self.jobs, self.outcomes, len(workers))
 
     def run(self) -> dict[int, Outcome]:
         """Train, and return the outcome of every trial of the sweep by its number."""
         if not self.waiting:
             return self.outcomes
-        began = time.perf_counter()
         try:
-            with worker.environment(self.jobs[0].config), self.progress:
-                self._on_workers()
+            with self.progress:
+                self._check()
+                while self.running or self.waiting:
+                    self._hand_out()
+                    done, _ = wait(self.running, timeout=POLL_S if self.waiting else None, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        self._take_back(future)
+                    if self._hopeless():
+                        break
+                    if not self.running and not done:
+                        time.sleep(POLL_S)
         finally:
             self._mark_stale()
-        new = [outcome for index, outcome in self.outcomes.items() if index in self.tries]
-        used = shares(new, time.perf_counter() - began, self.count)
-        if used:
-            self.progress.say(used)
+        self._say_shares()
         return self.outcomes
 
-    def _on_workers(self) -> None:
-        workers = [Worker() for _ in range(self.count)]
-        try:
-            self._check(workers)
-            while self.running or self.waiting:
-                self._hand_out(workers)
-                done, _ = wait(self.running, timeout=POLL_S if self.waiting else None, return_when=FIRST_COMPLETED)
-                for future in done:
-                    self._take_back(future)
-                if self._hopeless():
-                    break
-                if not self.running and not done:
-                    time.sleep(POLL_S)
-        finally:
-            stop_all(workers)
+    def _say_shares(self) -> None:
+        new = [outcome for index, outcome in self.outcomes.items() if index in self.tries]
+        used = shares(new, time.perf_counter() - self.workers[0].began, len(self.workers))
+        if used:
+            self.progress.say(used)
 
-    def _check(self, workers: Sequence[Worker]) -> None:
+    def _check(self) -> None:
         """Refuse what only the layers themselves can refuse, in the workers: this process does without TensorFlow."""
         distinct = list({str(self.jobs[i].config.variant): self.jobs[i].config for i in self.tries}.values())
-        rounds = range(max(len(distinct), len(workers)))  # so that every worker starts at once
-        asked = [(workers[k % len(workers)], distinct[k % len(distinct)]) for k in rounds]
+        asked = [(self.workers[k % len(self.workers)], config) for k, config in enumerate(distinct)]
         for _ in range(CHECKS):
             futures = [(each, config, each.do(worker.problem, config)) for each, config in asked]
             wait([future for _, _, future in futures])
@@ -98,10 +91,10 @@ class Dispatch:
         reasons = {_outcome(future, self.jobs[0], 0.0).error for _, _, future in futures if future.exception()}
         raise UserError(f"the worker processes cannot be used: {'; '.join(sorted(reasons))}")
 
-    def _hand_out(self, workers: Sequence[Worker]) -> None:
+    def _hand_out(self) -> None:
         busy = {id(each) for each, _, _ in self.running.values()}
-        for free in [each for each in workers if id(each) not in busy]:
-            elsewhere = {each.compiled for each in workers if each is not free}
+        for free in [each for each in self.workers if id(each) not in busy]:
+            elsewhere = {each.compiled for each in self.workers if each is not free}
             index = self.waiting.take(time.monotonic(), free.compiled, elsewhere)
             if index is None:
                 return
@@ -144,7 +137,7 @@ class Dispatch:
         return True
 
     def _memory_gb(self) -> float:
-        return self.settings.worker_memory_gb or MEMORY_SHARE * psutil.virtual_memory().total / 1e9 / self.count
+        return self.settings.worker_memory_gb or MEMORY_SHARE * psutil.virtual_memory().total / 1e9 / len(self.workers)
 
     def _fail(self, index: int, reason: str) -> None:
         try:
@@ -178,8 +171,3 @@ def _model(job: Job) -> str:
     compiled = ("batch_size", "optimizer", "clipnorm", "jit_compile", "steps_per_execution")
     training = [getattr(config.training, name) for name in compiled]
     return str((config.task, config.variant, config.model, training))
-
-
-def _cores(job: Job) -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // job.config.training.threads)

@@ -14,8 +14,6 @@ class Prepared:
     """The data, the store and the keys of a sweep, all checked, and what the store has of it already."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        if not jobs:
-            raise UserError("the sweep has no trials: one of the swept fields has no values")
         self.jobs = jobs
         problems = []
         if len({job.config.training.threads for job in jobs}) > 1:

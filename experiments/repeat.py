@@ -1,6 +1,7 @@
 """Whether a trial of a store can be trained again with the same bits."""
 
 import math
+import os
 import tempfile
 from collections import Counter
 from concurrent.futures import Future
@@ -95,10 +96,18 @@ def train_twice(settings: Config) -> tuple[Trained, Trained]:
     with worker.environment(settings), tempfile.TemporaryDirectory() as folder:
         workers = [Worker(), Worker()]
         try:
-            futures = [each.do(train, settings, f"{folder}/{k}") for k, each in enumerate(workers)]
+            futures = [each.do(_train_silently, settings, f"{folder}/{k}") for k, each in enumerate(workers)]
             return _result(futures[0]), _result(futures[1])
         finally:
             stop_all(workers)
+
+
+def _train_silently(settings: Config, folder: str) -> Trained:
+    """In a process of its own: what the libraries below print tells nothing about the comparison."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    return train(settings, folder)
 
 
 def train(settings: Config, folder: str) -> Trained:

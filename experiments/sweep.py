@@ -73,11 +73,17 @@ def run_sweep(jobs: "Sequence[Job]") -> "list[Outcome]":
     Raises:
         UserError: before anything is trained, for whatever is wrong in the configuration of any trial.
     """
-    from experiments.dispatch import Dispatch
-    from experiments.prepare import Prepared
+    from experiments.workers import started, suitable_count
 
-    prepared = Prepared(jobs)
-    outcomes = Dispatch(prepared).run()
+    if not jobs:
+        raise UserError("the sweep has no trials: one of the swept fields has no values")
+    config = jobs[0].config
+    with started(config, suitable_count(config, len(jobs))) as workers:
+        from experiments.dispatch import Dispatch  # takes a while, as it imports MLflow
+        from experiments.prepare import Prepared
+
+        prepared = Prepared(jobs)
+        outcomes = Dispatch(prepared, workers).run()
     for study in dict.fromkeys(job.config.study for job in jobs):
         _show(prepared, study)
     failed = [index for index in range(len(jobs)) if outcomes[index].score is None]

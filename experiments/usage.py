@@ -16,11 +16,20 @@ Train LSTM variants and record every trial in MLflow.
   python -m experiments.train task=char_lm task.path=FILE.txt                        your own text
   python -m experiments.train task=forecast task.path=FILE.csv task.target=COLUMN    your own series
   python -m experiments.train task=classify task.path=NAME_TRAIN.ts                   your own labelled series
+  python -m experiments.train experiment=random_search                               a random search for settings
+  python -m experiments.sweep status study=NAME                                      what a sweep has done; --help: more
   python -m experiments.train ... --cfg job                                          show the values, train nothing
   python -m experiments.tasks                                                        a table of all tasks
 
-A trial that the store already has is not trained again, unless rerun=true is given.
+A trial that the store already has is not trained again, unless rerun=true is given. A sweep that was interrupted goes
+on when the same command is given again.
 """
+
+RANDOM = """
+Random search (-m hydra/sweeper=random): hydra.sweeper.n_trials=20 draws, hydra.sweeper.seed=0, and keys that are combined
+with every draw, hydra.sweeper.grid=[variant,seed]. Values: interval(a,b), tag(log, interval(a,b)), int(interval(a,b)),
+choice(a,b,c), a,b,c, range(a,b).
+Launchers (hydra/launcher=): local, slurm, ray_cluster (docs/cluster.md)"""
 
 
 def help_text() -> str:
@@ -36,6 +45,7 @@ def help_text() -> str:
     for name, function in tasks.functions().items():
         parts.append(f"\nFields of tasks made by {name}:")
         parts += _rows(tasks.schema(function), "task.")
+    parts.append(RANDOM)
     return "\n".join(parts)
 
 

@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing import connection
 from threading import Thread
+from typing import TYPE_CHECKING
 
 import psutil
 
 from experiments.errors import UserError, terminable
-from experiments.record import Outcome, find_or_train, scratch_folder
 from experiments.schema import Config
+
+if TYPE_CHECKING:
+    from experiments.record import Outcome
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -72,11 +75,12 @@ def start() -> None:
     if "experiments.trial" not in sys.modules:
         Thread(target=_end_with_parent, daemon=True).start()
         with _output_to(os.devnull):
+            import experiments.record
             import experiments.trial  # noqa: F401
         _starting_s = time.time() - psutil.Process().create_time()
 
 
-def train(config: Config, overrides: tuple[str, ...], wait: bool = False) -> Outcome:
+def train(config: Config, overrides: tuple[str, ...], wait: bool = False) -> "Outcome":
     """Train one trial, with everything that it prints in `trial.log` of its run.
 
     Args:
@@ -84,6 +88,8 @@ def train(config: Config, overrides: tuple[str, ...], wait: bool = False) -> Out
         overrides: The words of the command line that made it.
         wait: For another process that is at work on the same trial; else the outcome is then `busy`.
     """
+    from experiments.record import Outcome, find_or_train, scratch_folder
+
     global _starting_s
     with _output_to(str(scratch_folder(config) / "trial.log")):
         try:

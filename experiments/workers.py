@@ -1,13 +1,17 @@
 """The worker processes of a sweep, one pool of one process each, so that every worker is given what it is good at."""
 
-from collections.abc import Callable, Hashable
+import os
+import time
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from pebble import ProcessPool
 
 from experiments import worker
 from experiments.errors import UserError
+from experiments.schema import Config
 
 STARTS = 5  # tries to begin a process
 
@@ -17,9 +21,11 @@ class Worker:
 
     Attributes:
         compiled: The model that its process has compiled last.
+        began: When it was made.
     """
 
     def __init__(self) -> None:
+        self.began = time.perf_counter()
         self._open()
 
     def _open(self) -> None:
@@ -47,7 +53,21 @@ class Worker:
         self.pool.join()
 
 
-def stop_all(workers: list[Worker]) -> None:
-    """End all processes, at the same time."""
-    with ThreadPoolExecutor(len(workers)) as threads:
-        list(threads.map(Worker.stop, workers))
+@contextmanager
+def started(config: Config, count: int) -> Iterator[list[Worker]]:
+    """Worker processes that begin to import at once, and are ended afterwards, whatever they do."""
+    with worker.environment(config):
+        workers = [Worker() for _ in range(count)]
+        try:
+            for each in workers:
+                each.do(worker.start)
+            yield workers
+        finally:
+            with ThreadPoolExecutor(count) as threads:
+                list(threads.map(Worker.stop, workers))
+
+
+def suitable_count(config: Config, trials: int) -> int:
+    """As many as the configuration says or the cores allow, but no more than there are trials."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(config.sweep.workers or max(1, cores // config.training.threads), trials)

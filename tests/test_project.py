@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 
 FILES = [file for folder in ("variants", "experiments", "hydra_plugins") for file in (ROOT / folder).rglob("*.py")]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]
-HYDRA = {"train", "config", "sweep"}
+HYDRA = {"train", "config"}
 LAZY = {"backend": {"tensorflow", "jax", "torch"}, "onnx_graph": {"onnx"}}  # imported inside of functions only
 
 

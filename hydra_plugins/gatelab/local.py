@@ -1,6 +1,6 @@
 """The launcher `local`: the trials of a sweep in worker processes of this machine."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,9 @@ class LocalLauncher(Launcher):
     """Composes every trial of a sweep and hands them to `experiments.sweep`."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.hydra_context = hydra_context
         self.config = config
+        self.compose = _Once(hydra_context.config_loader.load_sweep_config)
+        hydra_context.config_loader.load_sweep_config = self.compose
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         from experiments import config, sweep
@@ -35,10 +36,7 @@ class LocalLauncher(Launcher):
         from experiments.job import Job
 
         with reported():
-            composed = [
-                self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
-                for overrides in job_overrides
-            ]
+            composed = [self.compose.take(self.config, list(overrides)) for overrides in job_overrides]
             jobs = [
                 Job(config.load(cfg), tuple(overrides)) for cfg, overrides in zip(composed, job_overrides, strict=True)
             ]
@@ -48,6 +46,25 @@ class LocalLauncher(Launcher):
             _job_return(cfg, overrides, outcome)
             for cfg, overrides, outcome in zip(composed, job_overrides, outcomes, strict=True)
         ]
+
+
+class _Once:
+    """Composes each configuration once, where a sweeper that checks all before the launch would have it done twice.
+
+    It is most of the time that a sweep takes before its first trial: 65 ms a trial.
+    """
+
+    def __init__(self, load: Callable[[DictConfig, list[str]], DictConfig]) -> None:
+        self.load = load
+        self.kept: dict[tuple[str, ...], DictConfig] = {}
+
+    def __call__(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        self.kept[tuple(sweep_overrides)] = composed = self.load(master_config, sweep_overrides)
+        return composed
+
+    def take(self, config: DictConfig, overrides: list[str]) -> DictConfig:
+        """The configuration, which is no longer kept."""
+        return self.kept.pop(tuple(overrides), None) or self.load(config, overrides)
 
 
 def _job_return(cfg: DictConfig, overrides: Sequence[str], outcome: Any) -> JobReturn:
