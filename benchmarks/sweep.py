@@ -46,8 +46,8 @@ TASKS = {"adding": "test/mse", "temporal_order": "test/cross_entropy"}  # the sc
 CONTESTANTS = ("plain", "basic", "gatelab")
 TOLERANCE = 0.01
 SAMPLE_S = 0.2
-STARTED = re.compile(r" trials, .* to train on \d+ workers?")
-SHARES = re.compile(r"^.+ on \d+ workers?: (training .+)$")
+SHARES = re.compile(r"^(?P<time>.+) on \d+ workers?: (?P<shares>training .+)$")
+UNITS_S = {"h": 3600, "min": 60, "s": 1}
 
 HELP = f"""
 sizes: batch, units; the tasks have 100 time steps
@@ -262,13 +262,17 @@ def where_plain_time_goes(measured, began, folder):
 
 
 def where_our_time_goes(measured):
-    """Seconds without workers before and after, and the shares that the launcher says of the time between."""
-    started, shares = measured.second_of(STARTED), measured.second_of(SHARES)
-    if not (started and shares):
+    """Seconds before and after the time of the workers, and the shares of it, as the launcher says them at its end.
+
+    It says that time in whole seconds, so that the seconds before it are no better known.
+    """
+    said = measured.second_of(SHARES)
+    if said is None:
         return "the launcher did not say"
-    before, after = started[0], measured.seconds - shares[0]
-    between = shares[0] - before
-    return f"before the workers {before:.1f} s, after them {after:.1f} s, {between:.1f} s with them: {shares[1][1]}"
+    ended, match = said
+    workers_s = sum(int(count) * UNITS_S[unit] for count, unit in re.findall(r"(\d+) (h|min|s)\b", match["time"]))
+    before, after = ended - workers_s, measured.seconds - ended
+    return f"before the workers {before:.0f} s, after them {after:.1f} s, {workers_s} s with them: {match['shares']}"
 
 
 def measure_size(size, arguments, output):

@@ -55,7 +55,7 @@ def rest(store: Store, study: str, everything: bool = False) -> Rest:
     others = set().union(*planned.values())
     found = Rest()
     running = store.folder / "running"
-    for key in sorted({each.name.removesuffix(".lock") for each in running.glob("*") if KEY.match(each.name)}):
+    for key in sorted({each.name.removesuffix(".lock") for each in running.glob("*")}):
         folder = running / key
         if not KEY.fullmatch(key):
             continue

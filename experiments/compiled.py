@@ -1,14 +1,16 @@
 """Compiled models, kept from trial to trial: most trials of a sweep differ in their seed only."""
 
+import random
 from collections import OrderedDict
 from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 
 from experiments import model as models
 from experiments.schema import Config, Optimizer, Training
-from experiments.tasks import Stream, Task
+from experiments.tasks import Split, Stream, Task
 
 KEPT = 8  # compiled models of a process; the one used longest ago is given up
 
@@ -42,21 +44,29 @@ def first_model(config: Config, task: Task) -> keras.Model:
     same graph before, that one takes over the values of all variables (weights, optimizer, random seeds, learning
     rate), so that nothing is compiled again and every number is the same as in a fresh process.
     """
-    keras.backend.clear_session(free_memory=False)
-    keras.utils.set_random_seed(config.seed)
-    batch_size = config.training.batch_size
-    model = models.build(task, config.variant, config.model, batch_size if isinstance(task.train, Stream) else None)
+    graph = _graph(config, task)
+    kept = _kept.get(graph)
+    if kept is None:
+        keras.backend.clear_session(free_memory=False)
+        while len(_kept) >= KEPT:
+            _kept.popitem(last=False)
+        keras.utils.set_random_seed(config.seed)
+        _kept[graph] = _built(config, task)
+        return _kept[graph]
+    _kept.move_to_end(graph)
+    random.seed(config.seed)  # Keras draws from here; its own functions would also empty TensorFlow's cache of kernels
+    np.random.seed(config.seed)
+    for variable, first in zip(state(kept), state(_built(config, task)), strict=True):
+        variable.assign(first)
+    return kept
+
+
+def _built(config: Config, task: Task) -> keras.Model:
+    batch_size = config.training.batch_size if isinstance(task.train, Stream) else None
+    model = models.build(task, config.variant, config.model, batch_size)
     compile_model(model, task, config.training)
     model.optimizer.build(model.trainable_variables)
-    graph = _graph(model, task, config.training)
-    kept = _kept.setdefault(graph, model)
-    _kept.move_to_end(graph)
-    if kept is not model:
-        for variable, first in zip(state(kept), state(model), strict=True):
-            variable.assign(first)
-    while len(_kept) > KEPT:
-        _kept.popitem(last=False)
-    return kept
+    return model
 
 
 def state(model: keras.Model) -> list[keras.Variable]:
@@ -80,7 +90,17 @@ def _metric_names(task: Task) -> tuple[str, ...]:
     return tuple(dict.fromkeys(metric.keras for metric in (*task.metrics, task.chooses) if metric.keras))
 
 
-def _graph(model: keras.Model, task: Task, training: Training) -> tuple[Any, ...]:
-    """What the compiled functions of a model depend on, beside the shapes of batches, which TensorFlow looks after."""
-    compiled = (training.optimizer, training.clipnorm, training.jit_compile, training.steps_per_execution)
-    return (str(model.get_config()), task.loss, _metric_names(task), *compiled)
+def _graph(config: Config, task: Task) -> tuple[Any, ...]:
+    """What the compiled functions of a model depend on: all of the trial but its values, seed and length."""
+    training = config.training
+    compiled = (training.batch_size, training.optimizer, training.clipnorm, training.jit_compile)
+    asked = (task.vocabulary, task.outputs, task.per_step, task.loss, _metric_names(task))
+    shapes = tuple(_shapes(part) for part in (task.train, task.validation, task.test))
+    return (str(config.variant), str(config.model), *compiled, training.steps_per_execution, *asked, shapes)
+
+
+def _shapes(part: Split | Stream) -> tuple[Any, ...]:
+    if isinstance(part, Stream):
+        return ("stream", part.length)
+    arrays = (part.inputs, part.targets, part.mask, part.weights)
+    return tuple(None if array is None else (array.shape[1:], str(array.dtype)) for array in arrays)

@@ -79,6 +79,7 @@ def git_commit() -> str:
         return ""
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Versions of what computes the numbers."""
     found = {"python": platform.python_version(), "platform": platform.platform()}

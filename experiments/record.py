@@ -81,6 +81,7 @@ def scratch_folder(config: Config) -> Path:
 
 def _find_or_train(config: Config, overrides: tuple[str, ...], verbose: int, folder: Path, lock: Path) -> Outcome:
     began = time.perf_counter()
+    folder.mkdir(parents=True, exist_ok=True)  # `clean` may have found it unused before it was locked
     task = tasks.build(config.task, config.data_dir)
     store = _store(config.tracking.uri, config.output_dir, config.tracking.wait_s)
     experiment = _experiment(store, f"{config.study}/{config.task.name}")

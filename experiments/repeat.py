@@ -11,14 +11,14 @@ from typing import Any
 
 import yaml
 
-from experiments import compare, config, report, tasks, worker
+from experiments import compare, config, report, tasks
 from experiments.compare import Trained
 from experiments.errors import UserError
 from experiments.identity import code, trial_key, versions
 from experiments.schema import Config
 from experiments.tracking import Store, Trial
 from experiments.tracking.transfer import download, histories
-from experiments.workers import Worker, stop_all
+from experiments.workers import started
 
 OF_NO_ACCOUNT = ("gatelab", "mlflow", "hydra-core")  # versions that the numbers do not depend on
 MOST_NAMES = 5
@@ -93,13 +93,10 @@ def train_twice(settings: Config) -> tuple[Trained, Trained]:
     Raises:
         UserError: if it cannot be trained.
     """
-    with worker.environment(settings), tempfile.TemporaryDirectory() as folder:
-        workers = [Worker(), Worker()]
-        try:
-            futures = [each.do(_train_silently, settings, f"{folder}/{k}") for k, each in enumerate(workers)]
-            return _result(futures[0]), _result(futures[1])
-        finally:
-            stop_all(workers)
+    with tempfile.TemporaryDirectory() as folder, started(settings, 2) as workers:
+        futures = [each.do(_train_silently, settings, f"{folder}/{k}") for k, each in enumerate(workers)]
+        first, second = map(_result, futures)
+        return first, second
 
 
 def _train_silently(settings: Config, folder: str) -> Trained:

@@ -5,6 +5,7 @@ import math
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -20,13 +21,21 @@ SERVER = "http://127.0.0.1:5000"
 
 
 def newest(trials: Iterable[Trial]) -> list[Trial]:
-    """One run per trial: the newest finished one, else the newest. `trials` come newest first."""
+    """One run per trial: the newest finished one, else the newest. `trials` come newest first.
+
+    Sorted by task, variant, settings and seed, as workers begin them in no certain order.
+    """
     kept: dict[str, Trial] = {}
     for trial in trials:
         key = trial.tags.get("trial_key", trial.run_id)
         if key not in kept or (trial.status == "FINISHED" != kept[key].status):
             kept[key] = trial
-    return list(reversed(kept.values()))
+    return sorted(kept.values(), key=_place)
+
+
+def _place(trial: Trial) -> tuple[Any, ...]:
+    variant = trial.params["variant"]
+    return trial.params["task"], variant != "standard", variant, trial.params.get("settings", ""), trial.params["seed"]
 
 
 def labels(trials: Sequence[Trial]) -> dict[str, str]:

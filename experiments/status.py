@@ -114,7 +114,7 @@ def advice(found: Sequence[Standing], has_plan: bool, words: str) -> list[str]:
     left = [each for each in found if each.state not in (*SCORED, "running")]
     lines = []
     if left:
-        lines.append(f"Next: the same sweep command again; it does {_trials(len(left))} that have no score.")
+        lines.append(f"Next: the same sweep command again; it does the {_trials(len(left))} without a score.")
         example = next((each for each in left if each.overrides), None)
         if example:
             lines += ["One of them alone:", f"  python -m experiments.train {shlex.join(example.overrides)}"]

@@ -26,9 +26,9 @@ on when the same command is given again.
 """
 
 RANDOM = """
-Random search (-m hydra/sweeper=random): hydra.sweeper.n_trials=20 draws, hydra.sweeper.seed=0, and keys that are combined
-with every draw, hydra.sweeper.grid=[variant,seed]. Values: interval(a,b), tag(log, interval(a,b)), int(interval(a,b)),
-choice(a,b,c), a,b,c, range(a,b).
+Random search (-m hydra/sweeper=random): hydra.sweeper.n_trials=20 draws, hydra.sweeper.seed=0, and keys that are
+combined with every draw, hydra.sweeper.grid=[variant,seed]. Values: interval(a,b), tag(log, interval(a,b)),
+int(interval(a,b)), choice(a,b,c), a,b,c, range(a,b).
 Launchers (hydra/launcher=): local, slurm, ray_cluster (docs/cluster.md)"""
 
 

@@ -14,8 +14,7 @@ from tests.test_sweep import SMALL, begin, trials, wait_for_epoch
 
 
 def test_a_killed_worker_is_replaced_and_its_trial_goes_on(tmp_path):
-    """Two epochs are as good as any number: what counts is that the second try goes on with the same run."""
-    many = ("training.epochs=600", "sweep.checkpoint_s=0", "task.train_size=512", "task.length=10", "model.units=4")
+    many = ("training.epochs=150", "sweep.checkpoint_s=0", "task.train_size=512", "task.length=10", "model.units=4")
     process = begin(tmp_path, "-m", "seed=0,1", "sweep.workers=2", *many)
     try:
         wait_for_epoch(tmp_path)

@@ -17,7 +17,7 @@ from experiments.tracking import Store
 from tests.conftest import ROOT
 
 SWEEP = (
-    "-m variant=standard,zoneout seed=0,1,2 task=adding task.length=10 task.train_size=512 task.validation_size=64 "
+    "-m variant=standard,zoneout seed=0,1 task=adding task.length=10 task.train_size=512 task.validation_size=64 "
     "task.test_size=64 model.units=8 sweep.workers=2 sweep.checkpoint_s=0 sweep.retries=1000 "
     "sweep.stop_after_same_error=null"
 ).split()
@@ -25,8 +25,8 @@ SWEEP = (
 
 def begin(folder, epochs):
     command = [sys.executable, "-m", "experiments.train", *SWEEP, f"training.epochs={epochs}", f"output_dir={folder}"]
-    log = open(folder.with_suffix(".log"), "a")  # noqa: SIM115
-    return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+    with open(folder.with_suffix(".log"), "a") as log:
+        return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
 
 
 def workers(parent):
@@ -104,7 +104,7 @@ def compare(tmp_path, epochs, times, pause, seed):
     assert begin(tmp_path / "whole", epochs).wait(600) == 0
     killed = kill_again_and_again(tmp_path / "killed", epochs, times, pause, random.Random(seed))
     whole, again = what_a_store_holds(tmp_path / "whole"), what_a_store_holds(tmp_path / "killed")
-    assert len(whole) == 6
+    assert len(whole) == 4
     assert again == whole
     assert not any(each.is_dir() for each in (tmp_path / "killed" / "running").iterdir()), "no checkpoint is left"
     log = (tmp_path / "killed.log").read_text()
@@ -113,11 +113,10 @@ def compare(tmp_path, epochs, times, pause, seed):
 
 
 def test_a_sweep_that_is_killed_some_times_ends_like_one_that_was_not(tmp_path):
-    compare(tmp_path, epochs=120, times=5, pause=(4.0, 8.0), seed=0)
+    compare(tmp_path, epochs=60, times=4, pause=(4.0, 8.0), seed=0)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_sweep_that_is_killed_thirty_times_ends_like_one_that_was_not(tmp_path, seed):
-    killed = compare(tmp_path, epochs=600, times=30, pause=(1.0, 12.0), seed=seed)
+def test_a_sweep_that_is_killed_thirty_times_ends_like_one_that_was_not(tmp_path):
+    killed = compare(tmp_path, epochs=400, times=30, pause=(1.0, 10.0), seed=1)
     assert {each.split()[0] for each in killed} == {"worker", "parent", "group"}

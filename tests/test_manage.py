@@ -110,7 +110,8 @@ def test_a_plan_that_cannot_be_read_is_told_and_written_anew(store, content, cap
 def test_sweeps_that_plan_at_once_lose_nothing(tmp_path):
     code = (
         "import sys; from pathlib import Path; from experiments import plan\n"
-        "for k in range(50): plan.add(Path(sys.argv[1]), {f'{sys.argv[2]}-{k}': plan.Planned('a/b/s0', (sys.argv[2], str(k)))})"
+        "file, name = Path(sys.argv[1]), sys.argv[2]\n"
+        "for k in range(50): plan.add(file, {f'{name}{k}': plan.Planned('a/b/s0', (name, str(k)))})"
     )
     file = tmp_path / "plan.json"
     processes = [subprocess.Popen([sys.executable, "-c", code, str(file), name], cwd=ROOT) for name in "abc"]
@@ -143,7 +144,7 @@ def test_status_counts_each_trial_once_by_the_run_that_counts(store, tmp_path, c
     assert "adding/v/s1  ValueError: no [bold] numbers" in out
     assert f"process {os.getpid()}, last sign of life" in out
     assert "missing: adding/v/s5, parity/v/s1" in out and "killed: adding/v/s2" in out
-    assert "it does 5 trials that have no score" in out
+    assert "it does the 5 trials without a score" in out
     assert f"python -m experiments.train x={KEYS[1]}" in out
     assert f"python -m experiments.sweep clean study=s output_dir={store.folder}" in out
 

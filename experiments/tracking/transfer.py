@@ -2,6 +2,7 @@
 
 import math
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -99,7 +100,11 @@ def download(store: Store, run_id: str, path: str, folder: Path) -> Path | None:
     parent = str(PurePosixPath(path).parent)
     if path not in [each.path for each in store.client.list_artifacts(run_id, None if parent == "." else parent)]:
         return None
-    return Path(store.client.download_artifacts(run_id, path, str(folder)))
+    target = folder / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as fetched:  # some stores keep the folders of a path, some do not
+        Path(store.client.download_artifacts(run_id, path, fetched)).replace(target)
+    return target
 
 
 class Receiver:
