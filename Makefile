@@ -14,6 +14,8 @@ KERAS := $(shell grep '^keras==' requirements.lock)
 BACKENDS := test-tensorflow test-jax test-torch test-oldest-keras
 BACKEND_TESTS := $(patsubst %,tests/test_%.py,contract parity cells masks switches trace)
 
+PARALLEL := -n auto --dist worksteal --maxprocesses 4
+
 .PHONY: demo ui test test-all test-backends $(BACKENDS) contract lint lock wheel clean
 
 demo: .venv/installed  ## compare three variants on three tasks, offline
@@ -25,10 +27,10 @@ ui: .venv/installed  ## open the MLflow UI on the store
 	  --backend-store-uri "$(STORE)" --default-artifact-root "file://$(CURDIR)/outputs/artifacts" --workers 1 --port $(PORT)
 
 test: .venv/installed  ## everything but the slow tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
 
 test-all: .venv/installed  ## the slow tests too
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 # Half an hour on 2 cores. On Linux the usual torch wheel brings CUDA, gigabytes of it; pip's own variables, such as
 # PIP_INDEX_URL or PIP_FIND_LINKS, choose a place with a CPU build.

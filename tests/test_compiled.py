@@ -19,6 +19,7 @@ CASES = {
     "masked": ("task=anbn", "task.train_size=64", "model.units=4", "training.epochs=2"),
     "stream": STREAM,
 }
+QUICK = ("dropout", "stream")
 
 
 def weights_and_score(config, folder, queue=None):
@@ -44,7 +45,7 @@ def nothing_compiled_before():
     compiled._kept.clear()
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [pytest.param(c, marks=[] if c in QUICK else pytest.mark.slow) for c in CASES])
 def test_the_same_bits_as_in_a_fresh_process(make_config, tmp_path, case):
     first = make_config(*CASES[case], "seed=1", "training.learning_rate=0.01")
     weights_and_score(first, tmp_path)

@@ -154,13 +154,13 @@ def test_mistakes_anywhere_in_a_sweep_stop_it_before_the_first_trial(train, tmp_
     assert not (tmp_path / "out" / "mlflow.db").exists() or trials(tmp_path) == []
 
 
-def begin(tmp_path, *arguments):
+def begin(tmp_path, *arguments, epochs=1000):
     command = [
         sys.executable,
         "-m",
         "experiments.train",
         *arguments,
-        "training.epochs=1000",
+        f"training.epochs={epochs}",
         f"output_dir={tmp_path}/out",
     ]
     return subprocess.Popen(
