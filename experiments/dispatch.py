@@ -50,20 +50,17 @@ class Dispatch:
         """Train, and return the outcome of every trial of the sweep by its number."""
         if not self.waiting:
             return self.outcomes
-        try:
-            with self.progress:
-                self._check()
-                while self.running or self.waiting:
-                    self._hand_out()
-                    done, _ = wait(self.running, timeout=POLL_S if self.waiting else None, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        self._take_back(future)
-                    if self._hopeless():
-                        break
-                    if not self.running and not done:
-                        time.sleep(POLL_S)
-        finally:
-            self._mark_stale()
+        with self.progress:
+            self._check()
+            while self.running or self.waiting:
+                self._hand_out()
+                done, _ = wait(self.running, timeout=POLL_S if self.waiting else None, return_when=FIRST_COMPLETED)
+                for future in done:
+                    self._take_back(future)
+                if self._hopeless():
+                    break
+                if not self.running and not done:
+                    time.sleep(POLL_S)
         self._say_shares()
         return self.outcomes
 
@@ -144,12 +141,6 @@ class Dispatch:
             self.prepared.fail(index, reason)
         except STORE_ERRORS as error:
             self.progress.say(f"{self.jobs[index].name}: its run could not be ended ({first_line(error)})")
-
-    def _mark_stale(self) -> None:
-        try:
-            self.prepared.mark_stale()
-        except (UserError, *STORE_ERRORS) as error:
-            self.progress.say(f"runs that were interrupted are marked by the next sweep ({first_line(error)})")
 
 
 def _outcome(future: Future, job: Job, seconds: float) -> Outcome:

