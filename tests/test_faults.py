@@ -51,6 +51,7 @@ def test_two_people_who_start_the_same_sweep_share_the_work(tmp_path):
     assert len({trial.tags["pid"] for trial in found}) == 2, "both have trained"
 
 
+@pytest.mark.slow
 def test_a_worker_that_has_grown_is_replaced(train, tmp_path):
     done = train("-m", "seed=0,1", *SMALL, "sweep.workers=1", "sweep.worker_memory_gb=0.01")
     assert done.returncode == 0, done.stdout

@@ -17,7 +17,7 @@ CASES = {
     "momentum": (*SMALL, "training.optimizer=rmsprop", "model.bidirectional=true", "training.steps_per_execution=1"),
     "stream": ("task=char_lm", "task.limit=3000", "task.length=10", "training.epochs=4", "sweep.checkpoint_s=0"),
 }
-QUICK = ("random", "patience", "stream")
+QUICK = ("random", "patience")
 
 
 def train(config, folder, listener=lambda epochs: None):

@@ -148,7 +148,7 @@ def test_a_diverged_trial_is_a_result_and_the_sweep_goes_on(train, tmp_path):
     ],
 )
 def test_mistakes_anywhere_in_a_sweep_stop_it_before_the_first_trial(train, tmp_path, arguments, message):
-    done = train("-m", *arguments)
+    done = train("-m", *arguments, "sweep.workers=1")
     assert done.returncode == 2 and message in done.stderr, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out" / "mlflow.db").exists() or trials(tmp_path) == []

@@ -124,11 +124,8 @@ def test_the_newest_finished_run_counts(store):
     assert store.finished(store.experiment("study/task"))["k"].score == 2.0
 
 
-ROUNDS = 10
-
-
-def _race(folder, number, barrier):
-    for each in range(ROUNDS):
+def _race(folder, rounds, number, barrier):
+    for each in range(rounds):
         barrier.wait()
         store = Store(None, f"{folder}/{each}")
         run = start(store, f"key{number}")
@@ -147,10 +144,11 @@ def _together(target, *arguments):
     assert [process.exitcode for process in processes] == [0] * 4
 
 
-def test_processes_that_race_for_a_fresh_store_lose_no_run(tmp_path):
-    """Ten stores, one after the other, four processes each."""
-    _together(_race, str(tmp_path))
-    for each in range(ROUNDS):
+@pytest.mark.parametrize("rounds", [2, pytest.param(10, marks=pytest.mark.slow)])
+def test_processes_that_race_for_a_fresh_store_lose_no_run(tmp_path, rounds):
+    """So many stores, one after the other, four processes each."""
+    _together(_race, str(tmp_path), rounds)
+    for each in range(rounds):
         store = Store(None, f"{tmp_path}/{each}")
         trials = store.trials("study")
         assert sorted(trial.tags["trial_key"] for trial in trials) == ["key0", "key1", "key2", "key3"]
@@ -166,7 +164,7 @@ def _write(folder, number, barrier):
     store = Store(None, folder)  # does not wait: a locked database would be an error here
     barrier.wait()
     run = start(store, f"key{number}")
-    for step in range(1, 101):
+    for step in range(1, 61):
         run.describe(tags={"step": step})
         run.log({step: {"train/loss": step, "val/mse": step, "val/mae": step}})
         assert not run.pending
@@ -179,7 +177,7 @@ def test_four_writers_of_one_sqlite_file_lose_no_metric(tmp_path):
     assert len(store.trials("study")) == 4
     for trial in store.trials("study"):
         for metric in ("train/loss", "val/mse", "val/mae"):
-            assert steps(store, trial.run_id, metric) == list(range(1, 101))
+            assert steps(store, trial.run_id, metric) == list(range(1, 61))
 
 
 @contextlib.contextmanager
