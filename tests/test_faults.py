@@ -41,7 +41,8 @@ def test_trials_that_all_fail_alike_end_the_sweep(train, tmp_path):
 
 
 def test_two_people_who_start_the_same_sweep_share_the_work(tmp_path):
-    sweep = ("-m", "variant=standard,peephole", "seed=0,1,2", *SMALL, "sweep.workers=1", f"output_dir={tmp_path}/out")
+    trials_of_seconds = ("variant=standard,peephole", "seed=0,1,2", *SMALL, "training.epochs=200")
+    sweep = ("-m", *trials_of_seconds, "sweep.workers=1", f"output_dir={tmp_path}/out")
     command = [sys.executable, "-m", "experiments.train", *sweep]
     both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     printed = [process.communicate(timeout=300)[0] for process in both]
