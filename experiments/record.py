@@ -128,12 +128,13 @@ def _run(
         (folder / "checkpoint.npz").unlink(missing_ok=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(plain(config), sort_keys=False))
     (folder / "versions.yaml").write_text(yaml.safe_dump(versions()))
+    params = description.params(config, overrides)
     left = [run for run in earlier if run.tags.get("code") == code()]
     if left:
-        return store.reopen(left[0], lock)
+        return store.reopen(left[0], params, lock)
     name = f"{config.task.name}/{config.variant.name}/s{config.seed}"
     tags = description.tags(config, tasks.build(config.task, config.data_dir))
-    return store.start(experiment, name, description.params(config, overrides), tags, lock)
+    return store.start(experiment, name, params, tags, lock)
 
 
 def _train(run: Run, config: Config, task: Task, folder: Path, verbose: int, overrides: tuple[str, ...]) -> Outcome:

@@ -5,6 +5,7 @@ import math
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,19 @@ def newest(trials: Iterable[Trial]) -> list[Trial]:
     Sorted by task, variant, settings and seed, as workers begin them in no certain order.
     """
     kept: dict[str, Trial] = {}
-    for trial in trials:
+    for trial in map(_described, trials):
         key = trial.tags.get("trial_key", trial.run_id)
         if key not in kept or (trial.status == "FINISHED" != kept[key].status):
             kept[key] = trial
     return sorted(kept.values(), key=_place)
+
+
+def _described(trial: Trial) -> Trial:
+    """With parameters from its name, if its process died before it had said more."""
+    if trial.params:
+        return trial
+    task, variant, seed = trial.name.split("/")
+    return replace(trial, params={"task": task, "variant": variant, "seed": seed.removeprefix("s")})
 
 
 def _place(trial: Trial) -> tuple[Any, ...]:

@@ -129,3 +129,13 @@ def test_many_tasks_are_a_row_each(store):
     cells = [cell.split() for cell in row(text, "task3").split("│")[3:6]]
     assert cells == [["3.1", "*"], ["3.2"], ["0.1667"]]
     assert "standard" in text and "trivial baseline" in text
+
+
+def test_a_run_that_died_before_it_had_parameters_is_counted(store):
+    add(store, "standard", 0, 0.5)
+    store.client.create_run(
+        store.experiment("s/adding"),
+        run_name="adding/peephole/s0",
+        tags={**store.trials("s")[0].tags, "trial_key": "other", "mlflow.runName": "adding/peephole/s0"},
+    )
+    assert "1 of 1 running" in row(table(store), "peephole")

@@ -76,13 +76,14 @@ def test_a_run_that_is_taken_up_again_has_each_step_once(store):
     run.log({step: {"val/mse": step} for step in (1, 2, 3)})
     run.end("KILLED")
     (trial,) = store.runs_of(store.experiment("study/task"), "k")
-    again = store.reopen(trial, LOCK)
+    again = store.reopen(trial, {"variant": "v", "units": 4}, LOCK)
     assert statuses(store) == {run.id: "RUNNING"}
     again.log({step: {"val/mse": step, "val/mae": step} for step in (2, 3, 4)})
     again.end("FINISHED")
     assert steps(store, run.id, "val/mse") == [1, 2, 3, 4] and steps(store, run.id, "val/mae") == [2, 3, 4]
     (trial,) = store.trials("study")
     assert trial.tags["attempts"] == "2" and trial.status == "FINISHED"
+    assert trial.params == {"variant": "v", "units": "4"}
 
 
 def test_runs_that_nobody_is_at_work_on_are_marked_killed(store, tmp_path):

@@ -100,12 +100,14 @@ class Store:
         recorded.describe(params)
         return recorded
 
-    def reopen(self, trial: Trial, lock: Path) -> Run:
-        """Go on with a run that ended before its trial did."""
+    def reopen(self, trial: Trial, params: Mapping[str, Any], lock: Path) -> Run:
+        """Go on with a run that ended before its trial did, perhaps before it had its parameters."""
         self.client.update_run(trial.run_id, status="RUNNING")
         histories = {name: self.client.get_metric_history(trial.run_id, name) for name in trial.metrics}
         run = Run(self.client, trial.run_id, {name: max(point.step for point in h) for name, h in histories.items()})
-        run.describe(tags={**process_tags(lock), "attempts": int(trial.tags.get("attempts", "1")) + 1, "error": ""})
+        missing = {name: value for name, value in params.items() if name not in trial.params}
+        attempts = int(trial.tags.get("attempts", "1")) + 1
+        run.describe(missing, {**process_tags(lock), "attempts": attempts, "error": ""})
         return run
 
     def finished(self, experiment_id: str, key: str | None = None) -> dict[str, Trial]:
