@@ -63,11 +63,12 @@ class Client:
 
 
 def advice(error: BaseException) -> str:
+    """What to do about a store that cannot be used, to be added to the message; "" if that is not known."""
     text = str(error)
     if "locked" in text:
         return ". Another program holds it: close that, or choose another tracking.uri"
     if "Can't locate revision" in text or "out-of-date" in text.lower():
         return ". It belongs to another version of MLflow: install that one, or choose another tracking.uri"
-    if "401" in text or "403" in text or "UNAUTHENTICATED" in text or "PERMISSION_DENIED" in text:
+    if isinstance(error, MlflowException) and error.get_http_status_code() in (401, 403):
         return ". Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
     return ""

@@ -137,4 +137,5 @@ def is_held(lock: Path) -> bool:
 
 
 def process_tags(lock: Path) -> dict[str, Any]:
+    """Who is at work on a run, from which `Trial.alive` can be told."""
     return {"host": socket.gethostname(), "pid": os.getpid(), "lock": lock, "heartbeat": int(time.time())}
