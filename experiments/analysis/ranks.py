@@ -1,0 +1,66 @@
+"""Variants ranked on every task and compared by mean rank (Demsar 2006): scores of shape `(variants, tasks)`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from experiments.analysis.direction import costs
+
+
+def ranks(scores: np.ndarray, better: Sequence[str]) -> np.ndarray:
+    """Rank of each variant on each task, 1 the best; equal scores share the mean of their ranks, NaN is the worst.
+
+    `better` says for each task whether lower or higher scores are.
+    """
+    scores = np.asarray(scores, "float64")
+    if scores.ndim != 2 or scores.shape[1] != len(better):
+        raise ValueError(f"scores {scores.shape}: must be (variants, tasks), with {len(better)} tasks as in better")
+    turned = np.stack([costs(column, each) for column, each in zip(scores.T, better, strict=True)], axis=1)
+    return stats.rankdata(np.where(np.isnan(turned), np.inf, turned), axis=0)
+
+
+def mean_ranks(scores: np.ndarray, better: Sequence[str]) -> np.ndarray:
+    """Mean rank of each variant over the tasks, shape `(variants,)`; 1 is the best on all."""
+    return ranks(scores, better).mean(axis=1)
+
+
+def friedman(scores: np.ndarray, better: Sequence[str]) -> float:
+    """P-value of Friedman's test that all variants rank alike.
+
+    NaN with fewer than three variants or two tasks; 1 if all scores of every task are equal.
+    """
+    ranked = ranks(scores, better)
+    if ranked.shape[0] < 3 or ranked.shape[1] < 2:
+        return float("nan")
+    if (ranked == ranked[0]).all():
+        return 1.0
+    return float(stats.friedmanchisquare(*ranked).pvalue)
+
+
+def critical_difference(variants: int, tasks: int, alpha: float = 0.05) -> float:
+    """Difference of mean ranks from which two variants differ, by Nemenyi's test: q sqrt(k (k + 1) / (6 N)).
+
+    q is the 1 - alpha quantile of the studentized range of k variants over sqrt(2), N the number of tasks (Demsar
+    2006, section 3.2.2).
+    """
+    if variants < 2 or tasks < 1:
+        raise ValueError(f"variants={variants}, tasks={tasks}: must be at least 2 and 1")
+    q = stats.studentized_range.ppf(1 - alpha, variants, np.inf) / np.sqrt(2)
+    return float(q * np.sqrt(variants * (variants + 1) / (6 * tasks)))
+
+
+def cliques(ranks: np.ndarray, difference: float) -> list[tuple[int, ...]]:
+    """Largest groups of two or more variants whose mean ranks, shape `(variants,)`, differ by at most `difference`.
+
+    Each group lists positions in `ranks`, best first; groups come by their best variant. They are the bars of the
+    diagram of critical differences.
+    """
+    order = np.argsort(ranks, kind="stable")
+    ends = np.searchsorted(ranks[order], ranks[order] + difference, side="right")
+    found, covered = [], 0
+    for start, end in enumerate(ends):
+        if end - start > 1 and end > covered:
+            found.append(tuple(int(place) for place in order[start:end]))
+            covered = end
+    return found
