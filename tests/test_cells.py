@@ -74,6 +74,31 @@ def test_janet():
     run(layer, step, random_states(layer))
 
 
+def test_tied_input_gate():
+    layer = make(variants.TiedInputGateLSTM, candidate_activation="softsign")
+    w, u, b = layer.get_weights()
+    assert w.shape == (FEATURES, 3 * UNITS)
+
+    def step(x, h, c):
+        f, z, o = blocks(x @ w + h @ u + b, 3)
+        c = sigmoid(f) * c + sigmoid(z) * z / (1 + np.abs(z))
+        return sigmoid(o) * np.tanh(c), c
+
+    run(layer, step, random_states(layer))
+
+
+def test_tied_input_gate_with_open_gates():
+    layer = make(variants.TiedInputGateLSTM, forget_gate="open", output_gate="open")
+    w, u, b = layer.get_weights()
+
+    def step(x, h, c):
+        z = x @ w + h @ u + b
+        c = c + sigmoid(z) * np.tanh(z)
+        return np.tanh(c), c
+
+    run(layer, step, random_states(layer))
+
+
 @pytest.mark.parametrize("forget", ["sigmoid", "exponential"])
 def test_slstm(forget):
     """Against the gates as they are, without a stabiliser."""
@@ -208,6 +233,8 @@ def peephole_lstm(weights, seen=None):
             {"input_gate": "learned"},
             "`input_gate` of JANET can only be 'open'. Received:.*'learned'",
         ),
+        ("TiedInputGateLSTM", {"input_gate": "learned"}, "`input_gate` of TiedInputGateLSTM can only be 'open'"),
+        ("TiedInputGateLSTM", {"forget_gate": "coupled"}, "needs a learned input gate"),
         ("SLSTM", {"peephole": "diagonal"}, "`peephole` of SLSTM can only be 'none'. Received: peephole='diagonal'"),
         ("SLSTM", {"forget_activation": "tanh"}, "`forget_activation` must be one of sigmoid, exponential"),
         ("LayerNormLSTM", {"peephole": "full"}, "must be one of none, diagonal. Received: peephole='full'"),

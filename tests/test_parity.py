@@ -36,7 +36,7 @@ def random_layer(name, **arguments):
     return randomize(variant_files.maker(name, UNITS)(return_sequences=True, return_state=True, **arguments))
 
 
-@pytest.mark.parametrize("name", ONE_EQUATION)
+@pytest.mark.parametrize("name", [*ONE_EQUATION, *variant_files.FOLDERS])
 def test_equals_the_numpy_reference(name):
     layer = random_layer(name, dtype=PRECISE)
     x, states = sequences(), random_states(layer)

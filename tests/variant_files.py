@@ -7,6 +7,9 @@ from experiments.config import CONF, options
 from experiments.schema import Variant
 
 NAMES = options("variant")
+FOLDERS = sorted(
+    f"{file.parent.name}/{file.stem}" for file in (CONF / "variant").glob("*/*.yaml")
+)  # one activation each
 
 
 def settings(name: str) -> Variant:

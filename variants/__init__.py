@@ -1,6 +1,6 @@
 """LSTM variants for Keras 3: one equation whose gates can be removed, coupled, swapped or given peepholes."""
 
-from variants.activations import binary
+from variants.activations import binary, centered_sigmoid
 from variants.cell import GatedLSTMCell
 from variants.convert import from_keras, from_tensorflow_addons, to_keras
 from variants.export import to_onnx
@@ -17,6 +17,7 @@ from variants.layers import (
 )
 from variants.pytorch import from_torch, to_torch
 from variants.slstm import SLSTM, SLSTMCell
+from variants.tied import TiedInputGateLSTM, TiedInputGateLSTMCell
 from variants.trace import state_gradients, trace
 from variants.zoneout import ZoneoutLSTM, ZoneoutLSTMCell
 
@@ -35,9 +36,12 @@ __all__ = [
     "StandardLSTMCell",
     "SwappedLSTM",
     "SwappedLSTMCell",
+    "TiedInputGateLSTM",
+    "TiedInputGateLSTMCell",
     "ZoneoutLSTM",
     "ZoneoutLSTMCell",
     "binary",
+    "centered_sigmoid",
     "from_keras",
     "from_tensorflow_addons",
     "from_torch",

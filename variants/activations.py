@@ -21,4 +21,18 @@ def binary(x: Any) -> Any:
     return soft + ops.stop_gradient(hard - soft)
 
 
-STRAIGHT_THROUGH = {"binary": binary}
+@keras.saving.register_keras_serializable(package="gatelab")
+def centered_sigmoid(x: Any) -> Any:
+    """Shift the sigmoid so that it has both signs: sigmoid(x) - 1/2 = tanh(x / 2) / 2.
+
+    Same slope and same width of range as the sigmoid, so that a comparison of the two as candidates says what the
+    sign alone is worth.
+
+    Args:
+        x: Tensor of pre-activations.
+    """
+    return ops.sigmoid(x) - 0.5
+
+
+OWN = {"binary": binary, "centered_sigmoid": centered_sigmoid}
+STRAIGHT_THROUGH = {binary}  # whose gradient is not that of the function

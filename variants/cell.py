@@ -209,7 +209,7 @@ class GatedLSTMCell(Products):
     def exact_gradient(self) -> bool:
         """Whether training follows the gradient of the equation, not one that stops or passes straight through."""
         functions = [*self.gate_activations.values(), self.candidate_activation, self.output_activation]
-        return self.peephole_gradient and not set(functions) & set(STRAIGHT_THROUGH.values())
+        return self.peephole_gradient and not set(functions) & STRAIGHT_THROUGH
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

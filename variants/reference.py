@@ -14,6 +14,7 @@ ACTIVATIONS = {
     "relu": lambda a: np.maximum(a, 0),
     "hard_sigmoid": lambda a: np.clip(a / 6 + 0.5, 0, 1),
     "softsign": lambda a: a / (1 + np.abs(a)),
+    "centered_sigmoid": lambda a: np.tanh(a / 2) / 2,
     "binary": lambda a: (a > 0).astype("float64"),
 }
 

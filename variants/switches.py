@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from variants.activations import STRAIGHT_THROUGH
+from variants.activations import OWN
 
 GATES = ("input", "forget", "output")
 
@@ -97,19 +97,19 @@ def learned_gates(input_gate: str, forget_gate: str, output_gate: str) -> tuple[
 
 
 def get_activation(argument: str, value: Any) -> Activation:
-    """A Keras activation, or `binary`, by name, serialized form or as a callable.
+    """A Keras activation, or `binary` or `centered_sigmoid`, by name, serialized form or as a callable.
 
     Raises:
         ValueError: names the argument and the value if Keras does not know it.
     """
-    if isinstance(value, str) and value in STRAIGHT_THROUGH:
-        return STRAIGHT_THROUGH[value]
+    if isinstance(value, str) and value in OWN:
+        return OWN[value]
     try:
         return keras.activations.get(value)
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"`{argument}` must be the name of a Keras activation (sigmoid, tanh, linear, hard_sigmoid, ...), binary "
-            f"or a callable. Received: {argument}={value!r}"
+            f"`{argument}` must be the name of a Keras activation (sigmoid, tanh, linear, hard_sigmoid, ...), "
+            f"binary, centered_sigmoid or a callable. Received: {argument}={value!r}"
         ) from error
 
 
@@ -148,7 +148,7 @@ def serialize_activation(value: Any) -> Any:
     if is_per_gate(value):
         return {gate: serialize_activation(each) for gate, each in value.items()}
     activation = get_activation("activation", value)
-    ours = [name for name, each in STRAIGHT_THROUGH.items() if each is activation]
+    ours = [name for name, each in OWN.items() if each is activation]
     return ours[0] if ours else keras.activations.serialize(activation)
 
 
