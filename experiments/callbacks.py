@@ -66,12 +66,16 @@ class Watcher(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.started = time.perf_counter()
         self.compiling = 0.0
+        self.training = 0.0
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self._before_first("train")
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._after_first("train")
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self.training = time.perf_counter() - self.started - self.compiling
 
     def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
         self._before_first("test")
@@ -92,7 +96,8 @@ class Watcher(keras.callbacks.Callback):
         seconds = time.perf_counter() - self.started - self.compiling
         self.progress.compile_s += self.compiling
         self.progress.train_s += seconds
-        metrics = {"train/loss": float(logs["loss"]), "time/epoch_s": seconds}
+        step_ms = self.training / self.params["steps"] * 1000
+        metrics = {"train/loss": float(logs["loss"]), "time/epoch_s": seconds, "time/step_ms": step_ms}
         metrics |= {f"train/{name}": value for name, value in readable(self.task, logs).items()}
         metrics |= {f"val/{name}": value for name, value in readable(self.task, logs, "val_").items()}
         self.progress.epochs[epoch + 1] = metrics

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.colors import run_color
 from experiments.identity import code, git_commit, trial_key
-from experiments.schema import Config
+from experiments.schema import Config, Match
 from experiments.tasks import Task
 
 if TYPE_CHECKING:
@@ -22,14 +22,15 @@ def settings(overrides: tuple[str, ...]) -> str:
     return shlex.join(each for each in kept if not each.lstrip("+~").startswith(INFRASTRUCTURE))
 
 
-def params(config: Config, overrides: tuple[str, ...]) -> dict[str, Any]:
-    """What trials are told apart by, in the columns of the MLflow UI."""
+def params(config: Config, units: int, overrides: tuple[str, ...]) -> dict[str, Any]:
+    """What trials are told apart by, in the columns of the MLflow UI; `units` are the actual ones."""
     model, training = config.model, config.training
     found = {
         "variant": config.variant.name,
         "task": config.task.name,
         "seed": config.seed,
-        "units": model.units,
+        "units": units,
+        "match": model.match.value,
         "layers": model.layers,
         "bidirectional": model.bidirectional,
         "dropout": model.dropout,
@@ -44,8 +45,9 @@ def params(config: Config, overrides: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-def tags(config: Config, task: Task) -> dict[str, Any]:
+def tags(config: Config, task: Task, overrides: tuple[str, ...]) -> dict[str, Any]:
     """What identifies a trial and its score, known before it begins."""
+    experiment = [each.partition("=")[2] for each in overrides if each.partition("=")[0].lstrip("+") == "experiment"]
     return {
         "kind": "trial",
         "study": config.study,
@@ -57,6 +59,10 @@ def tags(config: Config, task: Task) -> dict[str, Any]:
         "score_title": task.score.title,
         "score_unit": task.score.unit,
         "score_better": task.score.better,
+        "chosen_metric": f"best/{task.chooses.name}",
+        "chosen_better": task.chooses.better,
+        "experiment": experiment[-1] if experiment else "",
+        "drawn": ",".join(config.sweep.drawn),
         "score_solved": "" if task.solved is None else task.solved,
         "baseline": task.baseline,
         "baseline_title": task.baseline_title,
@@ -73,7 +79,7 @@ def note(config: Config, task: Task, result: "Result", overrides: tuple[str, ...
     if result.diverged:
         measured = "**diverged**: the loss stopped being finite"
     kept = "" if result.best_epoch is None else f", weights of epoch {result.best_epoch} (best on validation)"
-    repeated = [each for each in overrides if not each.startswith("rerun=")]
+    repeated = [each for each in overrides if not each.startswith(("rerun=", "sweep.drawn="))]
     command = f"python -m experiments.train {shlex.join([*repeated, 'rerun=true'])}"
     return f"""\
 **{config.variant.name}** on **{config.task.name}** ({task.title}), seed {config.seed}.
@@ -81,13 +87,19 @@ def note(config: Config, task: Task, result: "Result", overrides: tuple[str, ...
 {task.score.title} on the test part, {task.score.better} is better: {measured}. \
 Baseline ({task.baseline_title}): {task.baseline:.4g}.{_published(config.task.reference)}
 
-{config.model.layers} x {config.model.units} units, {result.parameters:,} parameters, \
+{config.model.layers} x {result.units} units{_matched(config)}, {result.parameters:,} parameters, \
 {result.epochs} epochs in {result.train_s:.0f} s{kept}.
 
 Train it again: `{command}`
 
 Use the model (artifact `model.keras`): `import keras, variants; keras.saving.load_model("model.keras")`
 """
+
+
+def _matched(config: Config) -> str:
+    if config.model.match is Match.units:
+        return ""
+    return f" (chosen for as many parameters as standard with {config.model.units})"
 
 
 def _published(references: list[dict[str, Any]]) -> str:

@@ -16,6 +16,7 @@ from experiments.prepare import Prepared
 from experiments.progress import Progress, shares
 from experiments.record import Outcome
 from experiments.schedule import Waiting
+from experiments.schema import Config, Match
 from experiments.tracking import STORE_ERRORS
 from experiments.workers import Worker
 
@@ -72,7 +73,7 @@ class Dispatch:
 
     def _check(self) -> None:
         """Refuse what only the layers themselves can refuse, in the workers: this process does without TensorFlow."""
-        distinct = list({str(self.jobs[i].config.variant): self.jobs[i].config for i in self.tries}.values())
+        distinct = list({_checked(self.jobs[i].config): self.jobs[i].config for i in self.tries}.values())
         asked = [(self.workers[k % len(self.workers)], config) for k, config in enumerate(distinct)]
         for _ in range(CHECKS):
             futures = [(each, config, each.do(worker.problem, config)) for each, config in asked]
@@ -154,6 +155,13 @@ def _outcome(future: Future, job: Job, seconds: float) -> Outcome:
         return Outcome("failed", seconds=seconds, error=f"its worker process died{code}")
     except Exception as error:
         return Outcome("failed", seconds=seconds, error=f"{type(error).__name__}: {first_line(error)}")
+
+
+def _checked(config: Config) -> str:
+    """The same for trials that the layers refuse alike."""
+    if config.model.match is Match.units:
+        return str(config.variant)
+    return str((config.variant, config.task, config.model, config.data_dir))
 
 
 def _model(job: Job) -> str:

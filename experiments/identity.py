@@ -16,7 +16,7 @@ NUMBERS = 3  # raise it when a change of the code changes the numbers of an unch
 
 NO_NUMBERS = ("path", "test_path", "reference")  # of a file its digest counts
 
-TRAINING = ("batches.py", "callbacks.py", "checkpoint.py", "compiled.py", "model.py", "trial.py")
+TRAINING = ("batches.py", "callbacks.py", "checkpoint.py", "compiled.py", "match.py", "model.py", "trial.py")
 
 COMPUTING = ("tensorflow", "keras", "numpy")
 PACKAGES = (

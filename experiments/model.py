@@ -6,7 +6,7 @@ import keras
 
 import variants
 from experiments.errors import UserError
-from experiments.schema import Model, Variant
+from experiments.schema import Match, Model, Variant
 from experiments.tasks import Stream, Task
 
 
@@ -19,10 +19,16 @@ def build(task: Task, variant: Variant, settings: Model, batch_size: int | None 
     Args:
         task: Gives the inputs and the head.
         variant: The recurrent layers.
-        settings: Width and number of the layers, direction, embedding, dropout.
+        settings: Actual units and number of the layers, direction, embedding, dropout.
         batch_size: For a task on a stream: rows of a batch, whose states are carried to the next batch. None: each
             sequence starts from an empty state.
+
+    Raises:
+        ValueError: for settings whose units have not been matched yet, as `experiments.match.settled` does.
+        UserError: as `make_layer` does.
     """
+    if settings.match is not Match.units:
+        raise ValueError(f"`settings.match` must be `units`, as `match.settled` gives it. Received: {settings.match}")
     streamed = isinstance(task.train, Stream)
     features = () if task.vocabulary else task.train.inputs.shape[2:]
     shape = (batch_size, task.train.length if batch_size else None) if streamed else (None, _steps(task), *features)

@@ -56,7 +56,7 @@ class Prepared:
         for index, (job, key) in enumerate(zip(self.jobs, self.keys, strict=True)):
             found = finished[f"{job.config.study}/{job.config.task.name}"].get(key)
             if found is not None and not job.config.rerun:
-                stored[index] = Outcome("stored", found.score, 0.0, found.run_id)
+                stored[index] = Outcome("stored", found.score, 0.0, found.run_id, validation=found.validation)
         return stored
 
     def _write_plan(self) -> None:

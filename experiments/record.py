@@ -1,12 +1,15 @@
 """One trial with its run in the store: found there, or trained and recorded."""
 
+import math
 import shutil
 import time
 import traceback
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 from filelock import FileLock, Timeout
@@ -18,6 +21,7 @@ from experiments.schema import Config
 from experiments.tasks import Task
 from experiments.tracking import STORE_ERRORS, Run, Store, Trial, is_away
 
+PICTURES = 3  # of the gates of each layer, where it is not said how often they are looked at
 POLL_S = 2.0  # between two looks at a trial that another process is at work on
 ARTIFACTS = ("config.yaml", "versions.yaml", "model.keras", "trial.log", "traceback.txt")
 
@@ -34,6 +38,7 @@ class Outcome:
         error: The last line of what went wrong.
         parts: Seconds of `compile`, `train` and `record` in it.
         memory_gb: Resident memory of its process afterwards.
+        validation: The validation score of the epoch that was kept, by which a search chooses; NaN if it diverged.
     """
 
     status: str
@@ -43,6 +48,7 @@ class Outcome:
     error: str = ""
     parts: dict[str, float] = field(default_factory=dict)
     memory_gb: float = 0.0
+    validation: float = math.nan
 
 
 def find_or_train(config: Config, overrides: tuple[str, ...], verbose: int, wait: bool = True) -> Outcome:
@@ -90,11 +96,11 @@ def _find_or_train(config: Config, overrides: tuple[str, ...], verbose: int, fol
     if any(_at_work(run, lock) for run in earlier):
         return Outcome("busy")
     if stored is None:
-        run = _run(store, experiment, config, overrides, earlier, lock)
+        run = _run(store, experiment, config, task, overrides, earlier, lock)
         run.seconds += time.perf_counter() - began
         outcome = _train(run, config, task, folder, verbose, overrides)
     else:
-        outcome = Outcome("stored", stored.score, run_id=stored.run_id)
+        outcome = Outcome("stored", stored.score, run_id=stored.run_id, validation=stored.validation)
     if outcome.score is not None:
         shutil.rmtree(folder, ignore_errors=True)
         lock.unlink(missing_ok=True)  # whoever waits for it will find the trial in the store
@@ -120,20 +126,28 @@ def _at_work(run: Trial, lock: Path) -> bool:
 
 
 def _run(
-    store: Store, experiment: str, config: Config, overrides: tuple[str, ...], earlier: list[Trial], lock: Path
+    store: Store,
+    experiment: str,
+    config: Config,
+    task: Task,
+    overrides: tuple[str, ...],
+    earlier: list[Trial],
+    lock: Path,
 ) -> Run:
     """The run that an interruption of the same code has left, or a new one."""
+    from experiments import match
+
     folder = lock.with_suffix("")
     if config.rerun:
         (folder / "checkpoint.npz").unlink(missing_ok=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(plain(config), sort_keys=False))
     (folder / "versions.yaml").write_text(yaml.safe_dump(versions()))
-    params = description.params(config, overrides)
+    params = description.params(config, match.units(config, task), overrides)
     left = [run for run in earlier if run.tags.get("code") == code()]
     if left:
         return store.reopen(left[0], params, lock)
     name = f"{config.task.name}/{config.variant.name}/s{config.seed}"
-    tags = description.tags(config, tasks.build(config.task, config.data_dir))
+    tags = description.tags(config, task, overrides)
     return store.start(experiment, name, params, tags, lock)
 
 
@@ -143,7 +157,8 @@ def _train(run: Run, config: Config, task: Task, folder: Path, verbose: int, ove
     try:
         result = trial.run(config, task, run.log, folder, f"{folder.name} {code()}", verbose)
         scores = {f"test/{name}": value for name, value in result.test.items()}
-        run.keep({0: {**scores, "test/baseline": task.baseline, "time/compile_s": result.compile_s}})
+        chosen = {f"best/{task.chooses.name}": result.best_validation}
+        run.keep({0: {**scores, **chosen, "test/baseline": task.baseline, "time/compile_s": result.compile_s}})
         run.describe(
             params={"parameters": result.parameters},
             tags={
@@ -152,6 +167,7 @@ def _train(run: Run, config: Config, task: Task, folder: Path, verbose: int, ove
                 "mlflow.note.content": description.note(config, task, result, overrides),
             },
         )
+        run.add_images(_pictures(config, folder))
         run.add_files(_artifacts(folder))
         run.end("FINISHED")
     except KeyboardInterrupt:
@@ -160,10 +176,10 @@ def _train(run: Run, config: Config, task: Task, folder: Path, verbose: int, ove
         raise
     except (Exception, SystemExit) as error:
         return _failed(run, folder, error)
-    parts = {"compile": result.compile_s, "train": result.train_s, "record": run.seconds + result.checkpoint_s}
-    return Outcome(
-        "diverged" if result.diverged else "finished", result.test[task.score.name], run_id=run.id, parts=parts
-    )
+    recording_s = run.seconds + result.checkpoint_s + result.gates_s
+    parts = {"compile": result.compile_s, "train": result.train_s, "record": recording_s}
+    status, score = "diverged" if result.diverged else "finished", result.test[task.score.name]
+    return Outcome(status, score, run_id=run.id, parts=parts, validation=result.best_validation)
 
 
 def _failed(run: Run, folder: Path, error: BaseException) -> Outcome:
@@ -178,6 +194,13 @@ def _failed(run: Run, folder: Path, error: BaseException) -> Outcome:
     except (*STORE_ERRORS, OSError) as second:
         print(f"the run could not be ended: {first_line(second)}", flush=True)
     return Outcome("failed", run_id=run.id, error=reason)
+
+
+def _pictures(config: Config, folder: Path) -> Iterator[tuple[str, int, Any]]:
+    from experiments.gates import pictures
+
+    most = PICTURES if config.tracking.gates is None else None
+    return pictures.drawn(folder / "gates", f"{config.variant.name} on {config.task.name}", most)
 
 
 def _artifacts(folder: Path) -> list[Path]:

@@ -11,10 +11,11 @@ from typing import Any
 
 import yaml
 
-from experiments import compare, config, report, tasks
+from experiments import compare, config, tasks
 from experiments.compare import Trained
 from experiments.errors import UserError
 from experiments.identity import code, trial_key, versions
+from experiments.report.runs import newest, unknown
 from experiments.schema import Config
 from experiments.tracking import Store, Trial
 from experiments.tracking.transfer import download, histories
@@ -63,9 +64,9 @@ def find(store: Store, study: str, name: str) -> Trial:
     """
     trials = store.trials(study)
     if not trials:
-        raise report.unknown(store, study)
+        raise unknown(store, study)
     chosen = [trial for trial in trials if trial.run_id == name]
-    chosen = chosen or [trial for trial in report.newest(trials) if trial.name == name]
+    chosen = chosen or [trial for trial in newest(trials) if trial.name == name]
     if len(chosen) > 1:
         each = "".join(f"\n  {trial.run_id}  {trial.params.get('settings', '')}" for trial in chosen)
         raise UserError(f"{name}: {len(chosen)} trials of study {study} have this name. Name one by its run:{each}")
@@ -134,7 +135,7 @@ def _compare_with_store(store: Store, trial: Trial, trained: Trained, expected: 
         (step, name): value
         for name, points in histories(store, trial.run_id, trial.metrics).items()
         for step, _, value in points
-        if not name.startswith("time/") and name != "test/baseline"
+        if not name.startswith(("time/", "best/")) and name != "test/baseline"
     }
     again = {key: value if math.isfinite(value) else math.nan for key, value in trained.metrics.items()}
     if trial.status != "FINISHED":

@@ -48,6 +48,11 @@ class Peephole(StrEnum):
     full = "full"
 
 
+class Match(StrEnum):
+    units = "units"
+    parameters = "parameters"
+
+
 class Optimizer(StrEnum):
     adam = "adam"
     rmsprop = "rmsprop"
@@ -91,6 +96,9 @@ class Model:
     """The model around the variant: token embedding if needed, recurrent layers, a dense head."""
 
     units: Annotated[int, Is("width of each recurrent layer", minimum=1)] = 64
+    match: Annotated[
+        Match, Is("parameters: other units, for as many parameters as the standard LSTM has with model.units")
+    ] = Match.units
     layers: Annotated[int, Is("recurrent layers", minimum=1)] = 1
     bidirectional: Annotated[bool, Is("read each sequence in both directions")] = False
     embedding: Annotated[int | None, Is("width of the token embedding; null: one-hot vectors", minimum=1)] = 32
@@ -120,6 +128,10 @@ class Tracking:
 
     uri: Annotated[str | None, Is("MLflow store; null: sqlite file mlflow.db in output_dir")] = None
     wait_s: Annotated[float, Is("seconds that a trial waits for a store that does not answer", minimum=0)] = 900.0
+    gates: Annotated[
+        int | None,
+        Is("look at the gates every so many epochs; 0: never; null: after epochs 1, 2, 4, 8, ..., last", minimum=0),
+    ] = None
 
 
 @dataclass
@@ -138,6 +150,9 @@ class Sweep:
     worker_memory_gb: Annotated[
         float | None, Is("a worker that holds more is replaced after its trial; null: a share of the memory", above=0)
     ] = None
+    drawn: Annotated[list[str], Is("fields that a random search drew, which hydra/sweeper=random fills in")] = field(
+        default_factory=list
+    )
 
 
 @dataclass

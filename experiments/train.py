@@ -14,7 +14,7 @@ OmegaConf.register_new_resolver("help_text", usage.help_text)
 
 @hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")
 def main(cfg: DictConfig) -> float:
-    """Train one trial in this process and return its score.
+    """Train one trial in this process and return its validation score.
 
     In a sweep of another launcher than ours an exception costs this trial, while leaving would end its process too.
     """

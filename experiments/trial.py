@@ -7,10 +7,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from experiments import match
 from experiments import model as models
 from experiments.batches import Order, evaluation_batches, training_batches
 from experiments.callbacks import EmptyStates, Keeper, Listener, Progress, Watcher, readable
 from experiments.compiled import first_model
+from experiments.gates.watch import GateWatch
 from experiments.schema import Config, Training
 from experiments.tasks import Split, Stream, Task
 
@@ -24,22 +26,28 @@ class Result:
         diverged: Whether the loss stopped being finite.
         epochs: Epochs that were trained.
         best_epoch: Epoch, from 1, whose weights were kept; None if the trial diverged.
+        best_validation: The validation score that chose that epoch; NaN if the trial diverged.
+        units: Units of each recurrent layer.
         parameters: Number of trainable weights of the model.
         loop: Which loop the recurrent layers ran: `fast`, or `plain` and the reason.
         compile_s: Seconds to compile the training and the evaluation step; next to none where this process had done it.
         train_s: Seconds of training and validation without those.
         checkpoint_s: Seconds of writing checkpoints.
+        gates_s: Seconds of looking at the gates.
     """
 
     test: dict[str, float]
     diverged: bool
     epochs: int
     best_epoch: int | None
+    best_validation: float
+    units: int
     parameters: int
     loop: str
     compile_s: float
     train_s: float
     checkpoint_s: float
+    gates_s: float
 
 
 def run(
@@ -55,10 +63,11 @@ def run(
         task: The prepared task.
         listener: Called now and then with the metrics of new epochs: by number of the epoch, from 1, and by name,
             such as `val/mse`. Epochs before a checkpoint are told again.
-        folder: Where `model.keras` and `checkpoint.npz` are written.
+        folder: Where `model.keras`, `checkpoint.npz` and, in `gates`, what is seen of the gates are written.
         owner: Names the trial and the code; a checkpoint of another owner is not used. None: no checkpoints.
         verbose: Keras's verbosity: 0 silent, 1 progress bar, 2 one line per epoch.
     """
+    config = match.settled(config, task)
     batch_size = config.training.batch_size
     model = first_model(config, task)
     order, empty_states, progress = Order(len(task.train), batch_size, config.seed), EmptyStates(), Progress()
@@ -66,6 +75,8 @@ def run(
     file = None if owner is None else folder / "checkpoint.npz"
     keeper = Keeper(file, owner or "", progress, best, listener, config.sweep.checkpoint_s)
     keeper.restore(model)
+    watch = GateWatch(task, config.training, progress, config.tracking.gates, folder / "gates")
+    watcher, on_nan = Watcher(task, progress), keras.callbacks.TerminateOnNaN()
     batches = training_batches(task.train, batch_size, order)
     try:
         model.fit(
@@ -74,7 +85,7 @@ def run(
             validation_data=evaluation_batches(task.validation, batch_size, task.per_step),
             initial_epoch=len(progress.epochs),
             epochs=len(progress.epochs) if progress.stopped else config.training.epochs,
-            callbacks=[order, empty_states, keras.callbacks.TerminateOnNaN(), Watcher(task, progress), best, keeper],
+            callbacks=[order, empty_states, on_nan, watcher, best, watch, keeper],
             shuffle=False,  # the batches come in a random order already
             verbose=verbose,
         )
@@ -91,11 +102,14 @@ def run(
         diverged=progress.diverged,
         epochs=len(progress.epochs),
         best_epoch=None if progress.diverged else best.best_epoch + 1,
+        best_validation=math.nan if progress.diverged else task.chooses.value(float(best.best)),
+        units=config.model.units,
         parameters=sum(math.prod(variable.shape) for variable in model.trainable_variables),
         loop=models.loops(model),
         compile_s=progress.compile_s,
         train_s=progress.train_s,
         checkpoint_s=keeper.seconds,
+        gates_s=watch.seconds,
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from experiments.errors import UserError, terminable
-from experiments.schema import Config
+from experiments.schema import Config, Match
 
 if TYPE_CHECKING:
     from experiments.record import Outcome
@@ -43,14 +43,16 @@ def environment(config: Config) -> Iterator[None]:
 
 
 def problem(config: Config) -> str:
-    """What the layers have against a variant; "" if nothing. As text, since this crosses a process boundary."""
+    """What the layers have against a variant or its size; "" if nothing. As text, to cross a process boundary."""
     with _output_to(os.devnull):
         import keras
 
-        from experiments import model
+        from experiments import match, model, tasks
 
         try:
             model.make_layer(config.variant, units=3)(keras.ops.zeros((1, 2, 1)))
+            if config.model.match is Match.parameters:
+                match.units(config, tasks.build(config.task, config.data_dir))
         except UserError as error:
             return str(error)
         except (ValueError, TypeError) as error:
@@ -60,7 +62,7 @@ def problem(config: Config) -> str:
 
 
 def check(config: Config) -> None:
-    """Refuse a variant that the layers refuse.
+    """Refuse a variant that the layers refuse, and one that cannot be given the size that `model.match` asks for.
 
     Raises:
         UserError: what is wrong with it.

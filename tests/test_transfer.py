@@ -353,7 +353,7 @@ def test_a_trial_is_checked_and_what_the_store_has_of_it(train, tmp_path, capsys
     words = ("check", "adding/peephole/s0", "study=default")
     assert run_command(store, *words) == 0
     out = capsys.readouterr().out
-    assert re.search(r"identical: 7 metrics of 2 epochs, \d+ tensors", out) and "equal to the store: 7 metrics" in out
+    assert re.search(r"identical: 33 metrics of 2 epochs, \d+ tensors", out) and "equal to the store: 33 metrics" in out
     assert sorted((tmp_path / "out").rglob("*")) == before
     assert [each.run_id for each in store.trials("default")] == [trial.run_id]
     store.client.log_metric(trial.run_id, "val/mse", 0.5, step=2)

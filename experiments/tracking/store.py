@@ -16,6 +16,7 @@ from experiments.tracking.client import Client, advice
 from experiments.tracking.run import Run, Trial, process_tags
 
 SQLITE_HEADER = b"SQLite format 3\x00"
+REPORT = "report"  # the experiment of a study that holds its reports
 CHARTS = "workflowType=machine_learning&compareRunsMode=CHART"
 
 
@@ -126,10 +127,29 @@ class Store:
         self.client.set_terminated(trial.run_id, "FAILED")
 
     def trials(self, study: str) -> list[Trial]:
-        """All runs of a study, newest first."""
+        """All trials of a study, newest first."""
+        return [trial for trial in self.runs(study) if trial.tags.get("study") == study]
+
+    def runs(self, study: str) -> list[Trial]:
+        """Everything in the experiments of a study but its reports, newest first."""
+        names = {name: each for name, each in self.experiments().items() if name.startswith(f"{study}/")}
+        names.pop(f"{study}/{REPORT}", None)
+        return list(self._search(list(names.values()), ""))
+
+    def history(self, run_id: str, metric: str) -> dict[int, float]:
+        """Every value of a metric by step."""
         with self._usable():
-            experiments = self.client.search_experiments(filter_string=f"name LIKE '{study}/%'")
-        return list(self._search([e.experiment_id for e in experiments], f"tags.study = '{study}'"))
+            return {point.step: point.value for point in self.client.get_metric_history(run_id, metric)}
+
+    def add_report(self, study: str, name: str, tags: Mapping[str, Any], folder: Path) -> str:
+        """Record the files of a folder as the newest report of a study. Returns the id of its run."""
+        experiment = self.experiment(f"{study}/{REPORT}")
+        with self._usable():
+            described = {each: str(value) for each, value in {**tags, "kind": "report", "study": study}.items()}
+            run = self.client.create_run(experiment, run_name=name, tags=described)
+            self.client.log_artifacts(run.info.run_id, str(folder))
+            self.client.set_terminated(run.info.run_id, "FINISHED")
+        return run.info.run_id
 
     def studies(self) -> list[str]:
         """The names of all studies of the store."""
@@ -144,6 +164,20 @@ class Store:
     def everywhere(self, key: str) -> list[Trial]:
         """All runs of a trial in all studies, newest first."""
         return list(self._search(list(self.experiments().values()), f"tags.trial_key = '{key}'"))
+
+    def named(self, word: str, study: str | None = None) -> list[Trial]:
+        """All runs of trials that a word names, in one study or all, newest first.
+
+        Args:
+            word: The name of runs, or the beginning of their id or of their trial's key.
+            study: The study.
+        """
+        known = self.experiments()
+        ids = [each for name, each in known.items() if study is None or name.startswith(f"{study}/")]
+        fields = {"attributes.run_name": word, "attributes.run_id": f"{word}%", "tags.trial_key": f"{word}%"}
+        queries = [f"{field} {'LIKE' if '%' in text else '='} '{text}'" for field, text in fields.items()]
+        found = [trial for query in queries for trial in self._search(ids, f"{query} and tags.kind = 'trial'")]
+        return list({trial.run_id: trial for trial in found}.values())
 
     def stale(self, experiment_ids: Iterable[str]) -> list[Trial]:
         """Runs that are said to be running while no process is at work on them."""

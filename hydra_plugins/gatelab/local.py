@@ -70,5 +70,5 @@ class _Once:
 def _job_return(cfg: DictConfig, overrides: Sequence[str], outcome: Any) -> JobReturn:
     result = JobReturn(overrides=list(overrides), cfg=cfg)
     result.status = JobStatus.COMPLETED if outcome.score is not None else JobStatus.FAILED
-    result.return_value = outcome.score if outcome.score is not None else SystemExit(1)  # said already
+    result.return_value = outcome.validation if outcome.score is not None else SystemExit(1)  # said already
     return result

@@ -83,8 +83,9 @@ class RandomSweeper(Sweeper):
         fixed = {key: str(each.input_line) for key, each in overrides.items() if key not in swept}
         found = draw.search(swept, [key for key in self.grid if key not in fixed], self.n_trials, self.seed)
         print(found, flush=True)
+        drawn = f"sweep.drawn=[{','.join(key for key in swept if key not in self.grid)}]"
         return [
-            [fixed.get(key) or f"{overrides[key].get_key_element()}={values[key]}" for key in overrides]
+            [*(fixed.get(key) or f"{overrides[key].get_key_element()}={values[key]}" for key in overrides), drawn]
             for values in found.trials
         ]
 
