@@ -11,9 +11,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from experiments import checkpoint, plan, report
+from experiments import checkpoint, plan
 from experiments.errors import UserError
 from experiments.identity import code
+from experiments.report.runs import unknown
 from experiments.status import sign_of_life
 from experiments.tracking import Store, Trial, is_held
 
@@ -131,7 +132,7 @@ def clean(store: Store, study: str, sure: bool, everything: bool) -> int:
         UserError: if nobody can be asked, or neither the store nor a plan knows the study; nothing is changed then.
     """
     if not store.trials(study) and not plan.file_of(store.folder, study).exists():
-        raise report.unknown(store, study)
+        raise unknown(store, study)
     stale, left = stale_runs(store, study), rest(store, study, everything)
     for line in [*_about_runs(stale), *_about_files(left, store.folder)]:
         print(line)

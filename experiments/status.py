@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Column, Table
 
-from experiments import plan, report
+from experiments import plan
 from experiments.errors import UserError
 from experiments.plan import Planned
 from experiments.progress import duration
+from experiments.report.runs import newest, unknown
 from experiments.tracking import Store, Trial
 
 STATES = ("done", "running", "stale", "failed", "killed", "diverged", "missing")
@@ -54,7 +55,7 @@ def state_of(trial: Trial) -> str:
 
 def standings(trials: Iterable[Trial], planned: Mapping[str, Planned]) -> list[Standing]:
     """Each trial once, those of the plan first. `trials` come newest first."""
-    runs = {trial.tags.get("trial_key", trial.run_id): trial for trial in report.newest(trials)}
+    runs = {trial.tags.get("trial_key", trial.run_id): trial for trial in newest(trials)}
     found = []
     for key, each in planned.items():
         run = runs.pop(key, None)
@@ -145,7 +146,7 @@ def show(store: Store, study: str, words: str) -> int:
         reason = str(error)
     found = standings(store.trials(study), planned)
     if not found:
-        raise report.unknown(store, study)
+        raise unknown(store, study)
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     console.print(f"{study} in {store.uri}", soft_wrap=True, markup=False)
     console.print(table(found, not reason))

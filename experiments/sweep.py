@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run_alone(job: "Job") -> float:
-    """Train one trial in this process, with a progress bar, and return its score.
+    """Train one trial in this process, with a progress bar, and return its validation score.
 
     Raises:
         UserError: before anything is trained, for whatever is wrong in the configuration.
@@ -40,12 +40,12 @@ def run_alone(job: "Job") -> float:
         print(f"{job.name} is in the store already; rerun=true trains it again")
     if outcome.status == "failed":
         raise TrialFailed(f"{job.name} failed: {outcome.error} (traceback.txt of the run in the store has the rest)")
-    _show(prepared, config.study)
-    return float("nan") if outcome.score is None else outcome.score
+    _show(prepared, config.study, page=False)
+    return outcome.validation
 
 
 def run_elsewhere(job: "Job") -> float:
-    """Train one trial of a sweep that another launcher of Hydra runs, and return its score.
+    """Train one trial of a sweep that another launcher of Hydra runs, and return its validation score.
 
     It prints a line: its output is in `trial.log` of its run, and the table is for when all trials are done.
 
@@ -65,7 +65,7 @@ def run_elsewhere(job: "Job") -> float:
     if outcome.score is None:
         raise TrialFailed(f"{job.name} {outcome.status}: {outcome.error}")
     print(f"{job.name}: {outcome.status}, score {outcome.score:.4g}", flush=True)
-    return outcome.score
+    return outcome.validation
 
 
 def run_sweep(jobs: "Sequence[Job]") -> "list[Outcome]":
@@ -87,7 +87,7 @@ def run_sweep(jobs: "Sequence[Job]") -> "list[Outcome]":
         ended.callback(_mark_stale, prepared)  # when the workers are gone
         outcomes = Dispatch(prepared, workers).run()
     for study in dict.fromkeys(job.config.study for job in jobs):
-        _show(prepared, study)
+        _show(prepared, study, page=True)
     failed = [index for index in range(len(jobs)) if outcomes[index].score is None]
     for index in failed:
         print(f"{jobs[index].name} {outcomes[index].status}: {outcomes[index].error}")
@@ -105,14 +105,16 @@ def _mark_stale(prepared: "Prepared") -> None:
         print(f"Runs that were interrupted are marked by the next sweep ({first_line(error)})")
 
 
-def _show(prepared: "Prepared", study: str) -> None:
-    from experiments import report
+def _show(prepared: "Prepared", study: str, page: bool) -> None:
+    from experiments.report import command
     from experiments.tracking import STORE_ERRORS
 
     try:
-        report.show(prepared.store, study, set(prepared.keys))
+        shown = command.show(prepared.store, study, keys=set(prepared.keys))
+        if page:
+            command.write(prepared.store, shown)
     except (UserError, *STORE_ERRORS) as error:
-        print(f"There is no table now: {first_line(error)}")
+        print(f"There is no report now: {first_line(error)}")
 
 
 if __name__ == "__main__":

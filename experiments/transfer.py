@@ -6,8 +6,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from experiments import archive, report
+from experiments import archive
 from experiments.errors import UserError
+from experiments.report.runs import unknown
 from experiments.tracking import Store
 from experiments.tracking.transfer import Receiver, artifacts, download, records
 
@@ -23,7 +24,7 @@ def export(store: Store, study: str, file: str) -> int:
         raise UserError(f"file={file}: exists already. Choose another name")
     trials = store.trials(study)
     if not trials:
-        raise report.unknown(store, study)
+        raise unknown(store, study)
     count = 0
     try:
         with archive.Writer(target, study) as writer:

@@ -42,6 +42,8 @@ def test_a_sweep_from_start_to_table_and_again_from_the_store(train, tmp_path):
     assert [line[0] for line in lines] == ["1", "2", "3", "4"]
     assert {line[1:3] for line in lines} == {(v, s) for v in ("standard", "swapped") for s in "01"}
     assert lines[0][3].startswith("3 left, about") and lines[3][3] == "all done"
+    page = tmp_path / "out" / "default" / "report" / "report.html"
+    assert f"Report of 4 trials of the study: {page}" in first.stdout and page.is_file()
 
     second = train(*sweep)
     assert "4 in the store already, nothing to train" in second.stdout
@@ -75,13 +77,14 @@ def test_what_a_run_holds(train, tmp_path):
     assert len(trial.params) <= 15
     assert trial.params["settings"].split() == list(SMALL)
     assert {"kind": "trial", "study": "one", "diverged": "false"}.items() <= trial.tags.items()
-    assert {"train/loss", "train/mse", "val/mse", "test/mse", "test/baseline", "time/epoch_s", "time/compile_s"} == set(
-        trial.metrics
-    )
+    scores = {"train/loss", "train/mse", "val/mse", "best/mse", "test/mse", "test/baseline"}
+    times = {"time/epoch_s", "time/step_ms", "time/compile_s"}
+    assert {name for name in trial.metrics if not name.startswith("gates/")} == scores | times
+    assert "gates/lstm_1/forget_gate/mean" in trial.metrics
     note = trial.tags["mlflow.note.content"]
     assert "**peephole** on **adding**" in note and "python -m experiments.train variant=peephole" in note
     client, files = artifacts(tmp_path, trial)
-    assert files == {"config.yaml", "versions.yaml", "model.keras"}
+    assert files == {"config.yaml", "versions.yaml", "model.keras", "images"}
     for metric in ("train/loss", "val/mse", "time/epoch_s"):
         assert [point.step for point in client.get_metric_history(trial.run_id, metric)] == [1, 2]
     assert [point.step for point in client.get_metric_history(trial.run_id, "test/mse")] == [0]

@@ -1,24 +1,67 @@
-"""`python -m experiments.report study=quickstart`: what a study found, from the store alone."""
+"""The runs of a study: which of them count, and why the others do not."""
 
 import json
-import math
 import shlex
-import sys
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-import numpy as np
-from rich.console import Console
-from rich.table import Column, Table
+from experiments.errors import UserError
+from experiments.tracking import Store, Trial
 
-from experiments.analysis import Spread, spread
-from experiments.arguments import STORE, options
-from experiments.errors import UserError, reported
-from experiments.tracking import Store, Trial, charts_link
+NEEDED = ("trial_key", "score_metric", "score_title", "score_better", "baseline")  # tags without which no score is read
+UNKNOWN = ("settings=unknown",)
+MOST_SETTINGS = 12  # more different settings than this are the draws of a search, not rows of a table
 
-MOST_COLUMNS = 4
-SERVER = "http://127.0.0.1:5000"
+
+@dataclass(frozen=True)
+class Place:
+    """Where the score of a run stands in the comparison.
+
+    Attributes:
+        task: Its task.
+        variant: Its variant.
+        settings: The settings that not all trials of the study have in common, such as `units=16`.
+        draw: Those of them that a search drew.
+        seed: Its seed.
+    """
+
+    task: str
+    variant: str
+    settings: tuple[str, ...]
+    draw: tuple[str, ...]
+    seed: int
+
+    @property
+    def row(self) -> str:
+        """What its row is called: the variant, and the settings that were not drawn."""
+        return " ".join([self.variant, *self.settings])
+
+    @property
+    def replicate(self) -> str:
+        """What it shares with the trials of other variants that it is paired with: the draw, if any, and the seed."""
+        return " ".join([*self.draw, f"seed={self.seed}"])
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of a study that count, and how many do not.
+
+    Attributes:
+        placed: One run for each place.
+        superseded: Runs with a finished one of the same place beside them that is newer: trained with other data,
+            another version of the code or other files in `conf/`.
+        foreign: Runs in the experiments of the study that gatelab did not write, or that lost what it had written.
+    """
+
+    placed: dict[Place, Trial]
+    superseded: int = 0
+    foreign: int = 0
+
+    @property
+    def drawn(self) -> bool:
+        """Whether a search drew the settings."""
+        return any(place.draw for place in self.placed)
 
 
 def newest(trials: Iterable[Trial]) -> list[Trial]:
@@ -27,11 +70,11 @@ def newest(trials: Iterable[Trial]) -> list[Trial]:
     Sorted by task, variant, settings and seed, as workers begin them in no certain order.
     """
     kept: dict[str, Trial] = {}
-    for trial in map(_described, trials):
+    for trial in map(_described, filter(_has_place, trials)):
         key = trial.tags.get("trial_key", trial.run_id)
         if key not in kept or (trial.status == "FINISHED" != kept[key].status):
             kept[key] = trial
-    return sorted(kept.values(), key=_place)
+    return sorted(kept.values(), key=_order)
 
 
 def _described(trial: Trial) -> Trial:
@@ -42,148 +85,106 @@ def _described(trial: Trial) -> Trial:
     return replace(trial, params={"task": task, "variant": variant, "seed": seed.removeprefix("s")})
 
 
-def _place(trial: Trial) -> tuple[Any, ...]:
-    variant = trial.params["variant"]
-    return trial.params["task"], variant != "standard", variant, trial.params.get("settings", ""), trial.params["seed"]
+def _has_place(trial: Trial) -> bool:
+    """Whether it says of which task, variant, settings and seed it is."""
+    try:
+        params = _described(trial).params
+        shlex.split(params.get("settings", ""))
+        return {"task", "variant"} <= params.keys() and int(params["seed"]) >= 0
+    except (KeyError, ValueError):
+        return False
 
 
-def labels(trials: Sequence[Trial]) -> dict[str, str]:
-    """The row of each run: its variant, and the settings that not all runs have in common."""
-    each = {trial.run_id: shlex.split(trial.params.get("settings", "")) for trial in trials}
-    common = set.intersection(*(set(words) for words in each.values())) if each else set()
-    return {
-        trial.run_id: " ".join([trial.params["variant"], *(w for w in each[trial.run_id] if w not in common)])
-        for trial in trials
-    }
+def _order(trial: Trial) -> tuple[str, bool, str, str, int]:
+    params = trial.params
+    variant = params["variant"]
+    return params["task"], variant != "standard", variant, params.get("settings", ""), int(params["seed"])
 
 
-def table(trials: Sequence[Trial]) -> Table:
-    """Variants by tasks: mean and standard deviation of the test score over seeds, and the trivial baseline.
+def collect(trials: Iterable[Trial]) -> Runs:
+    """Give each trial its place. Of several runs for one place the newest finished one counts, else the newest.
 
-    More than four tasks are a row each, as there is no room for as many columns.
+    `trials` come newest first.
     """
-    names = labels(trials)
-    rows = list(dict.fromkeys(names.values()))
-    columns = [_Column(trials, names, rows, task) for task in dict.fromkeys(t.params["task"] for t in trials)]
-    if len(columns) > MOST_COLUMNS:
-        made = Table("task", "score", *(Column(row, justify="right") for row in rows), "trivial baseline")
-        for each in columns:
-            made.add_row(each.task, each.score, *each.cells, each.baseline)
-        return made
-    made = Table("variant", *(Column(f"{each.task}\n{each.score}", justify="right") for each in columns))
-    for number, row in enumerate(rows):
-        made.add_row(row, *(each.cells[number] for each in columns))
-    made.add_section()
-    made.add_row("trivial baseline", *(each.baseline for each in columns))
-    return made
+    everything = list(trials)
+    ours = [trial for trial in everything if _is_ours(trial)]
+    found: dict[Place, list[Trial]] = defaultdict(list)
+    for place, trial in zip(places(ours), ours, strict=True):
+        found[place].append(_described(trial))
+    placed, superseded = {}, 0
+    for place, runs in found.items():
+        finished = [run for run in runs if run.status == "FINISHED"]
+        placed[place] = (finished or runs)[0]
+        superseded += len({run.tags["trial_key"] for run in finished[1:]} - {placed[place].tags["trial_key"]})
+    ordered = sorted(placed, key=lambda place: (place.task, place.variant != "standard", *_fields(place)))
+    return Runs({place: placed[place] for place in ordered}, superseded, len(everything) - len(ours))
 
 
-class _Column:
-    """What a study found on one task."""
-
-    def __init__(self, trials: Sequence[Trial], names: dict[str, str], rows: Sequence[str], task: str) -> None:
-        of_task = [trial for trial in trials if trial.params["task"] == task]
-        tags = of_task[0].tags
-        unit = f", {tags['score_unit']}" if tags["score_unit"] else ""
-        groups = {row: [t for t in of_task if names[t.run_id] == row] for row in rows}
-        spreads = {row: spread(np.array([t.score for t in group])) for row, group in groups.items()}
-        best = _best(spreads, tags["score_better"])
-        self.task = task
-        self.score = f"{tags['score_title']}{unit}\n({tags['score_better']} is better)"
-        self.cells = [_cell(groups[row], spreads[row], row == best) for row in rows]
-        self.baseline = f"{float(tags['baseline']):.4g}  "
+def _fields(place: Place) -> tuple[object, ...]:
+    settings = [_value(word) for word in place.settings]
+    return place.variant, place.settings == UNKNOWN, settings, place.draw, place.seed
 
 
-def headline(study: str, trials: Sequence[Trial]) -> str:
-    """Say what the table of a study shows."""
-    several = len({trial.params["seed"] for trial in trials}) > 1
-    return f"{study}: test score{', mean ± standard deviation over seeds' if several else ''}"
+def _value(word: str) -> tuple[str, bool, float, str]:
+    """What settings are sorted by: `units=8` comes before `units=16`."""
+    key, _, value = word.partition("=")
+    try:
+        return key, False, float(value), ""
+    except ValueError:
+        return key, True, 0.0, value
 
 
-def caption(trials: Sequence[Trial]) -> str:
-    """Explain the star of the table, and warn of few seeds."""
-    seeds = len({trial.params["seed"] for trial in trials})
-    if len({trial.params["variant"] for trial in trials}) == 1:
-        return ""
-    caution = ", too few to call a difference real" if seeds < 5 else ""
-    return f"* best mean of the task; {seeds} seed{'s' if seeds > 1 else ''}{caution}"
+def _is_ours(trial: Trial) -> bool:
+    """Whether it has what a trial of gatelab has, and all of that can be read."""
+    tags = trial.tags
+    if tags.get("kind", "trial") != "trial" or not all(tag in tags for tag in NEEDED) or not _has_place(trial):
+        return False
+    try:
+        json.loads(tags.get("references", "[]"))
+        numbers = [tags["baseline"], tags.get("score_solved") or "0"]
+        sizes = [int(float(trial.params.get(name, "0"))) for name in ("units", "parameters")]
+        return len([*map(float, numbers), *sizes]) == 4 and tags["score_better"] in ("lower", "higher")
+    except (OverflowError, ValueError):
+        return False
 
 
-def references(trials: Sequence[Trial]) -> str:
-    """The published scores that the tasks of a study name, a line each; "" if there are none."""
-    of_task = {trial.params["task"]: json.loads(trial.tags.get("references", "[]")) for trial in trials}
-    rows = [(name, each) for name, references in of_task.items() for each in references]
-    width = max((len(name) for name, _ in rows), default=0)
-    lines = [
-        f"  {name:<{width}}  {each['metric']} {each['score']:<8} {each['model']} ({each['source']})"
-        for name, each in rows
-    ]
-    return "\n".join(["Published scores, by models of other sizes:", *lines]) if lines else ""
+def places(trials: Sequence[Trial]) -> list[Place]:
+    """Where each trial stands among the others: what all have in common does not tell them apart.
+
+    Of a trial whose process died before it had parameters, the settings are unknown.
+    """
+    words = [shlex.split(trial.params.get("settings", "")) for trial in trials]
+    known = [set(each) for each, trial in zip(words, trials, strict=True) if trial.params]
+    common = set.intersection(*known) if known else set()
+    varied = [tuple(word for word in each if word not in common) for each in words]
+    keys = {word.partition("=")[0] for each in varied for word in each}
+    drawn = {key for trial in trials for key in trial.tags.get("drawn", "").split(",")} & keys
+    if not drawn and len(set(varied)) > MOST_SETTINGS:
+        drawn = keys
+    short = _short(keys)
+    found = []
+    for trial, each in zip(trials, varied, strict=True):
+        settings = tuple(_renamed(word, short) for word in each if word.partition("=")[0] not in drawn)
+        if not trial.params and keys - drawn:
+            settings = UNKNOWN
+        draw = tuple(word for word in each if word.partition("=")[0] in drawn)
+        params = _described(trial).params
+        found.append(Place(params["task"], params["variant"], settings, draw, int(params["seed"])))
+    return found
 
 
-def _best(spreads: dict[str, Spread], better: str) -> str | None:
-    means = {row: each.mean for row, each in spreads.items() if not math.isnan(each.mean)}
-    choose = min if better == "lower" else max
-    return choose(means, key=lambda row: means[row]) if len(means) > 1 else None
+def _short(keys: set[str]) -> dict[str, str]:
+    """The last part of each key, if no other key ends alike."""
+    last = [key.rpartition(".")[2] for key in keys]
+    return {key: end if last.count(end) == 1 else key for key, end in zip(keys, last, strict=True)}
 
 
-def _cell(group: Sequence[Trial], found: Spread, best: bool) -> str:
-    if not group:
-        return "-"
-    lines = []
-    if found.count:
-        deviation = "" if math.isnan(found.deviation) else f" ± {found.deviation:.2g}"
-        lines.append(f"{found.mean:.4g}{deviation} {'*' if best else ' '}")
-    counts = {
-        "diverged": sum(trial.tags.get("diverged") == "true" for trial in group),
-        "failed": sum(trial.status == "FAILED" for trial in group),
-        "killed": sum(trial.status == "KILLED" for trial in group),
-        "running": sum(trial.status == "RUNNING" for trial in group),
-    }
-    lines += [f"{count} of {len(group)} {what}" for what, count in counts.items() if count]
-    return "\n".join(lines)
-
-
-def show(store: Store, study: str, keys: set[str] | None = None) -> None:
-    """Print the table of a study, or of some of its trials, and where to look further."""
-    trials = newest(trial for trial in store.trials(study) if keys is None or trial.tags.get("trial_key") in keys)
-    if not trials:
-        raise unknown(store, study)
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    for part in (headline(study, trials), table(trials), caption(trials), references(trials)):
-        if part:
-            console.print(part, highlight=False)
-    print_links(store, study, list(dict.fromkeys(trial.params["task"] for trial in trials)))
+def _renamed(word: str, names: dict[str, str]) -> str:
+    key, _, value = word.partition("=")
+    return f"{names[key]}={value}"
 
 
 def unknown(store: Store, study: str) -> UserError:
     """The error of naming a study that the store does not have."""
     known = ", ".join(store.studies()) or "none"
     return UserError(f"study={study}: the store {store.uri} has no trials of it. Studies: {known}")
-
-
-def print_links(store: Store, study: str, task_names: Sequence[str]) -> None:
-    """Say how to open the MLflow UI and where the runs are in it."""
-    if not store.local:
-        server, hint = store.uri.rstrip("/"), ""
-    else:
-        default = store.uri.endswith("/outputs/mlflow.db")
-        server, hint = SERVER, "make ui" if default else f"make ui STORE={store.uri}"
-    print(f"Curves and runs in the MLflow UI: {f'`{hint}`, then' if hint else ''}")
-    width = max(map(len, task_names))
-    for name in task_names:
-        print(f"  {name:<{width}}  {charts_link(store.experiment(f'{study}/{name}'), server)}")
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Print the table of the study named on the command line."""
-    use = "use study=NAME, and where needed output_dir=FOLDER or tracking.uri=URI"
-    given = options(arguments, {"study": None, **STORE}, use)
-    if given["study"] is None:
-        raise UserError("which study? For example: python -m experiments.report study=quickstart")
-    show(Store(given["tracking.uri"], given["output_dir"]), given["study"])
-
-
-if __name__ == "__main__":
-    with reported():
-        main(sys.argv[1:])

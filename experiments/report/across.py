@@ -1,0 +1,121 @@
+"""What a study says over several tasks: mean ranks, and scores on one scale."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments import analysis
+from experiments.analysis import Estimate, Profile
+from experiments.report.findings import ALPHA, TaskFindings
+from experiments.report.study import Study
+
+THRESHOLDS = np.linspace(0, 1.5, 151)
+SEED = 0  # of the bootstrap: the same trials give the same report
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """Scores with 0 for the trivial baseline and 1 for the mean of the reference.
+
+    Attributes:
+        tasks: The tasks that can be scaled so.
+        aggregate: Interquartile mean over all runs of these tasks, by row.
+        profiles: Share of runs above each of `THRESHOLDS`, by row.
+    """
+
+    tasks: tuple[str, ...]
+    aggregate: tuple[Estimate, ...]
+    profiles: tuple[Profile, ...]
+
+
+@dataclass(frozen=True)
+class Across:
+    """Rows compared over tasks.
+
+    Attributes:
+        rows: Rows that have a score, or diverged, on each of the tasks.
+        tasks: The tasks.
+        ranks: Mean rank of each row by its mean score, 1 the best.
+        p: Of Friedman's test; NaN for two rows.
+        critical: The difference of mean ranks that counts as shown (Nemenyi).
+        groups: Rows, by number, whose ranks are not shown to differ.
+        scaled: The same on one scale; None if no task allows it.
+        unscaled: Why tasks could not be scaled, by task.
+    """
+
+    rows: tuple[str, ...]
+    tasks: tuple[str, ...]
+    ranks: np.ndarray
+    p: float
+    critical: float
+    groups: tuple[tuple[int, ...], ...]
+    scaled: Scaled | None
+    unscaled: dict[str, str]
+
+    @property
+    def shown(self) -> bool:
+        """Whether rows differ at all."""
+        return self.p < ALPHA
+
+
+def compare(study: Study, findings: Sequence[TaskFindings]) -> Across | None:
+    """Compare the rows that were tried on every task. None if there are fewer than two of them, or of tasks."""
+    rows = tuple(row for row in study.rows if all(_tried(found, row) for found in findings))
+    if len(rows) < 2 or len(findings) < 2:
+        return None
+    better = [found.results.score.better for found in findings]
+    means = np.array([[_mean(found, row) for found in findings] for row in rows])
+    ranks = analysis.mean_ranks(means, better)
+    critical = analysis.critical_difference(len(rows), len(findings), ALPHA)
+    scaled, unscaled = _scaled(study, findings, rows)
+    return Across(
+        rows=rows,
+        tasks=tuple(found.results.task for found in findings),
+        ranks=ranks,
+        p=analysis.friedman(means, better),
+        critical=critical,
+        groups=tuple(analysis.cliques(ranks, critical)),
+        scaled=scaled,
+        unscaled=unscaled,
+    )
+
+
+def _tried(found: TaskFindings, row: str) -> bool:
+    if row not in found.results.rows:
+        return False
+    counts = found.results.counts(found.results.rows.index(row))
+    return counts["finished"] + counts["diverged"] > 0
+
+
+def _mean(found: TaskFindings, row: str) -> float:
+    return next(finding.mean.value for finding in found.rows if finding.row == row)
+
+
+def _scaled(
+    study: Study, findings: Sequence[TaskFindings], rows: tuple[str, ...]
+) -> tuple[Scaled | None, dict[str, str]]:
+    if study.reference not in rows:
+        return None, {"all tasks": f"{study.reference} is not one row that was tried on each"}
+    reference = rows.index(study.reference)
+    tasks, scores, runs, unscaled = [], [], [], {}
+    for found in findings:
+        task = found.results
+        each = task.ranked()[[task.rows.index(row) for row in rows]]
+        if not (math.isfinite(task.baseline) and np.isfinite(each[reference]).any()):
+            unscaled[task.task] = f"the trivial baseline or {study.reference} has no score"
+            continue
+        try:
+            runs.append(analysis.normalised(each, reference, task.baseline, task.score.better))
+        except ValueError:
+            unscaled[task.task] = f"{study.reference} is not better than the trivial baseline"
+        else:
+            tasks.append(task)
+            scores.append(each)
+    if not tasks:
+        return None, unscaled
+    baselines, better = [task.baseline for task in tasks], [task.score.better for task in tasks]
+    aggregate = analysis.aggregate(scores, reference, baselines, better, np.random.default_rng(SEED))
+    profiles = [analysis.performance_profile([each[row] for each in runs], THRESHOLDS) for row in range(len(rows))]
+    return Scaled(tuple(task.task for task in tasks), tuple(aggregate), tuple(profiles)), unscaled

@@ -1,0 +1,1 @@
+"""The figures of a report, as matplotlib figures. Colour is never the only difference between two things."""

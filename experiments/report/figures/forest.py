@@ -1,0 +1,78 @@
+"""The first figure of a report: every comparison with its interval."""
+
+import math
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from experiments.analysis import Estimate
+from experiments.report.figures import style
+from experiments.report.findings import Finding, TaskFindings
+from experiments.report.study import Study
+
+COLUMNS = 3
+COLOR = "#0072b2"
+
+
+def forest(study: Study, findings: list[TaskFindings]) -> Figure:
+    """Differences from the reference with 95 % intervals, a panel for each task; the scores if nothing is compared."""
+    compared = any(found.comparisons for found in findings)
+    columns = min(COLUMNS, len(findings))
+    lines = math.ceil(len(findings) / columns)
+    rows = [row for row in reversed(study.rows) if not compared or row in study.compared]
+    title = f"Test score minus that of {study.reference}, same {study.replicate}" if compared else "Test score"
+    made = style.figure(f"{title}: mean and 95 % interval", 1.1 + lines * (1.0 + 0.26 * len(rows)))
+    for number, found in enumerate(findings):
+        axes = made.add_subplot(lines, columns, number + 1)
+        _panel(axes, found, rows, compared)
+        if number % columns:
+            axes.set_yticklabels([])
+    if compared:
+        style.legend(made, [_handle(True, "shown: p < 0.05 after Holm"), _handle(False, "not shown")])
+    return made
+
+
+def _handle(filled: bool, text: str) -> Line2D:
+    return Line2D([], [], color=COLOR, marker="o", markerfacecolor=COLOR if filled else "#ffffff", label=text)
+
+
+def _panel(axes: Axes, found: TaskFindings, rows: list[str], compared: bool) -> None:
+    score = found.results.score
+    for place, row in enumerate(rows):
+        each = next((finding for finding in found.rows if finding.row == row), None)
+        shown = _shown(each, compared)
+        if isinstance(shown, str):
+            axes.annotate(shown, (0.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=8.5)
+        else:
+            _estimate(axes, shown, place, filled=not compared or each.comparison.shown)
+    style.name_rows(axes, rows)
+    axes.set_title(found.results.task, loc="left", fontsize=style.FONT, fontweight="bold", parse_math=False)
+    direction = ("← better" if score.better == "lower" else "better →") if compared else ""
+    text = "\n".join(part for part in (score.name, direction) if part)
+    axes.set_xlabel(style.wrapped(text, 26), parse_math=False)
+    if compared:
+        axes.axvline(0, color="#000000", linewidth=0.8)
+    axes.locator_params(axis="x", nbins=4)
+    style.tidy(axes)
+
+
+def _shown(each: Finding | None, compared: bool) -> Estimate | str:
+    """What is drawn for a row, or why there is nothing."""
+    if each is None:
+        return "no trials"
+    if not each.mean.count:
+        return "no score"
+    if not compared:
+        return each.mean
+    if each.comparison is None:
+        return "no trials of the reference"
+    return each.comparison.difference if each.comparison.difference.count else "no pair of scores"
+
+
+def _estimate(axes: Axes, found: Estimate, place: int, filled: bool) -> None:
+    """A filled marker for what is shown to differ, a hollow one for what is not."""
+    if math.isfinite(found.low):
+        axes.plot([found.low, found.high], [place, place], color=COLOR, linewidth=1.8, solid_capstyle="butt")
+    face = COLOR if filled else "#ffffff"
+    axes.plot([found.value], [place], "o", color=COLOR, markerfacecolor=face, markersize=6.5)

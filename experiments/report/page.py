@@ -1,0 +1,128 @@
+"""One self-contained HTML page: everything about a study, for a browser without a network, a phone or a printer."""
+
+import base64
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from experiments.report import gates, search, tables
+from experiments.report.across import Across
+from experiments.report.findings import TaskFindings
+from experiments.report.method import commands, facts, method
+from experiments.report.notes import notes
+from experiments.report.numbers import number
+from experiments.report.results import Results
+from experiments.report.search import Searched
+from experiments.report.study import Study, TaskResults
+from experiments.report.terminal import legend
+from experiments.report.words import across_tasks, of_task, summary
+
+HERE = Path(__file__).parent
+DRAWING = {"svg.hashsalt": "gatelab", "axes.titlesize": 10}  # the same figure is the same file
+FEW_TASKS = 3
+METADATA = {"Date": None}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn figure.
+
+    Attributes:
+        name: Its file name, without the ending.
+        title: What it shows.
+        svg: The drawing.
+    """
+
+    name: str
+    title: str
+    svg: bytes
+
+    @property
+    def data(self) -> str:
+        """As the data of an address."""
+        return base64.b64encode(self.svg).decode()
+
+
+def draw(name: str, figure: Figure, folder: Path) -> Picture:
+    """Write a figure as SVG and PNG into a folder."""
+    drawn = io.BytesIO()
+    with rc_context(DRAWING), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # of names in a script that the font does not have
+        figure.savefig(drawn, format="svg", metadata=METADATA)
+        figure.savefig(folder / f"{name}.png", dpi=130)
+    (folder / f"{name}.svg").write_bytes(drawn.getvalue())
+    title = figure.get_suptitle()
+    return Picture(name, title, drawn.getvalue())
+
+
+def page(results: Results, pictures: dict[str, Picture]) -> str:
+    """The page as text."""
+    study, across = results.study, results.across
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("page.html.j2").render(
+        study=study,
+        style=(HERE / "page.css").read_text(),
+        facts=facts(study),
+        answer=_answer(results),
+        overview=tables.overview(study, results.findings),
+        legend=legend(study),
+        forest=pictures["forest"],
+        notes=notes(study),
+        across=across and _across(study, across, pictures),
+        tasks=[_task(study, found, pictures) for found in results.findings],
+        searches=[_search(study, found, pictures) for found in results.searches],
+        method=method(study),
+        commands=commands(study),
+    )
+
+
+def _answer(results: Results) -> list[str]:
+    """What fits on a first screen: of many tasks what holds for all."""
+    study, findings = results.study, results.findings
+    if len(findings) <= FEW_TASKS:
+        return [*summary(study, findings), *(of_task(study, found) for found in findings)]
+    return [*summary(study, findings), *across_tasks(study, results.across)]
+
+
+def _across(study: Study, across: Across, pictures: dict[str, Picture]) -> dict[str, Any]:
+    return {
+        "words": across_tasks(study, across),
+        "table": tables.across(across),
+        "images": [pictures[name] for name in ("ranks", "scaled") if name in pictures],
+    }
+
+
+def _search(study: Study, found: Searched, pictures: dict[str, Picture]) -> dict[str, Any]:
+    names = [f"{found.task.task}-{kind}" for kind in ("importance", "marginals", "interaction")]
+    return {
+        "words": search.words(found),
+        "table": search.table(study, found),
+        "images": [picture for name, picture in pictures.items() if name.startswith(tuple(names))],
+    }
+
+
+def _task(study: Study, found: TaskFindings, pictures: dict[str, Picture]) -> dict[str, Any]:
+    task: TaskResults = found.results
+    solved = "" if task.solved is None else f" {number(task.solved)} counts as solved."
+    names = [f"{task.task}-{kind}" for kind in ("curves", "scores", "costs")]
+    failures = tables.without_score(study, task)
+    return {
+        "name": task.task,
+        "words": of_task(study, found),
+        "score": f"{task.score.name[:1].upper()}{task.score.name[1:]}, {task.score.better} is better",
+        "baseline": f"Trivial baseline ({task.baseline_title}): {number(task.baseline)}.{solved}",
+        "table": tables.details(study, found),
+        "images": [pictures[name] for name in names if name in pictures],
+        "gates": gates.table(seen) if (seen := gates.gates(task)) else None,
+        "gate_images": [picture for name, picture in pictures.items() if name.startswith(f"{task.task}-gates-")],
+        "published": tables.published(task) if task.references else None,
+        "failures": failures if failures.rows else None,
+    }

@@ -1,0 +1,86 @@
+"""A report in the terminal: the answer in words, the table, what to know, where to look further."""
+
+import sys
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+from rich.text import Text
+
+from experiments.report import search
+from experiments.report.findings import TaskFindings
+from experiments.report.notes import notes
+from experiments.report.numbers import number
+from experiments.report.results import Results
+from experiments.report.study import Study
+from experiments.report.tables import cell
+from experiments.report.words import across_tasks, of_task, summary
+from experiments.tracking import Store, charts_link
+
+COLUMNS = 3
+MOST_NOTES = 8
+SERVER = "http://127.0.0.1:5000"
+
+
+def show(results: Results) -> None:
+    """Print the table, the answer and the notes."""
+    study, findings = results.study, results.findings
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(f"\n[bold]{escape(study.name)}[/bold]: test scores", highlight=False)
+    print_tables(console, study, findings)
+    console.print(legend(study), highlight=False, markup=False)
+    said = [*summary(study, findings), *(of_task(study, found) for found in findings)]
+    said += [*across_tasks(study, results.across), *published(study)]
+    said += [sentence for found in results.searches for sentence in search.words(found)]
+    remarks = notes(study)
+    said += remarks[:MOST_NOTES]
+    if len(remarks) > MOST_NOTES:
+        said.append(f"{len(remarks) - MOST_NOTES} more remarks are in the report.")
+    for sentence in said:
+        console.print(f"- {sentence}", highlight=False, markup=False)
+
+
+def legend(study: Study) -> str:
+    """What the marks in the table mean."""
+    said = f"mean over {study.replicate}s [95 % interval]; * best mean of the task"
+    return f"{said}; better, worse: than {study.reference}, p < 0.05 after Holm" if study.compared else said
+
+
+def print_tables(console: Console, study: Study, findings: list[TaskFindings]) -> None:
+    """Rows by tasks, three tasks side by side."""
+    for start in range(0, len(findings), COLUMNS):
+        console.print(_table(study, findings[start : start + COLUMNS]), highlight=False)
+
+
+def _table(study: Study, findings: list[TaskFindings]) -> Table:
+    tasks = [found.results for found in findings]
+    heads = [Text(f"{task.task}\n{task.score.name}\n({task.score.better} is better)") for task in tasks]
+    made = Table("\n\nvariant", *(Column(head, justify="right") for head in heads))
+    for row in study.rows:
+        made.add_row(Text(row), *(cell(found, row) for found in findings))
+    made.add_section()
+    made.add_row("trivial baseline", *(f"{number(task.baseline)}" for task in tasks))
+    return made
+
+
+def published(study: Study) -> list[str]:
+    """The published scores that the tasks name, a sentence each."""
+    return [
+        f"Published for {task.task}, by models of other sizes: "
+        + "; ".join(f"{each['metric']} {each['score']} {each['model']} ({each['source']})" for each in task.references)
+        for task in study.tasks
+        if task.references
+    ]
+
+
+def print_links(store: Store, study: Study) -> None:
+    """Say how to open the MLflow UI and where the runs are in it."""
+    if not store.local:
+        server, hint = store.uri.rstrip("/"), ""
+    else:
+        default = store.uri.endswith("/outputs/mlflow.db")
+        server, hint = SERVER, "make ui" if default else f"make ui STORE={store.uri}"
+    print(f"Curves and runs in the MLflow UI: {f'`{hint}`, then' if hint else ''}")
+    width = max(len(task.task) for task in study.tasks)
+    for task in study.tasks:
+        print(f"  {task.task:<{width}}  {charts_link(store.experiment(f'{study.name}/{task.task}'), server)}")
