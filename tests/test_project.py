@@ -1,8 +1,7 @@
-"""The shape of the project: who may import whom, what the wheel holds, what the docs promise."""
+"""The shape of the project: who may import whom, what the wheel holds, where links lead."""
 
 import ast
 import re
-import shlex
 import subprocess
 import sys
 import zipfile
@@ -11,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.docs_pages import PAGES
 
 FILES = [file for folder in ("variants", "experiments", "hydra_plugins") for file in (ROOT / folder).rglob("*.py")]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]
 HYDRA = {"train", "config"}
 LAZY = {"backend": {"tensorflow", "jax", "torch"}, "onnx_graph": {"onnx"}}  # imported inside of functions only
 
@@ -112,24 +111,3 @@ def test_files_are_small():
 def test_links_of_the_docs_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
-
-
-def test_python_blocks_of_the_readme_run(tmp_path):
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    assert blocks
-    done = subprocess.run([sys.executable, "-c", "\n".join(blocks)], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-def commands():
-    """The arguments of every `python -m experiments.train` line of the docs."""
-    text = "\n".join(page.read_text() for page in PAGES)
-    lines = re.findall(r"^python -m experiments\.train (.+)$", text, re.M)
-    return sorted({line.split(" #")[0].strip() for line in lines} - {"--help"})
-
-
-@pytest.mark.parametrize("line", commands())
-def test_commands_of_the_docs_are_accepted(line, make_config):
-    """Each with the first value of what it sweeps; the sweeps themselves are tested in test_sweep.py."""
-    words = [word for word in shlex.split(line) if word != "-m"]
-    make_config(*(word if "[" in word else word.split(",")[0] for word in words))

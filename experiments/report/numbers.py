@@ -32,7 +32,11 @@ def rounded(*values: float) -> list[str]:
     if largest >= 1e6 or (last < -5 and largest < 1e-3):
         digits = max(math.floor(math.log10(largest)) - last, 1)
         return [f"{value:.{digits}e}" for value in values]
-    return [f"{value:,.{max(-last, 0)}f}" for value in values]
+    return [f"{_positive_zero(round(value, max(-last, 0))):,.{max(-last, 0)}f}" for value in values]
+
+
+def _positive_zero(value: float) -> float:
+    return value + 0.0  # -0.0 + 0.0 is 0.0
 
 
 def chance(p: float) -> str:

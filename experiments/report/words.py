@@ -11,6 +11,7 @@ from experiments.report.study import Study
 
 MOST_SHOWN = 4  # differences of one task in words; the table has the rest
 MOST_INTERVALS = 3
+LEAST_PAIRS = 4
 
 
 def summary(study: Study, findings: Sequence[TaskFindings]) -> list[str]:
@@ -107,7 +108,7 @@ def _absolute(found: Estimate) -> Estimate:
 def _seeds(study: Study, hidden: list[tuple[str, Comparison]]) -> list[str]:
     """Whether there are too few seeds to conclude, and how many would do."""
     few = [each for _, each in hidden if each.too_few]
-    wanted = [(each.needed, row) for row, each in hidden if (each.needed or 0) > each.difference.count]
+    wanted = [(each.needed, row) for row, each in hidden if _planned(each)]
     said = []
     if few:
         said.append(
@@ -118,6 +119,11 @@ def _seeds(study: Study, hidden: list[tuple[str, Comparison]]) -> list[str]:
         needed, row = min(wanted)
         said.append(f"About {needed:,} {study.replicate}s would show a difference as large as that of {row}.")
     return said
+
+
+def _planned(comparison: Comparison) -> bool:
+    """Whether the number of seeds that would do is worth saying: more than there are, and not from two or three."""
+    return LEAST_PAIRS <= comparison.difference.count < (comparison.needed or 0)
 
 
 def _signed(found: Estimate) -> str:

@@ -11,6 +11,8 @@ from experiments.report.figures import style
 from experiments.report.study import Study
 
 STEP = 0.22  # inches between two names
+LETTER = 0.075  # inches of a letter of a name
+LEAST_LINE = 2.5  # inches of the line of ranks
 
 
 def ranks(across: Across) -> Figure:
@@ -22,7 +24,10 @@ def ranks(across: Across) -> Figure:
     axes = made.add_subplot()
     low, high = 1, len(order)
     bars = 0.6 * (len(across.groups) + 1)
-    axes.set(xlim=(low - 0.9 - 0.1 * high, high + 0.9 + 0.1 * high), ylim=(-bars - half - 0.5, 1.6))
+    longest = max(len(style.short(row)) for row in across.rows)
+    margin = min(LETTER * (longest + 6), (style.WIDTH - LEAST_LINE) / 2)
+    margin *= (high - low) / (style.WIDTH - 2 * margin)  # from inches to ranks
+    axes.set(xlim=(low - margin, high + margin), ylim=(-bars - half - 0.5, 1.6))
     axes.plot([low, high], [0, 0], color="#000000", linewidth=1)
     for rank in range(low, high + 1):
         axes.plot([rank, rank], [0, 0.3], color="#000000", linewidth=1)
@@ -41,12 +46,10 @@ def ranks(across: Across) -> Figure:
         text, side = (f"{name} {rank:.2f} ", "right") if left else (f" {rank:.2f} {name}", "left")
         axes.annotate(text, (end, place), ha=side, va="center", fontsize=style.FONT - 0.5, parse_math=False)
     axes.plot([low, low + across.critical], [1.3, 1.3], color="#000000", linewidth=2)
-    axes.annotate(
-        f"  critical difference {across.critical:.2f}; bars join what is not shown to differ",
-        (low + across.critical, 1.3),
-        va="center",
-        fontsize=style.FONT - 0.5,
+    text = (
+        f"line above the ranks: critical difference {across.critical:.2f}; thick bars join what is not shown to differ"
     )
+    made.supxlabel(text, x=0.01, ha="left", fontsize=style.FONT)
     axes.set_axis_off()
     return made
 
