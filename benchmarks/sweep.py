@@ -219,11 +219,13 @@ def resident(process):
 
 
 def scores(folder):
-    """Test losses of all finished runs of a store, by task and variant."""
+    """Test losses of all finished trials of a store, by task and variant."""
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     experiments = [each.experiment_id for each in client.search_experiments()]
     found = {(task, variant): [] for task in TASKS for variant in VARIANTS}
     for run in client.search_runs(experiments, "attributes.status = 'FINISHED'", max_results=10_000):
+        if run.data.tags.get("kind") == "report":
+            continue
         task, variant, _ = run.info.run_name.split("/")
         found[task, variant].append(run.data.metrics[TASKS[task]])
     return found

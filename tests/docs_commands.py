@@ -68,8 +68,7 @@ SHORTER = {
     "python -m experiments.train experiment=random_search hydra.sweeper.n_trials=40": ["variant=standard"],
     "python -m experiments.train experiment=random_search hydra.sweeper.n_trials=8": ["variant=standard"],
 }
-NARROW = ["model.units=4"]  # for fetched data, which are large
-NARROW_WORDS = ["model.embedding=4"]
+NARROW = "model.units=4"  # of models for fetched data, which are large
 
 SMALLEST = {
     "coverage": ["--repetitions", "5", "--seeds", "5", "--resamples", "20"],
@@ -77,7 +76,7 @@ SMALLEST = {
     "input": ["--tasks", "adding", "--batches", "2", "--rounds", "1"],
     "layers": ["--sizes", "XS", "--variants", "standard", "--rounds", "1"],
     "report": ["--variants", "2", "--tasks", "1", "--seeds", "2", "--epochs", "2"],
-    "sweep": ["--sizes", "XS", "--seeds", "1", "--epochs", "1"],
+    "sweep": ["--sizes", "XS", "--seeds", "1", "--epochs", "1", "--cores", "2"],
     "training_options": ["--sizes", "XS", "--rounds", "1"],
 }
 
@@ -86,7 +85,11 @@ STUDIES = {"random_search": "python -m experiments.train experiment=random_searc
 ANY_STUDY = "quickstart"  # of commands that name a trial only: it is the first that a reader has
 MADE_BY = {"file=gates.zip": "python -m experiments.sweep export study=gates file=gates.zip"}
 DRAW = "docs.answers.draw"  # draws what the survey of a study has found
-TRIAL = "char_lm/standard/s0"
+PLACES = {
+    "TRIAL": "char_lm/standard/s0",
+    "study=NAME": "study=quickstart",
+    "experiment=NAME": "experiment=quickstart",
+}  # what a reader puts in place of a word
 
 
 def kind(command: str) -> str | None:
@@ -125,45 +128,54 @@ def values(word: str) -> list[str]:
     return list(override.sweep_string_iterator())
 
 
+def filled(command: str) -> list[str]:
+    """The words of a command, with something in place of what a reader would fill in."""
+    return [PLACES.get(word, word) for word in words(command)]
+
+
 def one_trial(command: str) -> list[str]:
     """The settings of one trial of a training command: the first value of all that it sweeps, and Hydra left out."""
-    settings = [word for word in words(command)[3:] if not word.startswith(("-", "hydra"))]
+    settings = [word for word in filled(command)[3:] if not word.startswith(("-", "hydra"))]
     return [f"{key(word)}={values(word)[0]}" for word in settings]
+
+
+def reduced(command: str) -> list[str]:
+    """A training command made small enough for a test: one epoch, one seed, one worker, one task of a study."""
+    arguments = filled(command)
+    if "--help" in arguments:
+        return arguments
+    given = {key(word) for word in arguments}
+    kept = [word for word in arguments if key(word) not in (*REPLACED, *OTHER_MACHINES)]
+    added = [*UNLESS_GIVEN, *_one_task(value(arguments, "experiment"))]
+    return [*kept, *SHORT, *(word for word in added if key(word) not in given), *SHORTER.get(command, [])]
+
+
+def _one_task(experiment: str | None) -> list[str]:
+    """Of a study of several variants on several tasks, the first task that needs no download."""
+    swept = _swept(experiment)
+    tasks = values(f"task={swept.get('task', 'adding')}")
+    if experiment == ANY_STUDY or len(tasks) == 1 or len(values(f"variant={swept.get('variant')}")) == 1:
+        return []
+    return [f"task={next(name for name in tasks if not datasets([f'task={name}']))}"]
 
 
 def datasets(arguments: list[str]) -> set[str]:
     """Names of the fetched data that a training command reads."""
     if value(arguments, "task.path"):
         return set()
-    given = value(arguments, "task") or _swept_tasks(value(arguments, "experiment")) or "adding"
+    given = value(arguments, "task") or _swept(value(arguments, "experiment")).get("task", "adding")
     tasks = (_read(f"task/{name}").get("task", {}) for name in values(f"task={given}"))
     return {task["dataset"] for task in tasks if task.get("dataset") in DATASETS}
 
 
-def _swept_tasks(experiment: str | None) -> str | None:
-    return _read(f"experiment/{experiment}").get("hydra", {}).get("sweeper", {}).get("params", {}).get("task")
+def _swept(experiment: str | None) -> dict[str, str]:
+    return _read(f"experiment/{experiment}").get("hydra", {}).get("sweeper", {}).get("params", {})
 
 
 def _read(name: str) -> dict:
     """A file of conf/; empty if it is one that a page tells its reader to write."""
     file = ROOT / f"conf/{name}.yaml"
     return yaml.safe_load(file.read_text()) if file.exists() else {}
-
-
-def short(command: str, output_dir: str, data_dir: str | None) -> list[str]:
-    """A training command made small enough for a test: one epoch, one seed, one worker."""
-    arguments = words(command)
-    if "--help" in arguments:
-        return arguments
-    kept = [word for word in arguments if key(word) not in (*REPLACED, *OTHER_MACHINES)]
-    given = {key(word) for word in arguments}
-    added = [*SHORT, *(word for word in UNLESS_GIVEN if key(word) not in given), *SHORTER.get(command, [])]
-    added += [f"output_dir={output_dir}"]
-    needed = datasets(arguments)
-    if needed:
-        narrow = [*NARROW, *(NARROW_WORDS if value(arguments, "task") == "word_lm" else [])]
-        added += [f"data_dir={data_dir}", *narrow]
-    return [*kept, *added]
 
 
 def smallest(name: str, options: list[str]) -> list[str]:

@@ -16,7 +16,7 @@ from filelock import FileLock
 from experiments.tasks.fetch import DATASETS, missing
 from tests import docs_commands as documented
 from tests.conftest import ROOT
-from tests.docs_pages import blocks, parts, script, words
+from tests.docs_pages import blocks, parts, script
 
 LEFT_OUT = shutil.ignore_patterns(".*", "outputs", "dist", "__pycache__")
 LIMIT_S = 900
@@ -89,13 +89,16 @@ class Clone:
 
     def train(self, command: str) -> Outcome:
         """Train what a command says, made small."""
-        arguments = words(command)
+        arguments = documented.reduced(command)
+        if "--help" in arguments:
+            return self.once(arguments)
         data_dir = os.environ.get("GATELAB_DATA")
-        needed = documented.datasets(arguments)
-        absent = [name for name in sorted(needed) if not data_dir or missing(DATASETS[name], data_dir)]
+        needed = sorted(documented.datasets(arguments))
+        absent = [name for name in needed if not data_dir or missing(DATASETS[name], data_dir)]
         if absent:
             pytest.skip(f"needs the network: {', '.join(absent)}. GATELAB_DATA names no folder that has the files")
-        return self.once(documented.short(command, self.store_of(arguments), data_dir))
+        fetched = [f"data_dir={data_dir}", documented.NARROW] if needed else []
+        return self.once([*arguments, f"output_dir={self.store_of(documented.filled(command))}", *fetched])
 
     def store_of(self, arguments: list[str]) -> str:
         """The folder of outputs of a study; trials without one have a folder for each command."""
@@ -107,13 +110,14 @@ class Clone:
         command = documented.trainer(name)
         outcome = self.train(command)
         assert outcome.status == 0, f"{command}\n{outcome.output}"
-        return self.folder / self.store_of(words(command))
+        return self.folder / self.store_of(documented.filled(command))
 
     def look(self, command: str) -> Outcome:
         """Run a command that reads what was trained, on the study that it names."""
-        arguments = [documented.TRIAL if word == "TRIAL" else word for word in words(command)]
+        arguments = documented.filled(command)
         for word in set(arguments) & set(documented.MADE_BY):
-            self.look(documented.MADE_BY[word])
+            if documented.MADE_BY[word] != command:
+                self.look(documented.MADE_BY[word])
         study = documented.study_of(arguments)
         if documented.DRAW in arguments:
             self.look(f"python -m experiments.gates.survey study={study}")

@@ -174,7 +174,7 @@ def test_the_store_has_curves_by_epoch_and_pictures_with_steps(make_config, tmp_
             points = client.get_metric_history(outcome.run_id, f"gates/{layer}/{name}")
             assert [point.step for point in points] == [1, 2, 4, 8, 9]
     steps, files = images(store, outcome.run_id)
-    assert steps == {"gates~lstm_1": [1, 4, 9], "gates~lstm_2": [1, 4, 9]}
+    assert steps == {"gates~lstm_1": [0, 2, 9], "gates~lstm_2": [0, 2, 9]}
     assert client.get_run(outcome.run_id).data.tags["mlflow.loggedImages"] == "True"
     picture = client.download_artifacts(outcome.run_id, files[0], str(tmp_path))
     with Image.open(picture) as image:
@@ -188,18 +188,18 @@ def test_a_trial_that_goes_on_has_each_step_and_each_picture_once(make_config, t
     def killed_once(folder, epoch, layers):
         real(folder, epoch, layers)
         looks.append(epoch)
-        if looks == [1, 2, 3]:
+        if looks == [0, 1, 2, 3]:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(pictures, "keep", killed_once)
     with pytest.raises(KeyboardInterrupt):
         find_or_train(config, (), verbose=0)
     outcome = find_or_train(config, (), verbose=0)
-    assert outcome.status == "finished" and looks == [1, 2, 3, 3, 4]
+    assert outcome.status == "finished" and looks == [0, 1, 2, 3, 3, 4]
     store = Store(None, config.output_dir)
     history = mlflow.MlflowClient(store.uri).get_metric_history(outcome.run_id, "gates/lstm_1/time_scale")
     assert [point.step for point in history] == [1, 2, 3, 4]
-    assert images(store, outcome.run_id)[0] == {"gates~lstm_1": [1, 2, 3, 4]}
+    assert images(store, outcome.run_id)[0] == {"gates~lstm_1": [0, 1, 2, 3, 4]}
 
 
 def test_what_an_earlier_try_left_without_a_checkpoint_is_not_shown(make_config, tmp_path):
@@ -207,7 +207,7 @@ def test_what_an_earlier_try_left_without_a_checkpoint_is_not_shown(make_config,
     left.mkdir()
     (left / "64.json").write_text('{"lstm_1": {"gates": {}, "gradient": [1.0]}}')
     run(make_config(*ADDING, "training.epochs=1"), tmp_path)
-    assert [(key, epoch) for key, epoch, _ in pictures.drawn(left, "standard")] == [("gates/lstm_1", 1)]
+    assert [(key, epoch) for key, epoch, _ in pictures.drawn(left, "standard")] == [("gates/lstm_1", 0), ("gates/lstm_1", 1)]
 
 
 def test_pictures_of_gates_without_a_range_and_of_no_gradient(tmp_path):

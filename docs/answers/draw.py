@@ -1,4 +1,7 @@
-"""Draw the figures of the answers that come from surveys: python -m docs.answers.draw STUDY [output_dir=outputs]."""
+"""Draw the figures of the answers that come from surveys and traces, from the study `counters`.
+
+python -m docs.answers.draw counters dyck1/standard/s0 [output_dir=outputs]
+"""
 
 import csv
 import sys
@@ -9,7 +12,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments import analysis
+from experiments.gates import probes, survey
+from experiments.gates.find import find
+from experiments.gates.source import load
 from experiments.report.figures import style
+from experiments.tracking import Store
 
 HELD = {
     "count": "count of a minus b",
@@ -20,6 +27,7 @@ HELD = {
     "toggle": "best toggle",
     "counter": "best counter",
 }
+SHOWN = 36  # steps
 LAG = "forgets_and_writes "
 FOLDER = Path(__file__).parent
 
@@ -87,14 +95,55 @@ def lags(values: dict[tuple[str, str, str], np.ndarray]) -> Figure:
     return made
 
 
+def steps(store: Store, study: str, name: str) -> Figure:
+    """One unit, the one that counts open brackets best, on the beginning of a test string."""
+    source = load(store, find(store, name, study))
+    texts, layers = survey.read(source, 0)
+    tokens = source.task.tokens
+    first = next(iter(layers.values()))
+    depth = np.concatenate([probes.held([tokens[each] for each in text])["depth"] for text in texts])
+    unit, _ = probes.best_unit(np.concatenate([each["cell_state"] for each in first]), depth)
+    text, arrays = texts[0][:SHOWN], {name: each[:SHOWN, unit] for name, each in first[0].items()}
+    before = np.concatenate([[0.0], arrays["cell_state"][:-1]])
+    written = arrays["input_gate"] * arrays["candidate"]
+    made = style.figure(f"{name}, unit {unit}: c' = f c + i z, step by step", 4.4)
+    upper, lower = made.subplots(2, 1, sharex=True)
+    time = np.arange(len(text))
+    upper.bar(
+        time - 0.2, (arrays["forget_gate"] - 1) * before, 0.4, color="#d55e00", hatch="//", label="forgotten: (f - 1) c"
+    )
+    upper.bar(time + 0.2, written, 0.4, color="#0072b2", label="written: i z")
+    upper.axhline(0, color="#000000", linewidth=0.8)
+    lower.plot(time, arrays["cell_state"], color="#000000", marker="o", markersize=3.5, label="cell state c'")
+    other = lower.twinx()
+    other.step(
+        time,
+        probes.held([tokens[each] for each in text])["depth"],
+        where="mid",
+        color="#009e73",
+        linestyle=":",
+        label="open brackets",
+    )
+    lower.set_xticks(time, [tokens[each] for each in text], fontsize=style.FONT)
+    lower.set_xlabel("character read")
+    upper.set_ylabel("change of c")
+    lower.set_ylabel("cell state")
+    other.set_ylabel("open brackets (dotted)", fontsize=style.FONT)
+    for axes in (upper, lower):
+        style.tidy(axes)
+    made.legend(loc="outside lower left", ncols=4, fontsize=style.FONT - 0.5, frameon=False)
+    return made
+
+
 def main() -> None:
-    """Write both figures of the study named on the command line."""
-    words = dict(word.partition("=")[::2] for word in sys.argv[2:])
-    study = sys.argv[1]
-    values = read(Path(words.get("output_dir", "outputs")) / study / "survey.csv")
-    for name, figure in (("held", held(values)), ("lags", lags(values))):
-        figure.savefig(FOLDER / "images" / f"{study}-{name}.svg", metadata={"Date": None})
-        print(FOLDER / "images" / f"{study}-{name}.svg")
+    """Write the figures of the study and the trial named on the command line."""
+    study, name, *words = sys.argv[1:]
+    given = dict(word.partition("=")[::2] for word in words)
+    store = Store(None, given.get("output_dir", "outputs"))
+    values = read(store.folder / study / "survey.csv")
+    for kind, figure in (("held", held(values)), ("lags", lags(values)), ("steps", steps(store, study, name))):
+        figure.savefig(FOLDER / "images" / f"{study}-{kind}.svg", metadata={"Date": None})
+        print(FOLDER / "images" / f"{study}-{kind}.svg")
 
 
 if __name__ == "__main__":

@@ -77,9 +77,9 @@ def main(arguments: Sequence[str]) -> None:
 
 def _rows(store: Any, given: dict[str, str | None]) -> Iterator[dict[str, Any]]:
     from experiments.gates.source import load
-    from experiments.report.command import load as read
+    from experiments.report.command import load as read_study
 
-    study = read(store, given["study"] or "")
+    study = read_study(store, given["study"] or "")
     chosen = {place: trial for place, trial in study.runs.placed.items() if given["variant"] in (None, place.variant)}
     finished = [(place, trial) for place, trial in chosen.items() if np.isfinite(trial.score)]
     if not finished:
@@ -112,7 +112,7 @@ def forget(source: "Source") -> None:
 
 def measures(source: "Source", steps: int) -> dict[str, float]:
     """Everything that is measured of one model: of several layers the best, the order of the gates in the first."""
-    texts, layers = _read(source, steps)
+    texts, layers = read(source, steps)
     found: dict[str, float] = {}
     for arrays in layers.values():
         for name, value in [*_scores(texts, arrays), *_held(source.task.tokens, texts, arrays)]:
@@ -122,7 +122,7 @@ def measures(source: "Source", steps: int) -> dict[str, float]:
     return found | {f"forgets_and_writes {lag:+d}": float(np.mean([o[lag] for o in orders])) for lag in probes.LAGS}
 
 
-def _read(source: "Source", steps: int) -> tuple[list[np.ndarray], Layers]:
+def read(source: "Source", steps: int) -> tuple[list[np.ndarray], Layers]:
     """Symbols `(time,)` of each sequence of the test part that is read, and what each layer did on it."""
     from variants import trace  # imports TensorFlow
 

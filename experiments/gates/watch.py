@@ -32,7 +32,7 @@ class GateWatch(keras.callbacks.Callback):
         training: Says how many epochs there are at most, and how many rows a batch of a stream has.
         progress: Where the metrics go.
         every: Look at every so many epochs and the last one; 0: at none; None: at the epochs 1, 2, 4, 8, 16, ... and
-            the last one.
+            the last one. Unless it is 0, also before training.
         folder: Where what the pictures show is kept.
     """
 
@@ -50,14 +50,19 @@ class GateWatch(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         if not self.progress.epochs:
             pictures.clear(self.folder)  # of a try that left no checkpoint
+            self._try(0)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         last = self.model.stop_training or epoch + 1 == self.training.epochs
-        if self.given_up or self.progress.diverged or not (last or is_looked_at(epoch + 1, self.every)):
+        if not self.progress.diverged and (last or is_looked_at(epoch + 1, self.every)):
+            self._try(epoch + 1)
+
+    def _try(self, epoch: int) -> None:
+        if self.given_up:
             return
         began = time.perf_counter()
         try:
-            self._look(epoch + 1)
+            self._look(epoch)
         except Exception as error:  # whatever it is, training is worth more
             self.given_up = True
             print(f"the gates are not looked at: {first_line(error)}", flush=True)
@@ -72,8 +77,9 @@ class GateWatch(keras.callbacks.Callback):
         compiling = look.compile_s - before
         self.progress.compile_s += compiling
         self.seconds -= compiling
-        for name, statistics in found.items():
-            self.progress.epochs[epoch] |= statistics.metrics(f"gates/{name}")
+        if epoch:  # before the first epoch there is a picture only, which the MLflow UI shows first
+            for name, statistics in found.items():
+                self.progress.epochs[epoch] |= statistics.metrics(f"gates/{name}")
         pictures.keep(self.folder, epoch, found)
 
 
