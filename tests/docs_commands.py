@@ -5,7 +5,7 @@ from functools import cache
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, IntervalSweep
+from hydra.core.override_parser.types import IntervalSweep
 
 from experiments.tasks.fetch import DATASETS
 from tests.conftest import ROOT
@@ -48,8 +48,6 @@ NOT_RUN = {
     "python -m experiments.train -m": WITHOUT_ARGUMENTS,
 }
 
-STATUS: dict[str, tuple[int, ...]] = {}  # of commands whose status says more than that they worked
-
 KINDS = {
     "train": r"python -m experiments\.train\b",
     "lab": r"python -m (experiments|docs)\.",
@@ -73,6 +71,7 @@ NARROW = "model.units=4"  # of models for fetched data, which are large
 SMALLEST = {
     "coverage": ["--repetitions", "5", "--seeds", "5", "--resamples", "20"],
     "gates": ["--tasks", "adding", "--pairs", "1"],
+    "importance": ["--repetitions", "1", "--draws", "20"],
     "input": ["--tasks", "adding", "--batches", "2", "--rounds", "1"],
     "layers": ["--sizes", "XS", "--variants", "standard", "--rounds", "1"],
     "report": ["--variants", "2", "--tasks", "1", "--seeds", "2", "--epochs", "2"],
@@ -94,9 +93,7 @@ PLACES = {
 
 def kind(command: str) -> str | None:
     """How a command is run; None: not at all."""
-    return next(
-        (name for name, pattern in KINDS.items() if re.match(pattern, command.removeprefix(".venv/bin/"))), None
-    )
+    return next((name for name, pattern in KINDS.items() if re.match(pattern, command)), None)
 
 
 @cache
@@ -116,15 +113,13 @@ def value(arguments: list[str], name: str) -> str | None:
 
 
 def values(word: str) -> list[str]:
-    """All values that `key=value` stands for; of an interval its lower end, of a pattern the first file."""
+    """All values that `key=value` stands for; of an interval its lower end."""
     override = OverridesParser.create().parse_override(word)
     if not override.is_sweep_override():
         return [word.partition("=")[2]]
     found = override.value()
     if isinstance(found, IntervalSweep):
         return [str(found.start)]
-    if isinstance(found, Glob):
-        return [next(file.stem for file in sorted((ROOT / "conf" / key(word)).glob(f"{found.include[0]}.yaml")))]
     return list(override.sweep_string_iterator())
 
 

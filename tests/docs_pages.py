@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-SHELL = ("bash", "sh", "console", "indented")  # every line of these is a command
+SHELL = ("bash", "sh", "indented")  # every line of these is a command
 FENCE = re.compile(r"^\s*```(\w*)\s*$")
 PROGRAM = r"(?:[A-Z_]+=\S+ )*(?:python|make|pip|git|mlflow|ray|export|sbatch|apt|sudo|\.venv/bin/\w+) +\S"
 INLINE = re.compile(rf"(?<!`)`({PROGRAM}[^`]*)`(?!`)")
@@ -120,7 +120,7 @@ def _of_blocks(page: str) -> list[Command]:
             continue
         line = block.line + (block.language != "indented")
         for text in re.sub(r"\\\n\s*", "\\\n", block.text).replace("\\\n", "\\\0").split("\n"):
-            command = re.sub(r"(^|\s+)# .*$", "", text.replace("\\\0", "")).strip().removeprefix("$ ")
+            command = re.sub(r"(^|\s+)# .*$", "", text.replace("\\\0", "")).strip()
             if command and (block.language in SHELL or re.match(PROGRAM, command)):
                 found.append(Command(page, line, command))
             line += 1 + text.count("\0")

@@ -60,7 +60,7 @@ class Clone:
             (folder / f"NAME_{part}.ts").write_text(head + "\n".join(series))
 
     def once(self, arguments: list[str]) -> Outcome:
-        """Run a command, or look up how it ended if it has been run already."""
+        """Run a command, which begins with `python`, or look up how it ended if it has been run already."""
         name = hashlib.sha256("\0".join(arguments).encode()).hexdigest()[:16]
         record = self.folder / "outcomes" / f"{name}.json"
         record.parent.mkdir(exist_ok=True)
@@ -71,12 +71,8 @@ class Clone:
 
     def _run(self, arguments: list[str]) -> Outcome:
         settings = {"TF_CPP_MIN_LOG_LEVEL": "3", "COLUMNS": "200", "PYTHONPATH": str(self.folder)}
-        while re.match(r"[A-Z_]+=", arguments[0]):
-            settings |= dict([arguments[0].split("=", 1)])
-            arguments = arguments[1:]
-        command = [sys.executable, *arguments[1:]] if arguments[0].endswith("python") else arguments
         done = subprocess.run(
-            command,
+            [sys.executable, *arguments[1:]],
             cwd=self.folder,
             env=os.environ | settings,
             stdin=subprocess.DEVNULL,
