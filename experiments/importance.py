@@ -19,7 +19,7 @@ import numpy as np
 
 from experiments.boxes import Boxes, leaves
 
-LEAST_DRAWS = 20  # with 10, a setting without effect had a share of up to .6 in simulations: docs/search.md
+LEAST_DRAWS = 20  # with fewer, a setting without effect may get a large share: docs/search.md
 OPTUNA = 4  # hydra-optuna-sweeper 1.3 puts Optuna 2 in its place, which has other distributions
 TREES, DEPTH = 64, 64  # the defaults of Optuna's evaluator; its forest and ours are then the same
 LOG_SCORES = 10**1.5  # positive scores that differ by this factor are explained on a logarithmic scale
