@@ -14,7 +14,6 @@ from experiments import tasks
 from experiments.errors import UserError
 from experiments.schema import Config, Variant, problems
 
-REFERENCE = {"metric", "score", "model", "source"}
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
 
@@ -43,7 +42,7 @@ def load(cfg: DictConfig) -> Config:
         raise UserError(f"the configuration is incomplete: {error}") from error
     if not isinstance(config, Config) or not is_dataclass(config.task):
         raise UserError("no task is chosen: add task=adding, or one of the others that --help lists")
-    found = [*_unknown(cfg, config), *problems(config), *problems(config.task, "task."), *_references(config.task)]
+    found = [*_unknown(cfg, config), *problems(config), *problems(config.task, "task.")]
     if found:
         raise UserError("\n  ".join(["the configuration cannot be used:", *found]))
     for name in ("study", "variant.name", "task.name"):
@@ -67,12 +66,6 @@ def restored(values: Mapping[str, Any]) -> Config:
     except OmegaConfBaseException as error:
         raise UserError(f"the configuration cannot be used: {str(error).splitlines()[0]}") from error
     return load(cfg)
-
-
-def _references(task: Any) -> list[str]:
-    """Published scores that lack a part."""
-    bad = [each for each in task.reference if not isinstance(each, Mapping) or not REFERENCE <= set(each)]
-    return [f"task.reference: a published score has {', '.join(sorted(REFERENCE))}. Received: {each}" for each in bad]
 
 
 def _unknown(cfg: Any, settings: Any, prefix: str = "") -> list[str]:

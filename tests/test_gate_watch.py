@@ -207,7 +207,10 @@ def test_what_an_earlier_try_left_without_a_checkpoint_is_not_shown(make_config,
     left.mkdir()
     (left / "64.json").write_text('{"lstm_1": {"gates": {}, "gradient": [1.0]}}')
     run(make_config(*ADDING, "training.epochs=1"), tmp_path)
-    assert [(key, epoch) for key, epoch, _ in pictures.drawn(left, "standard")] == [("gates/lstm_1", 0), ("gates/lstm_1", 1)]
+    assert [(key, epoch) for key, epoch, _ in pictures.drawn(left, "standard")] == [
+        ("gates/lstm_1", 0),
+        ("gates/lstm_1", 1),
+    ]
 
 
 def test_pictures_of_gates_without_a_range_and_of_no_gradient(tmp_path):

@@ -54,7 +54,11 @@ def target(make_config):
     return of
 
 
-@pytest.mark.parametrize("case", [DATA, (*TEXT, "model.layers=2")], ids=["features", "two layers on tokens"])
+@pytest.mark.parametrize(
+    "case",
+    [DATA, pytest.param((*TEXT, "model.layers=2"), marks=pytest.mark.slow)],
+    ids=["features", "two layers on tokens"],
+)
 @pytest.mark.parametrize("name", options("variant"))
 def test_every_variant_has_the_parameters_of_the_standard_lstm(make_config, target, name, case):
     common = (*case, "model.units=192")
