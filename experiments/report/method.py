@@ -63,6 +63,11 @@ def method(study: Study) -> list[tuple[str, str]]:
             "the rest flatters a variant that diverges.",
         ),
         ("Time", "Of a training step, without validation and compilation, while the other workers of the sweep ran."),
+        (
+            "Curves",
+            "Learning curves are means over the first 10 runs of each row at most, with Student's t intervals; a run "
+            "that has ended keeps its last value. Curves of gates are means over 5.",
+        ),
         ("Settings", _settings(study)),
         ("Code", _code(study)),
         ("Store", study.store),
