@@ -53,7 +53,7 @@ def _panel(axes: Axes, found: TaskFindings, rows: list[str], compared: bool) -> 
     axes.set_xlabel(style.wrapped(text, 26), parse_math=False)
     if compared:
         axes.axvline(0, color="#000000", linewidth=0.8)
-    axes.locator_params(axis="x", nbins=4)
+    axes.locator_params(axis="x", nbins=3)
     style.tidy(axes)
 
 
