@@ -115,6 +115,7 @@ def test_of_a_stream_the_beginning_of_each_row_is_looked_at(make_config):
     assert inputs.shape == (4, 10)
 
 
+@pytest.mark.slow
 def test_a_second_seed_compiles_nothing_and_looks_alike(make_config, tmp_path):
     compiled._kept.clear()
     run(make_config(*ADDING, "training.epochs=2"), tmp_path / "a")

@@ -140,6 +140,7 @@ def test_a_variant_whose_parameters_are_no_polynomial(make_config, target, monke
         match.units(config, tasks.build(config.task))
 
 
+@pytest.mark.slow
 def test_a_trial_is_trained_and_recorded_with_its_actual_units(train, tmp_path):
     done = train("variant=coupled_gates", "model.units=64", "training.epochs=1", *DATA, MATCHED)
     assert done.returncode == 0, done.stdout + done.stderr

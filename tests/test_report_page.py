@@ -290,12 +290,14 @@ def test_metrics_and_baselines_that_are_not_numbers(store):
     assert "Not on a scale from the trivial baseline to standard: a and b" in page.text and "about 3" in page.text
 
 
+@pytest.mark.slow
 def test_forty_variants(store):
     fill(store, {"adding": {f"variant_number_{row}": [0.5 + row / 100] for row in range(40)}})
     _, _, page = made(store)
     assert page.text.count("variant_number_39") >= 2
 
 
+@pytest.mark.slow
 def test_twenty_five_tasks(store, tmp_path, capsys):
     for task in range(25):
         for row, variant in enumerate(("standard", "peephole")):
