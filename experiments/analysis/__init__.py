@@ -13,7 +13,7 @@ Computational Statistics and Data Analysis 53.
 """
 
 from experiments.analysis.across import Profile, aggregate, normalised, performance_profile
-from experiments.analysis.estimators import Estimate, Spread, deviation, interquartile_mean, mean, spread
+from experiments.analysis.estimators import Estimate, deviation, interquartile_mean, mean
 from experiments.analysis.paired import (
     difference,
     holm,
@@ -28,7 +28,6 @@ from experiments.analysis.ranks import cliques, critical_difference, friedman, m
 __all__ = [
     "Estimate",
     "Profile",
-    "Spread",
     "aggregate",
     "cliques",
     "critical_difference",
@@ -44,7 +43,6 @@ __all__ = [
     "performance_profile",
     "seeds_for_power",
     "seeds_to_conclude",
-    "spread",
     "welch",
     "wilcoxon",
 ]
