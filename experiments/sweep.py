@@ -111,10 +111,14 @@ def _show(prepared: "Prepared", study: str, page: bool) -> None:
 
     try:
         shown = command.show(prepared.store, study, keys=set(prepared.keys))
+    except (UserError, *STORE_ERRORS) as error:
+        print(f"There is no table now: {first_line(error)}")
+        return
+    try:
         if page:
             command.write(prepared.store, shown)
-    except (UserError, *STORE_ERRORS) as error:
-        print(f"There is no report now: {first_line(error)}")
+    except Exception as error:  # the trials are done, and a page can be made again
+        print(f"There is no report now ({first_line(error)}). Again: python -m experiments.report study={study}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """The pages of the gate browser in a real browser."""
 
 import re
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -35,21 +34,6 @@ def test_a_page_of_usual_size(large):
     assert len(found["input"]["tokens"]) == 500
     assert [layer["units"] for layer in found["panels"][0]["layers"]] == [128, 128]
     assert len(large.encode()) < 5e6
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        executable = None
-    if executable is None:
-        pytest.skip("needs Chromium: pip install playwright, and a chromium in PATH")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import base64
 import csv
 import math
 import re
-import shutil
 from html.parser import HTMLParser
 
 import matplotlib.text
@@ -170,21 +169,6 @@ def test_the_same_store_gives_the_same_page(usual):
     again = write(store, show(store, "s")).read_text(encoding="utf-8")
     undated = [re.sub(r"Written [\d-]+ [\d:]+ UTC", "", each) for each in (source, again)]
     assert undated[0] == undated[1] != source
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        executable = None
-    if executable is None:
-        pytest.skip("needs Chromium: pip install playwright, and a chromium in PATH")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("width", [390, 1200])

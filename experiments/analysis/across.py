@@ -69,8 +69,7 @@ def aggregate(
     together and with the normalisation computed again, so that an uncertain reference counts too; resamples in which
     the reference does not beat the baseline are left out. The variance that a task with n runs brings is that of its
     resamples times n / (n - 1), v in all; the interval is Student's t with v^2 / sum(v_task^2 / (n + 1)) - 2 degrees of
-    freedom (Welch 1947; n - 1 for a single task).
-    (Percentiles of the same bootstrap cover 87 to 93 % at five seeds.) NaN if a task has a single run of the variant.
+    freedom (Welch 1947; n - 1 for a single task). NaN if a task has a single run of the variant.
     """
     tasks = list(zip(scores, baselines, better, strict=True))
     runs = [normalised(each, reference, baseline, direction) for each, baseline, direction in tasks]
