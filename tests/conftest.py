@@ -11,8 +11,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pytest
 from hydra import compose, initialize_config_dir
 
-from experiments import config
-from experiments.schema import Config
+from experiments.config import compose as config
+from experiments.config.schema import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS_DONE = count(1)

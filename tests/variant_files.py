@@ -3,8 +3,8 @@
 from functools import partial
 
 import variants
-from experiments.config import CONF, options
-from experiments.schema import Variant
+from experiments.config.compose import CONF, options
+from experiments.config.schema import Variant
 
 NAMES = options("variant")
 FOLDERS = sorted(
