@@ -18,7 +18,7 @@ from experiments.gates.statistics import (
     saturation,
     time_scales,
 )
-from tests.variant_files import NAMES, maker
+from tests.variants.variant_files import NAMES, maker
 
 UNITS, BATCH, STEPS, FEATURES = 5, 4, 9, 3
 LENGTHS = (9, 4, 7, 1)

@@ -5,18 +5,16 @@ from typing import Any
 import keras
 from keras import ops
 
-from variants.activations import STRAIGHT_THROUGH
-from variants.checks import check_numbers
-from variants.products import Products
-from variants.switches import (
+from variants.activations import (
+    STRAIGHT_THROUGH,
     activate,
-    check_switches,
     get_activation,
     get_gate_activations,
-    learned_gates,
     serialize_activation,
-    without_keras_activations,
 )
+from variants.products import Products
+from variants.switches import check_switches, learned_gates, without_keras_activations
+from variants.validation import check_numbers
 
 BLOCKS = ("input", "forget", "candidate", "output")
 

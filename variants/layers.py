@@ -6,8 +6,8 @@ from typing import Any
 import keras
 
 from variants.cell import GatedLSTMCell
-from variants.checks import check_mask, check_sequences, check_states, check_weights
 from variants.loop import observed, run
+from variants.validation import check_mask, check_sequences, check_states, check_weights
 
 _SWITCHES = tuple(
     name

@@ -4,7 +4,7 @@ import keras
 import pytest
 
 import variants
-from tests import variant_files
+from tests.variants import variant_files
 from variants.testing import CHECKS
 
 MAKERS = {

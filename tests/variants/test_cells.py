@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import variants
-from tests import variant_files
+from tests.variants import variant_files
 from variants.testing import (
     BATCH,
     FEATURES,

@@ -4,9 +4,10 @@ from typing import Any
 
 import keras
 
+from variants.activations import activate
 from variants.cell import GatedLSTMCell
 from variants.layers import GatedLSTM
-from variants.switches import activate, with_fixed
+from variants.switches import with_fixed
 
 FIXED = {"input_gate": "open"}
 
