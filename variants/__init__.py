@@ -15,6 +15,7 @@ from variants.cells import (
     ZoneoutLSTMCell,
 )
 from variants.convert import from_keras, from_tensorflow_addons, from_torch, to_keras, to_onnx, to_torch
+from variants.initializers import ChronoInitializer
 from variants.layers import (
     GatedLSTM,
     PeepholeLSTM,
@@ -29,6 +30,7 @@ from variants.trace import state_gradients, trace
 __all__ = [
     "JANET",
     "SLSTM",
+    "ChronoInitializer",
     "GatedLSTM",
     "GatedLSTMCell",
     "JANETCell",

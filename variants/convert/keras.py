@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from variants.convert.blocks import beyond_plain_gates, overridden, own_equation, refuse, single_gate_activation
+from variants.initializers import ChronoInitializer
 from variants.layers import GatedLSTM
 
 
@@ -57,14 +58,15 @@ def to_keras(layer: GatedLSTM) -> keras.layers.LSTM:
         TypeError: if `layer` is not a `GatedLSTM`.
         ValueError: for switches that Keras does not have (open or coupled gates, peepholes, gate recurrence, a
             shared kernel, gates with different activations, a candidate activation that is not the output
-            activation, `chrono_time` of a layer that is not built) and for a subclass with an equation of its own;
-            names each of them.
+            activation) and for a subclass with an equation of its own; names each of them.
     """
     _check_gated(layer)
     refuse(layer, "keras.layers.LSTM", own_equation(layer))
     refuse(layer, "keras.layers.LSTM", _beyond_keras(layer))
     shared = keras.layers.LSTM(layer.units).get_config()
     config = {name: value for name, value in layer.get_config().items() if name in shared}
+    if isinstance(layer.bias_initializer, ChronoInitializer):
+        config["unit_forget_bias"] = False  # it has no effect here, and would change the biases there
     activations = {
         "activation": layer.candidate_activation,
         "recurrent_activation": single_gate_activation(layer.cell),
@@ -89,8 +91,6 @@ def _beyond_keras(layer: GatedLSTM) -> Iterator[str]:
     config = layer.get_config()
     if single_gate_activation(layer.cell) is None:
         yield f"gate_activation={config['gate_activation']!r} (its gates share one activation)"
-    if layer.chrono_time and not layer.built:
-        yield f"chrono_time={layer.chrono_time!r} (its biases start otherwise; build the layer before)"
     if layer.candidate_activation != layer.output_activation:
         chosen = ", ".join(f"{name}={config[name]!r}" for name in ("candidate_activation", "output_activation"))
         yield f"{chosen} (its candidate and output share one activation)"
