@@ -12,7 +12,7 @@ TORCH := torch==2.13.0
 OLDEST_KERAS := keras==3.12.0
 KERAS := $(shell grep '^keras==' requirements.lock)
 BACKENDS := test-tensorflow test-jax test-torch test-oldest-keras
-BACKEND_TESTS := $(patsubst %,tests/test_%.py,contract parity cells masks switches trace)
+BACKEND_TESTS := $(patsubst %,tests/variants/test_%.py,contract parity cells masks switches trace)
 
 PARALLEL := -n auto --dist worksteal --maxprocesses 4
 
@@ -54,7 +54,7 @@ test-oldest-keras: .venv-oldest-keras/installed
 	KERAS_BACKEND=tensorflow .venv-oldest-keras/bin/python -m pytest -q $(BACKEND_TESTS)
 
 contract: .venv/installed  ## write docs/contract.md: which variant keeps which promise
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -q tests/test_contract.py --contract-table docs/contract.md
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -q tests/variants/test_contract.py --contract-table docs/contract.md
 
 lint: .venv/installed  ## style, format, types
 	$(BIN)/ruff check .

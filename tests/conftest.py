@@ -27,7 +27,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     os.chdir(ROOT)
     if config.getoption("--contract-table"):
-        from tests.contract_table import ContractTable
+        from tests.variants.contract_table import ContractTable
 
         config.pluginmanager.register(ContractTable(config.getoption("--contract-table")))
     logging.getLogger("tensorflow").setLevel("ERROR")  # "retracing": tests compile many small models

@@ -2,10 +2,20 @@
 
 from variants.activations import binary, centered_sigmoid
 from variants.cell import GatedLSTMCell
-from variants.convert import from_keras, from_tensorflow_addons, to_keras
-from variants.export import to_onnx
-from variants.janet import JANET, JANETCell
-from variants.layer_norm import LayerNormLSTM, LayerNormLSTMCell
+from variants.cells import (
+    JANET,
+    SLSTM,
+    JANETCell,
+    LayerNormLSTM,
+    LayerNormLSTMCell,
+    SLSTMCell,
+    TiedInputGateLSTM,
+    TiedInputGateLSTMCell,
+    ZoneoutLSTM,
+    ZoneoutLSTMCell,
+)
+from variants.convert import from_keras, from_tensorflow_addons, from_torch, to_keras, to_onnx, to_torch
+from variants.initializers import ChronoInitializer
 from variants.layers import (
     GatedLSTM,
     PeepholeLSTM,
@@ -15,15 +25,12 @@ from variants.layers import (
     SwappedLSTM,
     SwappedLSTMCell,
 )
-from variants.pytorch import from_torch, to_torch
-from variants.slstm import SLSTM, SLSTMCell
-from variants.tied import TiedInputGateLSTM, TiedInputGateLSTMCell
 from variants.trace import state_gradients, trace
-from variants.zoneout import ZoneoutLSTM, ZoneoutLSTMCell
 
 __all__ = [
     "JANET",
     "SLSTM",
+    "ChronoInitializer",
     "GatedLSTM",
     "GatedLSTMCell",
     "JANETCell",

@@ -1,9 +1,12 @@
-"""Activations that Keras does not have."""
+"""Activations: those that Keras does not have, and all by name, by gate and in configs."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 from keras import ops
+
+Activation = Callable[[Any], Any]
 
 
 @keras.saving.register_keras_serializable(package="gatelab")
@@ -36,3 +39,59 @@ def centered_sigmoid(x: Any) -> Any:
 
 OWN = {"binary": binary, "centered_sigmoid": centered_sigmoid}
 STRAIGHT_THROUGH = {binary}  # whose gradient is not that of the function
+
+
+def get_activation(argument: str, value: Any) -> Activation:
+    """A Keras activation, or `binary` or `centered_sigmoid`, by name, serialized form or as a callable.
+
+    Raises:
+        ValueError: names the argument and the value if Keras does not know it.
+    """
+    if isinstance(value, str) and value in OWN:
+        return OWN[value]
+    try:
+        return keras.activations.get(value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"`{argument}` must be the name of a Keras activation (sigmoid, tanh, linear, hard_sigmoid, ...), "
+            f"binary, centered_sigmoid or a callable. Received: {argument}={value!r}"
+        ) from error
+
+
+def activate(activation: Activation, values: Any) -> Any:
+    """Apply an activation and keep the type of the values, which Keras's tanh does not on JAX in float64."""
+    return ops.cast(activation(values), values.dtype)
+
+
+def get_gate_activations(value: Any, gates: tuple[str, ...]) -> dict[str, Activation]:
+    """The activation of each learned gate, from one activation for all or from a dict by gate.
+
+    Gates that a dict does not name keep the sigmoid.
+
+    Raises:
+        ValueError: if the dict names a gate that does not exist or is not learned.
+    """
+    if not is_per_gate(value):
+        activation = get_activation("gate_activation", value)
+        return {gate: activation for gate in gates}
+    unknown = [key for key in value if key not in gates]
+    if unknown:
+        raise ValueError(
+            f"`gate_activation` has keys for gates that are not learned here: {', '.join(map(str, unknown))}. "
+            f"Allowed keys: {', '.join(gates) or 'none'}. Received: gate_activation={dict(value)!r}"
+        )
+    return {gate: get_activation(f"gate_activation[{gate!r}]", value.get(gate, "sigmoid")) for gate in gates}
+
+
+def is_per_gate(value: Any) -> bool:
+    """True for a dict by gate, False for a single activation (whose serialized form is a dict too)."""
+    return isinstance(value, Mapping) and "class_name" not in value
+
+
+def serialize_activation(value: Any) -> Any:
+    """The form of an activation, or of a dict of activations by gate, that a config stores."""
+    if is_per_gate(value):
+        return {gate: serialize_activation(each) for gate, each in value.items()}
+    activation = get_activation("activation", value)
+    ours = [name for name, each in OWN.items() if each is activation]
+    return ours[0] if ours else keras.activations.serialize(activation)

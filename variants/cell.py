@@ -1,28 +1,29 @@
 """The LSTM equation. Every variant of this library is this cell with other switches, or a subclass of it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 from keras import ops
 
-from variants.activations import STRAIGHT_THROUGH
-from variants.checks import check_numbers
-from variants.products import Products
-from variants.switches import (
-    activate,
-    check_switches,
-    get_activation,
-    get_gate_activations,
-    learned_gates,
-    serialize_activation,
-    without_keras_activations,
-)
+from variants.activations import STRAIGHT_THROUGH, activate
+from variants.initializers import ChronoInitializer
+from variants.switches import in_signature, pop_switches
+from variants.validation import check_initializers, check_numbers
 
-BLOCKS = ("input", "forget", "candidate", "output")
+
+class _Open(int):
+    """The value of an open gate: 1, whose product with a tensor is that tensor, without an operation."""
+
+    def __mul__(self, tensor: Any) -> Any:
+        return tensor
+
+
+OPEN = _Open(1)
 
 
 @keras.saving.register_keras_serializable(package="gatelab")
-class GatedLSTMCell(Products):
+class GatedLSTMCell(keras.layers.LSTMCell):
     """One step of an LSTM whose gates, activations and connections are switches.
 
     With x the input, h and c the previous hidden and cell state, and * the elementwise product:
@@ -58,15 +59,15 @@ class GatedLSTMCell(Products):
             pre-activation a. Default False.
         peephole_gradient: If False, no gradient flows from a gate through its peephole into the cell state, as in
             Gers and Schmidhuber 2000; the peepholes themselves are trained. Default True.
-        chrono_time: If given, the longest dependency that is expected, in steps, at least 3: biases start from
-            b_f = log u, u uniform in [1, chrono_time - 1], and b_i = -b_f, the chrono initialisation of Tallec and
-            Ollivier 2018, "Can recurrent neural networks warp time?". Default None: `unit_forget_bias`.
+        peephole_initializer: How peepholes start. Default None: as `kernel_initializer` says, as TensorFlow Addons'
+            did.
+        chrono_time: What version 0.1.0 called `bias_initializer=ChronoInitializer(chrono_time)`. Default None.
         **kwargs: The other arguments of `keras.layers.LSTMCell`, with their meaning and defaults: `use_bias`,
             `unit_forget_bias` (for a learned forget gate), `dropout`, `recurrent_dropout`, `seed`, and the
-            initializers, regularizers and constraints of `kernel`, `recurrent` and `bias`. Peepholes start from
-            `kernel_initializer` (as TensorFlow Addons' did), the gate recurrence from `recurrent_initializer`;
-            both follow the recurrent regularizer and constraint. A dropout mask is drawn once per sequence and
-            is the same for all gates.
+            initializers, regularizers and constraints of `kernel`, `recurrent` and `bias`. With a
+            `variants.ChronoInitializer` of the biases, `unit_forget_bias` has no effect. The gate recurrence starts
+            from `recurrent_initializer`; peepholes and it follow the recurrent regularizer and constraint. A dropout
+            mask is drawn once per sequence and is the same for all gates.
 
     Call arguments:
         inputs: Tensor of shape `(batch, features)`.
@@ -84,7 +85,8 @@ class GatedLSTMCell(Products):
 
     Raises:
         ValueError: for an unknown value, or switches that exclude each other (coupled forget gate without an
-            input gate; peepholes, gate recurrence or a shared kernel without any learned gate).
+            input gate; peepholes, gate recurrence or a shared kernel without any learned gate), and for an
+            initializer of weights that the cell does not have.
 
     Example:
 
@@ -93,54 +95,78 @@ class GatedLSTMCell(Products):
     TensorShape([2, 16])
     """
 
+    fixed: Mapping[str, Any] = {}
+    """The switches to which the equation of a subclass leaves one value only, and this value."""
+
+    @in_signature
     def __init__(
-        self,
-        units: int,
-        *,
-        input_gate: str = "learned",
-        forget_gate: str = "learned",
-        output_gate: str = "learned",
-        gate_activation: Any = "sigmoid",
-        candidate_activation: Any = "tanh",
-        output_activation: Any = "tanh",
-        peephole: str = "none",
-        gate_recurrence: bool = False,
-        shared_kernel: bool = False,
-        peephole_gradient: bool = True,
-        chrono_time: int | None = None,
-        **kwargs: Any,
+        self, units: int, *, peephole_initializer: Any = None, chrono_time: int | None = None, **kwargs: Any
     ) -> None:
-        check_switches(
-            input_gate=input_gate,
-            forget_gate=forget_gate,
-            output_gate=output_gate,
-            peephole=peephole,
-            gate_recurrence=gate_recurrence,
-            shared_kernel=shared_kernel,
-            peephole_gradient=peephole_gradient,
-            chrono_time=chrono_time,
-        )
+        if chrono_time is not None:
+            kwargs["bias_initializer"] = ChronoInitializer(chrono_time, seed=kwargs.get("seed"))
         check_numbers(units, {name: kwargs[name] for name in ("dropout", "recurrent_dropout") if name in kwargs})
-        super().__init__(units, **without_keras_activations(kwargs))
-        if chrono_time and not self.use_bias:
-            raise ValueError(f"`chrono_time` sets biases. Received: chrono_time={chrono_time}, use_bias=False")
-        self.input_gate = input_gate
-        self.forget_gate = forget_gate
-        self.output_gate = output_gate
-        self.learned_gates = learned_gates(input_gate, forget_gate, output_gate)
-        self.blocks = tuple(block for block in BLOCKS if block == "candidate" or block in self.learned_gates)
-        self.gate_activation = gate_activation
-        self.gate_activations = get_gate_activations(gate_activation, self.learned_gates)
-        self.candidate_activation = get_activation("candidate_activation", candidate_activation)
-        self.output_activation = get_activation("output_activation", output_activation)
-        self.peephole = peephole
-        self.gate_recurrence = gate_recurrence
-        self.shared_kernel = shared_kernel
-        self.peephole_gradient = peephole_gradient
-        self.chrono_time = chrono_time
+        switches = pop_switches(kwargs, self.fixed, type(self).__name__.removesuffix("Cell"))
+        super().__init__(units, **kwargs)
+        self.switches = switches
+        for name, value in vars(switches).items():
+            setattr(self, name, value)
+        self.learned_gates = switches.learned_gates
+        self.blocks = switches.blocks
+        self.gate_activations = switches.gate_activations
+        self.peephole_initializer = peephole_initializer and keras.initializers.get(peephole_initializer)
+        check_initializers(self)
         self.dropout_mask_count = None  # one mask for all gates, so that all gates come from one product
-        if gate_recurrence:
+        if self.gate_recurrence:
             self.state_size = [units, units, len(self.learned_gates) * units]
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        columns = self.units if self.shared_kernel else self.units * len(self.blocks)
+        self.kernel = self.add_weight(
+            shape=(input_shape[-1], columns),
+            name="kernel",
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        self.recurrent_kernel = self._add_recurrent_weight("recurrent_kernel", (self.units, columns))
+        self.bias = self._add_bias() if self.use_bias else None
+        self.peepholes = self._add_peepholes() if self.peephole != "none" else {}
+        if self.gate_recurrence:
+            width = len(self.learned_gates) * self.units
+            self.gate_recurrent_kernel = self._add_recurrent_weight("gate_recurrent_kernel", (width, width))
+        self.built = True
+
+    def _add_recurrent_weight(self, name: str, shape: tuple[int, ...], initializer: Any = None) -> Any:
+        return self.add_weight(
+            shape=shape,
+            name=name,
+            initializer=initializer or self.recurrent_initializer,
+            regularizer=self.recurrent_regularizer,
+            constraint=self.recurrent_constraint,
+        )
+
+    def _add_bias(self) -> Any:
+        return self.add_weight(
+            shape=(self.units * len(self.blocks),),
+            name="bias",
+            initializer=self._initial_bias,
+            regularizer=self.bias_regularizer,
+            constraint=self.bias_constraint,
+        )
+
+    def _initial_bias(self, shape: tuple[int, ...], **kwargs: Any) -> Any:
+        if isinstance(self.bias_initializer, ChronoInitializer):
+            return self.bias_initializer(shape, blocks=self.blocks, **kwargs)
+        if not self.unit_forget_bias:
+            return self.bias_initializer(shape, **kwargs)
+        biases = {block: self.bias_initializer((self.units,), **kwargs) for block in self.blocks}
+        biases["forget"] = ops.ones_like(biases["candidate"])
+        return ops.concatenate([biases[block] for block in self.blocks])
+
+    def _add_peepholes(self) -> dict[str, Any]:
+        shape = (self.units,) if self.peephole == "diagonal" else (self.units, self.units)
+        initializer = self.peephole_initializer or self.kernel_initializer
+        return {gate: self._add_recurrent_weight(f"{gate}_peephole", shape, initializer) for gate in self.learned_gates}
 
     def call(self, inputs: Any, states: list[Any], training: bool = False) -> tuple[Any, list[Any]]:
         hidden = states[0]
@@ -152,9 +178,63 @@ class GatedLSTMCell(Products):
         noise = self.noise(ops.shape(inputs)[:1]) if training else None
         return self.step(sums, states, noise)
 
+    def input_product(self, inputs: Any) -> Any:
+        """Compute what the sums owe to the input: x W, for any number of steps at once.
+
+        From `(..., features)` to `(..., n * units)`. With a shared kernel that all blocks use alike the product is
+        `(..., units)`, and so is the recurrent one.
+        """
+        product = ops.tensordot(inputs, self.kernel, 1)
+        return product if self._is_narrow else self._for_all_blocks(product)
+
+    def recurrent_product(self, states: list[Any]) -> Any:
+        """Compute what the sums owe to the previous states through matrices, and the bias: h U + b.
+
+        From states `(..., size)`, the hidden one after dropout, to `(..., n * units)`, for any number of steps at
+        once. Full peepholes of the input and the forget gate and the gate recurrence are part of it. The bias is
+        here, not with the input, because there it would cost a second copy of the products of all steps.
+        """
+        product = ops.tensordot(states[0], self.recurrent_kernel.value, 1)
+        if self._is_narrow:
+            return product
+        product = self._for_all_blocks(product)
+        if self.bias is not None:
+            product = product + self.bias.value
+        extra = self._gate_recurrence(states) if self.gate_recurrence else {}
+        if self.peephole == "full":
+            for gate in ("input", "forget"):
+                if gate in self.learned_gates:
+                    peephole = ops.tensordot(self._seen(states[1]), self.peepholes[gate].value, 1)
+                    extra[gate] = extra[gate] + peephole if gate in extra else peephole
+        if not extra:
+            return product
+        zeros = ops.zeros_like(states[1])
+        return product + ops.concatenate([extra.get(block, zeros) for block in self.blocks], axis=-1)
+
+    def _gate_recurrence(self, states: list[Any]) -> dict[str, Any]:
+        product = ops.tensordot(states[2], self.gate_recurrent_kernel.value, 1)
+        return dict(zip(self.learned_gates, ops.split(product, len(self.learned_gates), axis=-1), strict=True))
+
+    @property
+    def _is_narrow(self) -> bool:
+        """Whether the blocks differ by what is added to one product, so that its columns need no repeating."""
+        return self.shared_kernel and not self.gate_recurrence and self.peephole != "full"
+
+    def _for_all_blocks(self, product: Any) -> Any:
+        return ops.concatenate([product] * len(self.blocks), axis=-1) if self.shared_kernel else product
+
     def combine(self, input_product: Any, recurrent_product: Any) -> Any:
         """Compute the sums from what they owe to the input and to the previous states, here by adding."""
         return input_product + recurrent_product
+
+    def by_block(self, sums: Any) -> dict[str, Any]:
+        """Split the sums into those of the learned gates and the candidate, `(..., units)` each."""
+        if not self._is_narrow:
+            return dict(zip(self.blocks, ops.split(sums, len(self.blocks), axis=-1), strict=True))
+        if self.bias is None:
+            return dict.fromkeys(self.blocks, sums)
+        biases = ops.split(self.bias, len(self.blocks))
+        return {block: sums + bias for block, bias in zip(self.blocks, biases, strict=True)}
 
     def noise(self, shape: tuple[Any, ...]) -> Any:
         """Draw the random numbers of steps in training, `(*shape, n)`; None, as here, for a cell without any."""
@@ -162,48 +242,53 @@ class GatedLSTMCell(Products):
 
     def step(self, sums: Any, states: list[Any], noise: Any = None) -> tuple[Any, list[Any]]:
         """Go from the sums of all blocks and the previous states to h' and the new states."""
-        found = self.activations(sums, states)
-        states = [found["hidden_state"], found["cell_state"]]
+        values = self.activations(sums, states)
+        states = [values["hidden_state"], values["cell_state"]]
         if self.gate_recurrence:
-            states.append(ops.concatenate([found[f"{gate}_gate"] for gate in self.learned_gates], axis=-1))
-        return found["hidden_state"], states
+            states.append(ops.concatenate([values[f"{gate}_gate"] for gate in self.learned_gates], axis=-1))
+        return values["hidden_state"], states
 
     def activations(self, sums: Any, states: list[Any]) -> dict[str, Any]:
         """Compute the equation, given the sums of all blocks and the previous states, for any number of steps.
 
-        Returns tensors `(..., units)` by name: input_gate, forget_gate and output_gate where they are learned,
-        candidate, cell_state and hidden_state.
+        Returns input_gate, forget_gate, output_gate, candidate, cell_state and hidden_state by name: tensors
+        `(..., units)`, but for open gates, which are the number 1.
         """
-        cell = states[1]
-        split = self.by_block(sums)
-        gates = {gate: self._gate(gate, split[gate], cell) for gate in self.learned_gates if gate != "output"}
-        candidate = activate(self.candidate_activation, split["candidate"])
-        admitted = gates["input"] * candidate if "input" in gates else candidate
-        if "forget" in gates:
-            cell = gates["forget"] * cell
-        elif self.forget_gate == "coupled":
-            cell = (1 - gates["input"]) * cell
-        cell = self.new_cell_state(cell + admitted)
-        hidden = self._output(cell)
-        if "output" in self.learned_gates:
-            gates["output"] = self._gate("output", split["output"], cell)
-            hidden = gates["output"] * hidden
-        named = {f"{gate}_gate": value for gate, value in gates.items()}
-        return {**named, "candidate": candidate, "cell_state": cell, "hidden_state": hidden}
+        a, c = self.by_block(sums), states[1]
+        i = self.compute_input_gate(a, c)
+        f = 1 - i if self.forget_gate == "coupled" else self.compute_gate("forget", a, c)
+        z = activate(self.candidate_activation, a["candidate"])
+        c = self.new_cell_state(f * c + i * z)
+        o = self.compute_gate("output", a, c)
+        h = o * self.compute_output(c)
+        gates = {"input_gate": i, "forget_gate": f, "output_gate": o}
+        return {**gates, "candidate": z, "cell_state": c, "hidden_state": h}
 
-    def _gate(self, name: str, pre_activation: Any, cell: Any) -> Any:
+    def compute_gate(self, gate: str, a: dict[str, Any], c: Any) -> Any:
+        """Compute s(a + peephole(c)) of a gate from the sums by block and the cell state; 1 for an open gate."""
+        if gate not in self.learned_gates:
+            return OPEN
+        total = a[gate]
         if self.peephole == "diagonal":
-            pre_activation = pre_activation + self.peepholes[name].value * self._seen(cell)
-        elif self.peephole == "full" and name == "output":
-            pre_activation = pre_activation + ops.tensordot(self._seen(cell), self.peepholes[name].value, 1)
-        return activate(self.gate_activations[name], pre_activation)
+            total = total + self.peepholes[gate].value * self._seen(c)
+        elif self.peephole == "full" and gate == "output":  # the other two are part of the recurrent product
+            total = total + ops.tensordot(self._seen(c), self.peepholes[gate].value, 1)
+        return activate(self.gate_activations[gate], total)
 
-    def new_cell_state(self, cell: Any) -> Any:
-        """Pass on a cell state that was just computed. `variants.state_gradients` replaces this to look inside."""
-        return cell
+    def compute_input_gate(self, a: dict[str, Any], c: Any) -> Any:
+        """Compute i from the sums by block and the cell state. The hook for another input gate."""
+        return self.compute_gate("input", a, c)
 
-    def _output(self, cell: Any) -> Any:
-        return activate(self.output_activation, cell)
+    def compute_output(self, c: Any) -> Any:
+        """Compute s_h(c') of the new cell state. The hook for what happens to it on its way out."""
+        return activate(self.output_activation, c)
+
+    def new_cell_state(self, c: Any) -> Any:
+        """Pass on a cell state that was just computed. `variants.trace` replaces this to look inside."""
+        return c
+
+    def _seen(self, c: Any) -> Any:
+        return c if self.peephole_gradient else ops.stop_gradient(c)
 
     @property
     def exact_gradient(self) -> bool:
@@ -214,17 +299,5 @@ class GatedLSTMCell(Products):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["activation"], config["recurrent_activation"]
-        return {
-            **config,
-            "input_gate": self.input_gate,
-            "forget_gate": self.forget_gate,
-            "output_gate": self.output_gate,
-            "gate_activation": serialize_activation(self.gate_activation),
-            "candidate_activation": serialize_activation(self.candidate_activation),
-            "output_activation": serialize_activation(self.output_activation),
-            "peephole": self.peephole,
-            "gate_recurrence": self.gate_recurrence,
-            "shared_kernel": self.shared_kernel,
-            "peephole_gradient": self.peephole_gradient,
-            "chrono_time": self.chrono_time,
-        }
+        peephole_initializer = self.peephole_initializer and keras.initializers.serialize(self.peephole_initializer)
+        return {**config, **self.switches.get_config(), "peephole_initializer": peephole_initializer}

@@ -1,24 +1,15 @@
 """Recurrent layers: the cell of `variants.cell` over whole sequences, and the three variants that have a name."""
 
 import inspect
+from functools import cache
 from typing import Any
 
 import keras
 
 from variants.cell import GatedLSTMCell
-from variants.checks import check_mask, check_sequences, check_states, check_weights
 from variants.loop import observed, run
-
-_SWITCHES = tuple(
-    name
-    for name, parameter in inspect.signature(GatedLSTMCell.__init__).parameters.items()
-    if parameter.kind is parameter.KEYWORD_ONLY
-)
-_KERAS_CELL_ARGUMENTS = tuple(
-    name
-    for name, parameter in inspect.signature(keras.layers.LSTMCell.__init__).parameters.items()
-    if name not in ("self", "units") and parameter.kind is not parameter.VAR_KEYWORD
-)
+from variants.switches import RENAMED
+from variants.validation import check_mask, check_sequences, check_states, check_weights
 
 
 @keras.saving.register_keras_serializable(package="gatelab")
@@ -41,8 +32,9 @@ class GatedLSTM(keras.layers.RNN):
             other backends, where it is the faster one. The property `loop` says which one training runs, and why.
         **kwargs: The switches of `GatedLSTMCell` (`input_gate`, `forget_gate`, `output_gate`,
             `gate_activation`, `candidate_activation`, `output_activation`, `peephole`, `gate_recurrence`,
-            `shared_kernel`), and the arguments of `keras.layers.LSTM`, except that `activation` and
-            `recurrent_activation` have become the three activations above.
+            `shared_kernel`, `peephole_gradient`), its `peephole_initializer`, and the arguments of
+            `keras.layers.LSTM`, except that `activation` and `recurrent_activation` have become the three
+            activations above. All of them are attributes of the layer.
 
     Call arguments:
         sequences: Tensor of shape `(batch, time, features)`.
@@ -96,7 +88,7 @@ class GatedLSTM(keras.layers.RNN):
             **kwargs,
         )
         self.fast_loop = fast_loop
-        self.supports_masking = True  # said here because newer Keras takes it from `keras.layers.RNN`
+        self.supports_masking = True  # newer Keras has False for `keras.layers.RNN`
 
     def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
         check_sequences(sequences_shape, self.stateful)
@@ -119,11 +111,23 @@ class GatedLSTM(keras.layers.RNN):
         super().set_weights(weights)
 
     @classmethod
+    @cache
     def cell_arguments(cls) -> tuple[str, ...]:
-        """The names of the arguments that the layer hands to its cell."""
-        own = inspect.signature(cls.cell_class.__init__).parameters.values()
-        names = (*_KERAS_CELL_ARGUMENTS, *(p.name for p in own if p.kind is p.KEYWORD_ONLY), *_SWITCHES)
-        return tuple(dict.fromkeys(names))
+        """The names of the arguments that the layer hands to its cell, besides `units`."""
+        bases = cls.cell_class.__mro__
+        bases = bases[: bases.index(keras.layers.LSTMCell) + 1]
+        parameters = (parameter for base in bases for parameter in inspect.signature(base).parameters.values())
+        names = dict.fromkeys(p.name for p in parameters if p.kind is not p.VAR_KEYWORD)
+        return tuple(name for name in names if name != "units")
+
+    def __getattr__(self, name: str) -> Any:
+        """Look up what is no attribute of the layer itself among the arguments of its cell."""
+        if name == "units" or name in self.cell_arguments() and name not in RENAMED:
+            return getattr(self.cell, name)
+        inherited = getattr(super(), "__getattr__", None)  # on PyTorch, that of its modules
+        if inherited is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return inherited(name)
 
     @property
     def loop(self) -> str:
@@ -169,15 +173,6 @@ class GatedLSTM(keras.layers.RNN):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "GatedLSTM":
         return cls(**config)
-
-
-def _of_cell(name: str) -> property:
-    return property(lambda layer: getattr(layer.cell, name), doc=f"`{name}` of the cell.")
-
-
-for _name in ("units", *_SWITCHES, *_KERAS_CELL_ARGUMENTS):
-    if _name not in ("activation", "recurrent_activation"):
-        setattr(GatedLSTM, _name, _of_cell(_name))
 
 
 @keras.saving.register_keras_serializable(package="gatelab")

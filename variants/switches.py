@@ -1,14 +1,14 @@
 """What may be chosen in the LSTM equation, and which choices exclude each other."""
 
+import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
-import keras
-from keras import ops
-
-from variants.activations import OWN
+from variants.activations import Activation, get_activation, get_gate_activations, serialize_activation
 
 GATES = ("input", "forget", "output")
+BLOCKS = ("input", "forget", "candidate", "output")
 
 CHOICES = {
     "input_gate": ("learned", "open"),
@@ -16,160 +16,121 @@ CHOICES = {
     "output_gate": ("learned", "open"),
     "peephole": ("none", "diagonal", "full"),
 }
+FLAGS = ("gate_recurrence", "shared_kernel", "peephole_gradient")
+RENAMED = {
+    "activation": "`candidate_activation` and `output_activation`",
+    "recurrent_activation": "`gate_activation`",
+}
 
-Activation = Callable[[Any], Any]
 
+@dataclass(frozen=True, kw_only=True)
+class Switches:
+    """The switches of `GatedLSTMCell`, whose docstring says what each of them does.
 
-def check_switches(
-    *,
-    input_gate: str,
-    forget_gate: str,
-    output_gate: str,
-    peephole: str,
-    gate_recurrence: bool,
-    shared_kernel: bool,
-    peephole_gradient: bool = True,
-    chrono_time: int | None = None,
-) -> None:
-    """Refuse a value or a combination that the equation does not have.
+    Activations may be names, serialized forms or functions; the candidate's and the output's become functions.
 
     Raises:
-        ValueError: names the argument, the value received and what is allowed.
+        ValueError: for an unknown value, or switches that exclude each other; names the switch, the value received
+            and what is allowed.
     """
-    received = {
-        "input_gate": input_gate,
-        "forget_gate": forget_gate,
-        "output_gate": output_gate,
-        "peephole": peephole,
-    }
-    for name, value in received.items():
-        if value not in CHOICES[name]:
-            raise ValueError(f"`{name}` must be one of {', '.join(CHOICES[name])}. Received: {name}={value!r}")
-    flags = {
-        "gate_recurrence": gate_recurrence,
-        "shared_kernel": shared_kernel,
-        "peephole_gradient": peephole_gradient,
-    }
-    for name, flag in flags.items():
-        if not isinstance(flag, bool):
-            raise ValueError(f"`{name}` must be True or False. Received: {name}={flag!r}")
-    if input_gate == "open" and forget_gate == "coupled":
-        raise ValueError(
-            "`forget_gate='coupled'` means f = 1 - i, which needs a learned input gate (with i = 1 the cell would "
-            "forget everything at every step). Received: input_gate='open', forget_gate='coupled'"
-        )
-    if not peephole_gradient and peephole == "none":
-        raise ValueError(
-            "`peephole_gradient=False` stops the gradient through peepholes, and there are none. "
-            "Allowed with: peephole='diagonal' or peephole='full'. Received: peephole='none'"
-        )
-    _check_chrono_time(chrono_time, input_gate, forget_gate)
-    needs_a_gate = {
-        "peephole": peephole != "none",
-        "gate_recurrence": gate_recurrence,
-        "shared_kernel": shared_kernel,
-    }
-    if not learned_gates(input_gate, forget_gate, output_gate):
-        for name, chosen in needs_a_gate.items():
-            if chosen:
+
+    input_gate: str = "learned"
+    forget_gate: str = "learned"
+    output_gate: str = "learned"
+    gate_activation: Any = "sigmoid"
+    candidate_activation: Any = "tanh"
+    output_activation: Any = "tanh"
+    peephole: str = "none"
+    gate_recurrence: bool = False
+    shared_kernel: bool = False
+    peephole_gradient: bool = True
+
+    def __post_init__(self) -> None:
+        self._check_values()
+        self._check_pairs()
+        get_gate_activations(self.gate_activation, self.learned_gates)
+        for name in ("candidate_activation", "output_activation"):
+            object.__setattr__(self, name, get_activation(name, getattr(self, name)))
+
+    def _check_values(self) -> None:
+        for name, choices in CHOICES.items():
+            if (value := getattr(self, name)) not in choices:
+                raise ValueError(f"`{name}` must be one of {', '.join(choices)}. Received: {name}={value!r}")
+        for name in FLAGS:
+            if not isinstance(flag := getattr(self, name), bool):
+                raise ValueError(f"`{name}` must be True or False. Received: {name}={flag!r}")
+
+    def _check_pairs(self) -> None:
+        if self.input_gate == "open" and self.forget_gate == "coupled":
+            raise ValueError(
+                "`forget_gate='coupled'` means f = 1 - i, which needs a learned input gate (with i = 1 the cell would "
+                "forget everything at every step). Received: input_gate='open', forget_gate='coupled'"
+            )
+        if not self.peephole_gradient and self.peephole == "none":
+            raise ValueError(
+                "`peephole_gradient=False` stops the gradient through peepholes, and there are none. "
+                "Allowed with: peephole='diagonal' or peephole='full'. Received: peephole='none'"
+            )
+        for name, neutral in {"peephole": "none", "gate_recurrence": False, "shared_kernel": False}.items():
+            if not self.learned_gates and (value := getattr(self, name)) != neutral:
                 raise ValueError(
                     f"`{name}` needs at least one learned gate, and all three gates are open. "
-                    f"Received: {name}={peephole if name == 'peephole' else True!r}"
+                    f"Received: {name}={value!r}"
                 )
 
+    @property
+    def learned_gates(self) -> tuple[str, ...]:
+        """The gates that have weights of their own, in the order of the kernel's columns."""
+        return tuple(gate for gate in GATES if getattr(self, f"{gate}_gate") == "learned")
 
-def _check_chrono_time(chrono_time: Any, input_gate: str, forget_gate: str) -> None:
-    if chrono_time is None:
-        return
-    if isinstance(chrono_time, bool) or not isinstance(chrono_time, int) or chrono_time < 3:
-        raise ValueError(f"`chrono_time` must be None or an integer of at least 3. Received: {chrono_time!r}")
-    if input_gate == "open" and forget_gate == "open":
-        raise ValueError(
-            f"`chrono_time` sets the biases of the input and the forget gate, and neither has one here. "
-            f"Received: chrono_time={chrono_time}, input_gate='open', forget_gate='open'"
-        )
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """The blocks of columns of the kernel: the learned gates and the candidate."""
+        return tuple(block for block in BLOCKS if block == "candidate" or block in self.learned_gates)
 
+    @property
+    def gate_activations(self) -> dict[str, Activation]:
+        """The activation function of each learned gate."""
+        return get_gate_activations(self.gate_activation, self.learned_gates)
 
-def learned_gates(input_gate: str, forget_gate: str, output_gate: str) -> tuple[str, ...]:
-    """The gates that have weights of their own, in the order of the kernel's columns."""
-    settings = dict(zip(GATES, (input_gate, forget_gate, output_gate), strict=True))
-    return tuple(gate for gate in GATES if settings[gate] == "learned")
-
-
-def get_activation(argument: str, value: Any) -> Activation:
-    """A Keras activation, or `binary` or `centered_sigmoid`, by name, serialized form or as a callable.
-
-    Raises:
-        ValueError: names the argument and the value if Keras does not know it.
-    """
-    if isinstance(value, str) and value in OWN:
-        return OWN[value]
-    try:
-        return keras.activations.get(value)
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"`{argument}` must be the name of a Keras activation (sigmoid, tanh, linear, hard_sigmoid, ...), "
-            f"binary, centered_sigmoid or a callable. Received: {argument}={value!r}"
-        ) from error
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make the same switches again, in a form that a file can hold."""
+        config = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: serialize_activation(value) if name.endswith("_activation") else value
+            for name, value in config.items()
+        }
 
 
-def activate(activation: Activation, values: Any) -> Any:
-    """Apply an activation and keep the type of the values, which Keras's tanh does not on JAX in float64."""
-    return ops.cast(activation(values), values.dtype)
+NAMES = tuple(field.name for field in fields(Switches))
 
 
-def get_gate_activations(value: Any, gates: tuple[str, ...]) -> dict[str, Activation]:
-    """The activation of each learned gate, from one activation for all or from a dict by gate.
+def in_signature(init: Callable[..., None]) -> Callable[..., None]:
+    """Show the switches in the signature of an `__init__` that takes them among its keyword arguments."""
+    signature = inspect.signature(init)
+    *own, keywords = signature.parameters.values()
+    switches = inspect.signature(Switches).parameters.values()
+    init.__signature__ = signature.replace(parameters=[*own, *switches, keywords])  # type: ignore[attr-defined]
+    return init
 
-    Gates that a dict does not name keep the sigmoid.
+
+def pop_switches(arguments: dict[str, Any], fixed: Mapping[str, Any], owner: str) -> Switches:
+    """Take the switches out of the arguments of a cell.
+
+    Args:
+        arguments: The keyword arguments of the cell.
+        fixed: The switches to which the equation of the cell leaves one value only, and this value.
+        owner: The name of the cell's equation.
 
     Raises:
-        ValueError: if the dict names a gate that does not exist or is not learned.
+        ValueError: as `Switches`, for another value of a fixed switch, and for the two arguments of
+            `keras.layers.LSTM` that have other names here.
     """
-    if not is_per_gate(value):
-        activation = get_activation("gate_activation", value)
-        return {gate: activation for gate in gates}
-    unknown = [key for key in value if key not in gates]
-    if unknown:
-        raise ValueError(
-            f"`gate_activation` has keys for gates that are not learned here: {', '.join(map(str, unknown))}. "
-            f"Allowed keys: {', '.join(gates) or 'none'}. Received: gate_activation={dict(value)!r}"
-        )
-    return {gate: get_activation(f"gate_activation[{gate!r}]", value.get(gate, "sigmoid")) for gate in gates}
-
-
-def is_per_gate(value: Any) -> bool:
-    """True for a dict by gate, False for a single activation (whose serialized form is a dict too)."""
-    return isinstance(value, Mapping) and "class_name" not in value
-
-
-def serialize_activation(value: Any) -> Any:
-    """The form of an activation, or of a dict of activations by gate, that a config stores."""
-    if is_per_gate(value):
-        return {gate: serialize_activation(each) for gate, each in value.items()}
-    activation = get_activation("activation", value)
-    ours = [name for name, each in OWN.items() if each is activation]
-    return ours[0] if ours else keras.activations.serialize(activation)
-
-
-def without_keras_activations(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Refuse the two arguments of `keras.layers.LSTM` that have other names here."""
-    for name, ours in {
-        "activation": "`candidate_activation` and `output_activation`",
-        "recurrent_activation": "`gate_activation`",
-    }.items():
-        if name in kwargs:
-            raise ValueError(f"Use {ours} instead of `{name}`. Received: {name}={kwargs[name]!r}")
-    return kwargs
-
-
-def with_fixed(fixed: Mapping[str, Any], arguments: dict[str, Any], owner: str) -> dict[str, Any]:
-    """The arguments of a cell whose equation leaves some of them no choice, those included.
-
-    Raises:
-        ValueError: if one of them is given another value.
-    """
+    for name, ours in RENAMED.items():
+        if name in arguments:
+            raise ValueError(f"Use {ours} instead of `{name}`. Received: {name}={arguments[name]!r}")
+    switches = {name: arguments.pop(name) for name in NAMES if name in arguments}
     for name, value in fixed.items():
-        if arguments.get(name, value) != value:
-            raise ValueError(f"`{name}` of {owner} can only be {value!r}. Received: {name}={arguments[name]!r}")
-    return {**arguments, **fixed}
+        if switches.get(name, value) != value:
+            raise ValueError(f"`{name}` of {owner} can only be {value!r}. Received: {name}={switches[name]!r}")
+    return Switches(**{**switches, **fixed})

@@ -18,7 +18,7 @@ from experiments.trial.gate_statistics import (
     time_scales,
 )
 from experiments.trial.gate_tracer import Look, activation_bounds, gate_bounds
-from tests.variant_files import NAMES, maker
+from tests.variants.variant_files import NAMES, maker
 
 UNITS, BATCH, STEPS, FEATURES = 5, 4, 9, 3
 LENGTHS = (9, 4, 7, 1)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from variants import PeepholeLSTM, StandardLSTM, SwappedLSTM
-from variants.pytorch import from_torch, to_torch
+from variants.convert.torch import from_torch, to_torch
 from variants.reference import ACTIVATIONS
 from variants.testing import FEATURES, randomize, sequences
 

@@ -7,9 +7,6 @@ from keras import ops
 
 from variants.cell import GatedLSTMCell
 from variants.layers import GatedLSTM
-from variants.switches import with_fixed
-
-FIXED = {"gate_recurrence": False, "shared_kernel": False}
 
 
 @keras.saving.register_keras_serializable(package="gatelab")
@@ -37,10 +34,12 @@ class LayerNormLSTMCell(GatedLSTMCell):
         ValueError: for a switch that the equation does not have.
     """
 
+    fixed = {"gate_recurrence": False, "shared_kernel": False}
+
     def __init__(self, units: int, *, epsilon: float = 1e-5, **kwargs: Any) -> None:
         if kwargs.get("peephole") == "full":
             raise ValueError("`peephole` of LayerNormLSTM must be one of none, diagonal. Received: peephole='full'")
-        super().__init__(units, **with_fixed(FIXED, kwargs, "LayerNormLSTM"))
+        super().__init__(units, **kwargs)
         self.epsilon = epsilon
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -64,8 +63,9 @@ class LayerNormLSTMCell(GatedLSTMCell):
         """Compute the sums: LN(x W) * g_x + b, which is given, and LN(h U) * g_h."""
         return input_product + self._normalize(recurrent_product) * self.recurrent_gain.value
 
-    def _output(self, cell: Any) -> Any:
-        return super()._output(self._normalize(cell) * self.cell_gain.value + self.cell_shift.value)
+    def compute_output(self, c: Any) -> Any:
+        """Compute s_h(LN(c') * g_c + b_c)."""
+        return super().compute_output(self._normalize(c) * self.cell_gain.value + self.cell_shift.value)
 
     def _normalize(self, values: Any) -> Any:
         # Not in float16, where the gradient overflows if all values are equal, as in the first step.
@@ -75,8 +75,7 @@ class LayerNormLSTMCell(GatedLSTMCell):
         return ops.cast(centred * ops.rsqrt(variance + self.epsilon), values.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        config = {name: value for name, value in super().get_config().items() if name not in FIXED}
-        return {**config, "epsilon": self.epsilon}
+        return {**super().get_config(), "epsilon": self.epsilon}
 
 
 @keras.saving.register_keras_serializable(package="gatelab")

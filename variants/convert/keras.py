@@ -1,15 +1,13 @@
-"""Layers from and to `keras.layers.LSTM`, and from TensorFlow Addons' peephole cell."""
+"""Layers from and to `keras.layers.LSTM`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import keras
-import numpy as np
 
-from variants.blocks import Array, beyond_plain_gates, overridden, own_equation, refuse, single_gate_activation
-from variants.layers import GatedLSTM, PeepholeLSTM
-
-_PEEPHOLE_WEIGHTS = ("kernel", "recurrent_kernel", "bias", "input_peephole", "forget_peephole", "output_peephole")
+from variants.convert.blocks import beyond_plain_gates, overridden, own_equation, refuse, single_gate_activation
+from variants.initializers import ChronoInitializer
+from variants.layers import GatedLSTM
 
 
 def from_keras(layer: keras.layers.LSTM) -> GatedLSTM:
@@ -60,14 +58,15 @@ def to_keras(layer: GatedLSTM) -> keras.layers.LSTM:
         TypeError: if `layer` is not a `GatedLSTM`.
         ValueError: for switches that Keras does not have (open or coupled gates, peepholes, gate recurrence, a
             shared kernel, gates with different activations, a candidate activation that is not the output
-            activation, `chrono_time` of a layer that is not built) and for a subclass with an equation of its own;
-            names each of them.
+            activation) and for a subclass with an equation of its own; names each of them.
     """
     _check_gated(layer)
     refuse(layer, "keras.layers.LSTM", own_equation(layer))
     refuse(layer, "keras.layers.LSTM", _beyond_keras(layer))
     shared = keras.layers.LSTM(layer.units).get_config()
     config = {name: value for name, value in layer.get_config().items() if name in shared}
+    if isinstance(layer.bias_initializer, ChronoInitializer):
+        config["unit_forget_bias"] = False  # it has no effect here, and would change the biases there
     activations = {
         "activation": layer.candidate_activation,
         "recurrent_activation": single_gate_activation(layer.cell),
@@ -92,54 +91,6 @@ def _beyond_keras(layer: GatedLSTM) -> Iterator[str]:
     config = layer.get_config()
     if single_gate_activation(layer.cell) is None:
         yield f"gate_activation={config['gate_activation']!r} (its gates share one activation)"
-    if layer.chrono_time and not layer.built:
-        yield f"chrono_time={layer.chrono_time!r} (its biases start otherwise; build the layer before)"
     if layer.candidate_activation != layer.output_activation:
         chosen = ", ".join(f"{name}={config[name]!r}" for name in ("candidate_activation", "output_activation"))
         yield f"{chosen} (its candidate and output share one activation)"
-
-
-def from_tensorflow_addons(weights: Sequence[Any], **arguments: Any) -> PeepholeLSTM:
-    """Make a `PeepholeLSTM` from the weights of TensorFlow Addons' `PeepholeLSTMCell`.
-
-    The equation is the same, the output gate sees the new cell state in both. Addons' `activation` is
-    `candidate_activation` and `output_activation` here, its `recurrent_activation` is `gate_activation`; mind that
-    `hard_sigmoid` was clip(0.2 x + 0.5) in Keras 2 and is clip(x / 6 + 0.5) in Keras 3.
-
-    Args:
-        weights: `get_weights()` of the cell or of an RNN layer around it, 6 arrays: kernel `(features, 4 * units)`
-            and recurrent_kernel `(units, 4 * units)` with columns in the order i, f, z, o, bias `(4 * units,)`,
-            and the peepholes of the input, forget and output gate, `(units,)` each. 5 arrays, without the bias, for
-            a cell with `use_bias=False`.
-        **arguments: Arguments of `PeepholeLSTM`, such as `return_sequences`, except `units` and `use_bias`.
-
-    Returns:
-        A built layer with these weights.
-
-    Raises:
-        ValueError: for a wrong number of weights or a wrong shape.
-    """
-    arrays = [np.asarray(weight) for weight in weights]
-    use_bias = len(arrays) != 5
-    names = [name for name in _PEEPHOLE_WEIGHTS if use_bias or name != "bias"]
-    if len(arrays) != len(names):
-        raise ValueError(
-            f"`weights` must be the 6 arrays {', '.join(_PEEPHOLE_WEIGHTS)}, or 5 without the bias. "
-            f"Received: {len(arrays)} arrays of the shapes {[array.shape for array in arrays]}"
-        )
-    features, units = (np.atleast_1d(array).shape[0] for array in arrays[:2])
-    return _built(PeepholeLSTM(units, use_bias=use_bias, **arguments), features, arrays)
-
-
-def _built(layer: GatedLSTM, features: int, weights: Sequence[Array]) -> Any:
-    layer.build((None, None, features))
-    expected = [tuple(weight.shape) for weight in layer.weights]
-    received = [weight.shape for weight in weights]
-    if expected != received:
-        named = ", ".join(f"{weight.name} {tuple(weight.shape)}" for weight in layer.weights)
-        raise ValueError(
-            f"`weights` do not fit: {type(layer).__name__} with {features} features, {layer.units} units and these "
-            f"arguments has the weights {named}. Received: the shapes {received}"
-        )
-    layer.set_weights(weights)
-    return layer

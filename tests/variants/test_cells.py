@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 import variants
-from tests import variant_files
 from variants.testing import (
     BATCH,
     FEATURES,
@@ -176,18 +175,6 @@ def test_binary_gates_are_zero_or_one_and_train_as_the_sigmoid():
     equal(gradient, sigmoid(a) * (1 - sigmoid(a)), 1e-6)
 
 
-def test_chrono_biases():
-    keras.utils.set_random_seed(0)
-    layer = variant_files.maker("chrono", 400)(chrono_time=50)
-    layer.build((None, None, 3))
-    i, f, z, o = blocks(layer.get_weights()[2])
-    equal(i, -f)
-    assert not z.any() and not o.any()
-    times = np.exp(f)
-    assert 1 <= times.min() < 2 and 48 < times.max() <= 49.001
-    assert abs(times.mean() - 25) < 3 * 48 / np.sqrt(12 * 400)
-
-
 def test_truncated_peephole_gradient():
     """Finite differences of a peephole LSTM whose peepholes see the cell states of the weights before the change."""
     layer = make(variants.PeepholeLSTM, peephole_gradient=False)
@@ -240,9 +227,6 @@ def peephole_lstm(weights, seen=None):
         ("LayerNormLSTM", {"peephole": "full"}, "must be one of none, diagonal. Received: peephole='full'"),
         ("LayerNormLSTM", {"shared_kernel": True}, "`shared_kernel` of LayerNormLSTM can only be False"),
         ("ZoneoutLSTM", {"zoneout_cell": 1.0}, "`zoneout_cell` must be at least 0 and less than 1"),
-        ("GatedLSTM", {"chrono_time": 2}, "`chrono_time` must be None or an integer of at least 3. Received: 2"),
-        ("GatedLSTM", {"chrono_time": 9, "use_bias": False}, "`chrono_time` sets biases.*use_bias=False"),
-        ("GatedLSTM", {"chrono_time": 9, "input_gate": "open", "forget_gate": "open"}, "neither has one here"),
         ("GatedLSTM", {"peephole_gradient": False}, "there are none"),
     ],
     ids=str,

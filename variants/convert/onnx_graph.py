@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from variants.blocks import Array
+from variants.convert.blocks import Array
 
 OPSET = 18
 IR_VERSION = 8

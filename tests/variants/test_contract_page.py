@@ -1,7 +1,7 @@
 """The published table says what the code promises, and nothing on it is broken."""
 
-from tests.contract_table import BROKEN, GROUPS, PAGE, legend, rows_of
-from tests.test_contract import MAKERS
+from tests.variants.contract_table import BROKEN, GROUPS, PAGE, legend, rows_of
+from tests.variants.test_contract import MAKERS
 from variants.testing import CHECKS
 
 STALE = "docs/contract.md is stale: run `make contract`"

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import variants
-from tests.test_parity import ONE_EQUATION
-from tests.variant_files import NAMES, maker
+from tests.variants.test_parity import ONE_EQUATION
+from tests.variants.variant_files import NAMES, maker
 from variants.reference import TRACES, reference
 from variants.testing import BATCH, FEATURES, MASKS, PRECISE, ROUND_OFF, STEPS, array, equal, randomize, sequences
 

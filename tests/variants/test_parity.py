@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import variants
-from tests import variant_files
+from tests.variants import variant_files
 from variants.reference import reference
 from variants.testing import (
     BATCH,

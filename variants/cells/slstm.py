@@ -5,17 +5,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from variants.activations import activate
 from variants.cell import GatedLSTMCell
 from variants.layers import GatedLSTM
-from variants.switches import activate, with_fixed
-
-FIXED = {
-    "input_gate": "learned",
-    "forget_gate": "learned",
-    "output_activation": "linear",
-    "peephole": "none",
-    "gate_recurrence": False,
-}
 
 
 @keras.saving.register_keras_serializable(package="gatelab")
@@ -38,7 +30,7 @@ class SLSTMCell(GatedLSTMCell):
         units: Positive integer, width of the states.
         forget_activation: `"sigmoid"` (default) or `"exponential"`.
         **kwargs: The arguments of `GatedLSTMCell` that are left: `output_gate`, `gate_activation` of the output
-            gate, `candidate_activation`, `shared_kernel`, `chrono_time` and those of `keras.layers.LSTMCell`.
+            gate, `candidate_activation`, `shared_kernel` and those of `keras.layers.LSTMCell`.
 
     Call arguments:
         inputs: Tensor of shape `(batch, features)`.
@@ -50,52 +42,52 @@ class SLSTMCell(GatedLSTMCell):
         ValueError: for a switch that the equation does not have.
     """
 
+    fixed = {
+        "input_gate": "learned",
+        "forget_gate": "learned",
+        "output_activation": "linear",
+        "peephole": "none",
+        "gate_recurrence": False,
+    }
+
     def __init__(self, units: int, *, forget_activation: str = "sigmoid", **kwargs: Any) -> None:
         if forget_activation not in ("sigmoid", "exponential"):
             raise ValueError(
                 "`forget_activation` must be one of sigmoid, exponential. "
                 f"Received: forget_activation={forget_activation!r}"
             )
-        super().__init__(units, **with_fixed(FIXED, kwargs, "SLSTM"))
+        super().__init__(units, **kwargs)
         self.forget_activation = forget_activation
         self.state_size = [units] * 4
 
     def step(self, sums: Any, states: list[Any], noise: Any = None) -> tuple[Any, list[Any]]:
         """Go from the sums of all blocks and the previous h, c, n, m to the new ones."""
-        found = self.activations(sums, states)
-        new = [found[name] for name in ("hidden_state", "cell_state", "normalizer", "stabilizer")]
-        return new[0], new
+        values = self.activations(sums, states)
+        states = [values[name] for name in ("hidden_state", "cell_state", "normalizer", "stabilizer")]
+        return states[0], states
 
     def activations(self, sums: Any, states: list[Any]) -> dict[str, Any]:
         """The equation; the gates are those divided by exp(m'), at most 1."""
-        _, cell, normalizer, stabilizer = states
-        split = self.by_block(sums)
-        log_input, log_forget = split["input"], split["forget"]
-        if self.forget_activation == "sigmoid":
-            log_forget = ops.log_sigmoid(log_forget)
+        a, (_, c, n, m) = self.by_block(sums), states
+        log_i = a["input"]
+        log_f = ops.log_sigmoid(a["forget"]) if self.forget_activation == "sigmoid" else a["forget"]
         # The gradient through m' is zero in exact arithmetic; what it is in floating point is noise.
-        new_stabilizer = ops.stop_gradient(
-            ops.where(normalizer == 0, log_input, ops.maximum(log_input, log_forget + stabilizer))
-        )
-        input_gate = ops.exp(log_input - new_stabilizer)
-        exponent = log_forget + stabilizer - new_stabilizer
+        new_m = ops.stop_gradient(ops.where(n == 0, log_i, ops.maximum(log_i, log_f + m)))
+        exponent = log_f + m - new_m
         # Above 0 in the first step only. At 0, where the forget gate decides the stabiliser, the gradient is that of
         # the exponent; with `minimum` it would be half of it on JAX and torch.
-        forget_gate = ops.exp(ops.where(exponent > 0, ops.zeros_like(exponent), exponent))
-        candidate = activate(self.candidate_activation, split["candidate"])
-        cell = self.new_cell_state(forget_gate * cell + input_gate * candidate)
-        normalizer = forget_gate * normalizer + input_gate
-        hidden = cell / normalizer
-        found = {"input_gate": input_gate, "forget_gate": forget_gate, "candidate": candidate, "cell_state": cell}
-        found |= {"normalizer": normalizer, "stabilizer": new_stabilizer}
-        if "output" in self.learned_gates:
-            found["output_gate"] = self._gate("output", split["output"], cell)
-            hidden = found["output_gate"] * hidden
-        return {**found, "hidden_state": hidden}
+        exponent = ops.where(exponent > 0, ops.zeros_like(exponent), exponent)
+        i, f = ops.exp(log_i - new_m), ops.exp(exponent)
+        z = activate(self.candidate_activation, a["candidate"])
+        c = self.new_cell_state(f * c + i * z)
+        n = f * n + i
+        o = self.compute_gate("output", a, c)
+        h = o * (c / n)
+        gates = {"input_gate": i, "forget_gate": f, "output_gate": o}
+        return {**gates, "candidate": z, "cell_state": c, "hidden_state": h, "normalizer": n, "stabilizer": new_m}
 
     def get_config(self) -> dict[str, Any]:
-        config = {name: value for name, value in super().get_config().items() if name not in FIXED}
-        return {**config, "forget_activation": self.forget_activation}
+        return {**super().get_config(), "forget_activation": self.forget_activation}
 
 
 @keras.saving.register_keras_serializable(package="gatelab")

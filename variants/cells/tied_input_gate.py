@@ -6,9 +6,6 @@ import keras
 
 from variants.cell import GatedLSTMCell
 from variants.layers import GatedLSTM
-from variants.switches import activate, with_fixed
-
-FIXED = {"input_gate": "open"}
 
 
 @keras.saving.register_keras_serializable(package="gatelab")
@@ -37,30 +34,11 @@ class TiedInputGateLSTMCell(GatedLSTMCell):
         ValueError: for another value of what the equation fixes.
     """
 
-    def __init__(self, units: int, **kwargs: Any) -> None:
-        super().__init__(units, **with_fixed(FIXED, kwargs, "TiedInputGateLSTM"))
+    fixed = {"input_gate": "open"}
 
-    def activations(self, sums: Any, states: list[Any]) -> dict[str, Any]:
-        """The equation, with `input_gate` among what it returns."""
-        split = self.by_block(sums)
-        input_gate = keras.activations.sigmoid(split["candidate"])
-        candidate = activate(self.candidate_activation, split["candidate"])
-        found = {"input_gate": input_gate, "candidate": candidate}
-        cell = input_gate * candidate
-        if "forget" in self.learned_gates:
-            found["forget_gate"] = self._gate("forget", split["forget"], states[1])
-            cell = found["forget_gate"] * states[1] + cell
-        else:
-            cell = states[1] + cell
-        cell = self.new_cell_state(cell)
-        hidden = self._output(cell)
-        if "output" in self.learned_gates:
-            found["output_gate"] = self._gate("output", split["output"], cell)
-            hidden = found["output_gate"] * hidden
-        return {**found, "cell_state": cell, "hidden_state": hidden}
-
-    def get_config(self) -> dict[str, Any]:
-        return {name: value for name, value in super().get_config().items() if name not in FIXED}
+    def compute_input_gate(self, a: dict[str, Any], c: Any) -> Any:
+        """Compute i = sigmoid(a) from the sum of the candidate."""
+        return keras.activations.sigmoid(a["candidate"])
 
 
 @keras.saving.register_keras_serializable(package="gatelab")

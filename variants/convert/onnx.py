@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from variants.blocks import Array, refuse
-from variants.convert import from_keras
+from variants.convert.blocks import Array, refuse
+from variants.convert.keras import from_keras
+from variants.convert.onnx_graph import Dimensions, Graph
+from variants.convert.onnx_operator import FUNCTIONS, operands
 from variants.layers import GatedLSTM
-from variants.onnx_graph import Dimensions, Graph
-from variants.onnx_operator import FUNCTIONS, operands
 
 _INPUTS = ("W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 _MERGES = {"sum": "ReduceSum", "mul": "ReduceProd", "ave": "ReduceMean"}

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from variants.blocks import Array, Blocks, beyond, beyond_plain_gates, own_equation, refuse
-from variants.convert import from_keras
+from variants.convert.blocks import Array, Blocks, beyond, beyond_plain_gates, own_equation, refuse
+from variants.convert.keras import from_keras
 from variants.layers import GatedLSTM, StandardLSTM
 
 _NAME = re.compile(r"(weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)_l(\d+)(_reverse)?")

@@ -12,7 +12,7 @@ import pytest
 
 from variants.testing import drop_in, steps, training
 
-PAGE = Path(__file__).resolve().parents[1] / "docs/contract.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/contract.md"
 GROUPS = {
     "Drop-in": (drop_in, drop_in.DROP_IN_CHECKS),
     "Steps": (steps, steps.STEP_CHECKS),
@@ -49,7 +49,7 @@ class ContractTable:
         return report
 
     def pytest_sessionfinish(self, session):
-        from tests.test_contract import MAKERS
+        from tests.variants.test_contract import MAKERS
         from variants.testing import CHECKS
 
         missing = {(name, check) for name in MAKERS for check in CHECKS} - set(self.cells)

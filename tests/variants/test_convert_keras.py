@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from variants import GatedLSTM, GatedLSTMCell, PeepholeLSTM, binary
+from variants import ChronoInitializer, GatedLSTM, GatedLSTMCell, PeepholeLSTM, binary
 from variants.convert import from_keras, from_tensorflow_addons, to_keras
 from variants.reference import ACTIVATIONS, reference
 from variants.testing import BATCH, FEATURES, STEPS, randomize, sequences
@@ -80,6 +80,14 @@ def test_keras_has_a_dict_of_equal_activations():
     assert to_keras(GatedLSTM(4, gate_activation=gates)).recurrent_activation == keras.activations.tanh
 
 
+def test_keras_starts_from_the_same_biases():
+    ours = GatedLSTM(UNITS, bias_initializer=ChronoInitializer(20, seed=3))
+    theirs = to_keras(ours)
+    for layer in (ours, theirs):
+        layer.build((BATCH, STEPS, FEATURES))
+    close(ours.get_weights()[2], theirs.get_weights()[2])
+
+
 class OtherKeras(L.LSTM):
     def call(self, sequences, initial_state=None, mask=None, training=False):
         return super().call(-sequences, initial_state=initial_state, mask=mask, training=training)
@@ -103,8 +111,6 @@ def test_keras_refuses():
         from_keras(OtherKeras(3))
     with pytest.raises(ValueError, match="layer 'x': OtherCell has an equation of its own .it overrides step"):
         to_keras(OtherLSTM(3, name="x"))
-    with pytest.raises(ValueError, match="chrono_time=9 .its biases start otherwise; build the layer before"):
-        to_keras(GatedLSTM(3, chrono_time=9))
     with pytest.raises(ValueError, match="candidate_activation='relu', output_activation='tanh' .its candidate and"):
         to_keras(GatedLSTM(3, candidate_activation="relu"))
 

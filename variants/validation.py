@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from variants.initializers import ChronoInitializer
+
 Shape = tuple[int | None, ...]
 
 
@@ -85,6 +87,28 @@ def check_numbers(units: Any, rates: dict[str, Any]) -> None:
     for name, rate in rates.items():
         if not 0 <= rate <= 1:
             raise ValueError(f"`{name}` must be between 0 and 1. Received: {name}={rate!r}")
+
+
+def check_initializers(cell: Any) -> None:
+    """Refuse initializers of weights that a cell does not have.
+
+    Raises:
+        ValueError: for a `ChronoInitializer` without biases of an input or a forget gate, and for a
+            `peephole_initializer` without peepholes.
+    """
+    if isinstance(cell.bias_initializer, ChronoInitializer):
+        if not cell.use_bias:
+            raise ValueError("`bias_initializer=ChronoInitializer(...)` sets biases. Received: use_bias=False")
+        if not {"input", "forget"} & set(cell.blocks):
+            raise ValueError(
+                "`bias_initializer=ChronoInitializer(...)` sets the biases of the input and the forget gate, and "
+                f"neither has one here. Received: input_gate={cell.input_gate!r}, forget_gate={cell.forget_gate!r}"
+            )
+    if cell.peephole_initializer is not None and cell.peephole == "none":
+        raise ValueError(
+            "`peephole_initializer` needs peepholes. Allowed with: peephole='diagonal' or peephole='full'. "
+            "Received: peephole='none'"
+        )
 
 
 def _fits(shape: Shape, allowed: Shape) -> bool:

@@ -6,9 +6,6 @@ import keras
 
 from variants.cell import GatedLSTMCell
 from variants.layers import GatedLSTM
-from variants.switches import activate, with_fixed
-
-FIXED = {"input_gate": "open", "forget_gate": "learned", "output_gate": "open", "output_activation": "linear"}
 
 
 @keras.saving.register_keras_serializable(package="gatelab")
@@ -22,7 +19,7 @@ class JANETCell(GatedLSTMCell):
         c' = f * c + i * z,  h' = c'
 
     Source: van der Westhuizen and Lasenby 2018, "The unreasonable effectiveness of the forget gate" (section 3),
-    which starts the forget biases with `chrono_time`.
+    which starts the forget biases as `variants.ChronoInitializer` does.
 
     Args:
         units: Positive integer, width of the state.
@@ -37,23 +34,18 @@ class JANETCell(GatedLSTMCell):
         ValueError: for another value of what the equation fixes.
     """
 
+    fixed = {"input_gate": "open", "forget_gate": "learned", "output_gate": "open", "output_activation": "linear"}
+
     def __init__(self, units: int, *, beta: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(units, **with_fixed(FIXED, kwargs, "JANET"))
+        super().__init__(units, **kwargs)
         self.beta = beta
 
-    def activations(self, sums: Any, states: list[Any]) -> dict[str, Any]:
-        """The equation; `input_gate` is what takes its place."""
-        split = self.by_block(sums)
-        forget_gate = self._gate("forget", split["forget"], states[1])
-        input_gate = 1 - self._gate("forget", split["forget"] - self.beta, states[1])
-        candidate = activate(self.candidate_activation, split["candidate"])
-        cell = self.new_cell_state(forget_gate * states[1] + input_gate * candidate)
-        gates = {"input_gate": input_gate, "forget_gate": forget_gate}
-        return {**gates, "candidate": candidate, "cell_state": cell, "hidden_state": cell}
+    def compute_input_gate(self, a: dict[str, Any], c: Any) -> Any:
+        """Compute i = 1 - s_f(a - beta)."""
+        return 1 - self.compute_gate("forget", {"forget": a["forget"] - self.beta}, c)
 
     def get_config(self) -> dict[str, Any]:
-        config = {name: value for name, value in super().get_config().items() if name not in FIXED}
-        return {**config, "beta": self.beta}
+        return {**super().get_config(), "beta": self.beta}
 
 
 @keras.saving.register_keras_serializable(package="gatelab")

@@ -8,9 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from variants.activations import Activation
 from variants.cell import GatedLSTMCell
 from variants.layers import GatedLSTM
-from variants.switches import GATES, Activation
+from variants.switches import GATES
 
 Array = np.ndarray
 Limits = Mapping[str, tuple[tuple[Any, ...], str]]

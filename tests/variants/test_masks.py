@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import variants
-from tests.test_contract import MAKERS
+from tests.variants.test_contract import MAKERS
 from variants.testing import CHECKS, FEATURES, STEPS, array, equal, randomize, sequences
 
 KEPT = 3

@@ -4,7 +4,7 @@ import keras
 import pytest
 
 import variants
-from tests import variant_files
+from tests.variants import variant_files
 from variants.testing import CHECKS
 
 MAKERS = {
@@ -73,15 +73,15 @@ class WrongFastLoop(variants.GatedLSTM):
 
 class DetachedForgetGate(variants.GatedLSTM):
     class cell_class(variants.GatedLSTMCell):  # noqa: N801
-        def _gate(self, name, pre_activation, cell):
-            gate = super()._gate(name, pre_activation, cell)
-            return keras.ops.stop_gradient(gate) if name == "forget" else gate
+        def compute_gate(self, gate, a, c):
+            value = super().compute_gate(gate, a, c)
+            return keras.ops.stop_gradient(value) if gate == "forget" else value
 
 
 class WrongGradient(variants.PeepholeLSTM):
     class cell_class(variants.PeepholeLSTMCell):  # noqa: N801
-        def _gate(self, name, pre_activation, cell):
-            return super()._gate(name, pre_activation, keras.ops.stop_gradient(cell))
+        def compute_gate(self, gate, a, c):
+            return super().compute_gate(gate, a, keras.ops.stop_gradient(c))
 
 
 @pytest.mark.parametrize(

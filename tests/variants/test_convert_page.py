@@ -1,4 +1,4 @@
-"""`docs/convert.md` says what the functions do. `python -m tests.test_convert_page` prints its tables."""
+"""`docs/convert.md` says what the functions do. `python -m tests.variants.test_convert_page` prints its tables."""
 
 import inspect
 import re
@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import variants
-from tests import variant_files
 from tests.conftest import ROOT
-from tests.test_export import UNITS, USES, WRITTEN, errors, sequential, wrapped
+from tests.variants import variant_files
+from tests.variants.test_convert_onnx import UNITS, USES, WRITTEN, errors, sequential, wrapped
 from variants.convert import to_keras
-from variants.export import to_onnx
-from variants.pytorch import to_torch
+from variants.convert.onnx import to_onnx
+from variants.convert.torch import to_torch
 from variants.testing import randomize
 
 PAGE = ROOT / "docs/convert.md"

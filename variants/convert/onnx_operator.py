@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from variants.blocks import Array, Blocks, Limits, beyond, own_equation, refuse, single_gate_activation
+from variants.activations import Activation
+from variants.convert.blocks import Array, Blocks, Limits, beyond, own_equation, refuse, single_gate_activation
 from variants.layers import GatedLSTM
-from variants.switches import Activation
 
 
 class Function(NamedTuple):

@@ -8,11 +8,11 @@ import onnx
 import onnxruntime
 import pytest
 
-from tests import variant_files
-from tests.test_parity import NOT_IN_ONNX, ONE_EQUATION
+from tests.variants import variant_files
+from tests.variants.test_parity import NOT_IN_ONNX, ONE_EQUATION
 from variants import GatedLSTM, GatedLSTMCell, PeepholeLSTM, StandardLSTM
-from variants.export import to_onnx
-from variants.onnx_operator import FUNCTIONS
+from variants.convert.onnx import to_onnx
+from variants.convert.onnx_operator import FUNCTIONS
 from variants.testing import FEATURES, randomize
 
 UNITS, TOKENS = 5, 11
