@@ -95,7 +95,9 @@ def parse(schema: type[Schema], words: Sequence[str]) -> Schema:
     for word in words:
         name, _, text = word.partition("=")
         if name not in known or not text:
-            raise UserError(f"{word}: there is no such option here. Options: {', '.join(f'{option}=' for option in known)}")
+            raise UserError(
+                f"{word}: there is no such option here. Options: {', '.join(f'{option}=' for option in known)}"
+            )
         attribute, kind = known[name]
         values[attribute] = _value(name, text, kind)
     for option in fields(schema):  # type: ignore[arg-type]

@@ -49,14 +49,12 @@ class Variant:
     input_gate: Annotated[Gate | None, Field("open: i = 1, no weights")] = None
     forget_gate: Annotated[ForgetGate | None, Field("open: f = 1; coupled: f = 1 - i")] = None
     output_gate: Annotated[Gate | None, Field("open: o = 1, no weights")] = None
-    gate_activation: Annotated[
-        Any, Field("Keras activation of the gates, or one per gate: {forget: hard_sigmoid}")
-    ] = None
+    gate_activation: Annotated[Any, Field("Keras activation of the gates, or one per gate: {forget: hard_sigmoid}")] = (
+        None
+    )
     candidate_activation: Annotated[str | None, Field("Keras activation of the candidate")] = None
     output_activation: Annotated[str | None, Field("Keras activation of the cell state on its way out")] = None
-    peephole: Annotated[
-        Peephole | None, Field("the gates see the cell state through a vector or a full matrix")
-    ] = None
+    peephole: Annotated[Peephole | None, Field("the gates see the cell state through a vector or a full matrix")] = None
     peephole_initializer: Annotated[Any, Field("Keras initializer of the peepholes")] = None
     peephole_gradient: Annotated[bool | None, Field("false: no gradient through peepholes into the cell state")] = None
     gate_recurrence: Annotated[bool | None, Field("previous gate activations feed the gates")] = None
@@ -70,7 +68,11 @@ class Variant:
         """The fields that are set, by the name of the layer's argument, beside `chrono_time` and `arguments`."""
         others = ("name", "base", "layer", "chrono_time", "arguments")
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in others}
-        return {name: str(value) if isinstance(value, StrEnum) else value for name, value in values.items() if value is not None}
+        return {
+            name: str(value) if isinstance(value, StrEnum) else value
+            for name, value in values.items()
+            if value is not None
+        }
 
 
 @dataclass
@@ -130,7 +132,8 @@ class Sweep:
         int | None, Field("give up when so many trials fail alike and none succeeds; null: never", minimum=1)
     ] = 3
     worker_memory_gb: Annotated[
-        float | None, Field("a worker that holds more is replaced after its trial; null: a share of the memory", above=0)
+        float | None,
+        Field("a larger worker is replaced after its trial; null: a share of the memory", above=0),
     ] = None
     drawn: Annotated[list[str], Field("fields that a random search drew, which hydra/sweeper=random fills in")] = field(
         default_factory=list

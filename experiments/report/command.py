@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from experiments.errors import UserError
 from experiments.report.format import counted
-from experiments.tracking.lookup import unknown_study
 from experiments.report.study import Study, read
 from experiments.tracking import Store
+from experiments.tracking.lookup import unknown_study
 
 if TYPE_CHECKING:
     from experiments.report.results import Results

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from experiments.tracking import StoredRun
 from experiments.tracking.lookup import described, is_readable
-from experiments.tracking.metadata import fields
 
 NEEDED = ("trial_key", "score_metric", "score_title", "score_better", "baseline")  # tags without which no score is read
 UNKNOWN = ("settings=unknown",)

@@ -131,9 +131,7 @@ def _at_work(run: StoredRun, lock: Path) -> bool:
     return run.status == "RUNNING" and run.tags.get(Tag.LOCK) != str(lock) and run.alive
 
 
-def _begin(
-    store: Store, experiment: str, spec: TrialSpec, task: Task, earlier: list[StoredRun], lock: Path
-) -> Run:
+def _begin(store: Store, experiment: str, spec: TrialSpec, task: Task, earlier: list[StoredRun], lock: Path) -> Run:
     """The run that an interruption of the same code has left, or a new one."""
     from experiments.trial.model import make_layer
 

@@ -100,9 +100,9 @@ def details(rows: Sequence[Standing]) -> list[str]:
     lines = []
     for state, (heading, say) in about.items():
         of_state = [row for row in rows if row.state == state and row.run]
-        width = max((len(row.name) for each in of_state), default=0)
+        width = max((len(row.name) for row in of_state), default=0)
         lines += [heading] if of_state else []
-        lines += [f"  {row.name:<{width}}  {say(row.run)}" for each in of_state]
+        lines += [f"  {row.name:<{width}}  {say(row.run)}" for row in of_state]
     for state in ("killed", "missing"):
         names = [row.name for row in rows if row.state == state]
         more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""

@@ -9,8 +9,8 @@ from dataclasses import field as dataclass_field
 from dataclasses import make_dataclass
 from typing import Annotated, Any
 
-from experiments.options import Field, problems
 from experiments.errors import UserError
+from experiments.options import Field, problems
 from experiments.tasks._task import Metric, Predict, Split, Stream, Task
 
 __all__ = ["Metric", "Predict", "Split", "Stream", "Task", "build", "functions", "schema", "task"]

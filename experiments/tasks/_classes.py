@@ -7,8 +7,8 @@ from typing import Annotated
 
 import numpy as np
 
-from experiments.options import Field
 from experiments.errors import UserError
+from experiments.options import Field
 from experiments.tasks import Metric, Split, Task
 
 ACCURACY = Metric("accuracy", "accuracy", "", "sparse_categorical_accuracy", better="higher")

@@ -8,8 +8,8 @@ from typing import Any, get_args, get_origin
 import yaml
 
 from experiments import tasks
-from experiments.options import described
 from experiments.errors import UserError
+from experiments.options import described
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "task"
 SCHEMA = "/schema/task/"

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import numpy as np
 
-from experiments.options import Field
 from experiments.errors import UserError
+from experiments.options import Field
 from experiments.tasks import Split, Task, task
 from experiments.tasks._classes import SplitSeed, classification, stratified
 from experiments.tasks._ragged import filled_up

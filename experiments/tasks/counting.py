@@ -5,8 +5,8 @@ from typing import Annotated
 
 import numpy as np
 
-from experiments.options import Field
 from experiments.errors import UserError
+from experiments.options import Field
 from experiments.tasks import Metric, Predict, Task, task
 from experiments.tasks._generated import DataSeed, TestSize, TrainSize, ValidationSize
 from experiments.tasks._legality import Word, legality_task, right, split

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import numpy as np
 
-from experiments.options import Field
 from experiments.errors import UserError
+from experiments.options import Field
 from experiments.tasks import Metric, Split, Task, task
 
 SUBSTEPS = 10  # of the integration, in a unit of time

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import numpy as np
 
-from experiments.options import Field
 from experiments.errors import UserError
+from experiments.options import Field
 from experiments.tasks import Metric, Predict, Split, Task, task
 from experiments.tasks._classes import ACCURACY, CROSS_ENTROPY, most_frequent_class
 from experiments.tasks._generated import MEAN_SQUARED_ERROR, DataSeed, TestSize, TrainSize, ValidationSize, three_parts

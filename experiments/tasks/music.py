@@ -6,8 +6,8 @@ from typing import Annotated
 
 import numpy as np
 
-from experiments.options import Field
 from experiments.errors import UserError
+from experiments.options import Field
 from experiments.tasks import Metric, Split, Task, task
 from experiments.tasks._ragged import filled_up
 from experiments.tasks.fetch import fetch_dataset
@@ -21,7 +21,7 @@ NOTES = ("A", "A#", "B", "C", "C#", "D", "D#", "E", "F", "F#", "G", "G#")
 
 @task
 def music(
-    path: Annotated[str | None, Field(".mat file with piano rolls traindata, validdata, testdata; null: dataset")] = None,
+    path: Annotated[str | None, Field(".mat file of piano rolls traindata, validdata, testdata; null: dataset")] = None,
     dataset: Annotated[str | None, Field("jsb_chorales or nottingham")] = "jsb_chorales",
     segment: Annotated[int, Field("frames of a training sequence at most; longer ones are cut", minimum=2)] = 200,
     *,

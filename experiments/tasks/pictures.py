@@ -7,8 +7,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from experiments.options import Field
 from experiments.errors import UserError
+from experiments.options import Field
 from experiments.tasks import Split, Task, task
 from experiments.tasks._classes import SplitSeed, classification, stratified
 from experiments.tasks.fetch import fetch_dataset

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from experiments.options import Field
 from experiments.errors import UserError
+from experiments.options import Field
 from experiments.tasks import Metric, Split, Task, task
 from experiments.tasks._windows import Windows, part_ends, windows
 from experiments.tasks.fetch import fetch_dataset
@@ -33,7 +33,7 @@ def forecast(
     target: Annotated[Any, Field("column to forecast, a list of columns, or all")] = None,
     inputs: Annotated[Any, Field("columns shown; null: those to forecast")] = None,
     date: Annotated[str | None, Field("column of dates, checked to be in order; null: rows are in order")] = None,
-    values: Annotated[Values, Field("log_returns: changes of the logarithm from row to row, in percent")] = Values.levels,
+    values: Annotated[Values, Field("log_returns: changes of the logarithm by row, in percent")] = Values.levels,
     relative: Annotated[bool, Field("show and forecast differences to the last value shown")] = False,
     window: Annotated[int, Field("past values shown", minimum=1)] = 24,
     horizon: Annotated[int, Field("future values asked for", minimum=1)] = 1,

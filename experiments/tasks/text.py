@@ -6,8 +6,8 @@ from typing import Annotated
 
 import numpy as np
 
-from experiments.options import Field
 from experiments.errors import UserError
+from experiments.options import Field
 from experiments.tasks import Metric, Stream, Task, task
 from experiments.tasks._vocabulary import digest, encode, read_text, unigram_entropy, vocabulary
 from experiments.tasks.fetch import fetch_dataset

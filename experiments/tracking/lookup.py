@@ -94,7 +94,9 @@ def _line(run: StoredRun, others: list[StoredRun]) -> str:
     settings = [fields(other.params) for other in others]
     own = fields(run.params)
     differing = [f"{name}={own[name]}" for name in own if len({other.get(name) for other in settings}) > 1]
-    return "  ".join(part for part in (run.run_id, run.tags.get(Tag.STUDY, ""), run.name, run.status, *differing) if part)
+    return "  ".join(
+        part for part in (run.run_id, run.tags.get(Tag.STUDY, ""), run.name, run.status, *differing) if part
+    )
 
 
 def _others(store: Store, study: str | None) -> str:

@@ -216,7 +216,9 @@ class Store:
                 )
             for run in page:
                 data = run.data
-                yield StoredRun(run.info.run_id, run.info.run_name, run.info.status, data.params, data.tags, data.metrics)
+                yield StoredRun(
+                    run.info.run_id, run.info.run_name, run.info.status, data.params, data.tags, data.metrics
+                )
             token = page.token
             if not token:
                 return

@@ -11,7 +11,15 @@ from experiments.config.schema import Training
 from experiments.tasks import Split, Stream, Task
 from experiments.trial import model as models
 from experiments.trial.batches import Order, evaluation_batches, training_batches
-from experiments.trial.callbacks import EarlyStopping, EmptyStates, EpochRecorder, Listener, Progress, Recorder, readable
+from experiments.trial.callbacks import (
+    EarlyStopping,
+    EmptyStates,
+    EpochRecorder,
+    Listener,
+    Progress,
+    Recorder,
+    readable,
+)
 from experiments.trial.gate_callback import GateCallback
 from experiments.trial.model_cache import compiled_model
 from experiments.trial.spec import TrialSpec

@@ -37,7 +37,9 @@ class GateCallback(keras.callbacks.Callback):
         tracer: Looks into the model.
     """
 
-    def __init__(self, task: Task, training: Training, progress: Progress, every: int | None, folder: Path, tracer: Look) -> None:
+    def __init__(
+        self, task: Task, training: Training, progress: Progress, every: int | None, folder: Path, tracer: Look
+    ) -> None:
         super().__init__()
         self.task = task
         self.training = training

@@ -4,10 +4,13 @@ from typing import Any
 
 import keras
 
-from variants import cells, layers
+import variants.cells
+import variants.layers
 from experiments.config.schema import Match, Model, Variant
 from experiments.errors import UserError
 from experiments.tasks import Stream, Task
+from variants.initializers import ChronoInitializer
+from variants.layers import GatedLSTM
 
 
 def build(task: Task, variant: Variant, settings: Model, batch_size: int | None = None) -> keras.Model:
@@ -75,10 +78,10 @@ def _recurrent(variant: Variant, settings: Model, number: int, **arguments: Any)
     return layer
 
 
-def recurrent_layers(model: keras.Model) -> list[layers.GatedLSTM]:
+def recurrent_layers(model: keras.Model) -> list[GatedLSTM]:
     """The recurrent layers of a model, of bidirectional ones the forward layer."""
     layers = [getattr(layer, "forward_layer", layer) for layer in model.layers]
-    return [layer for layer in layers if isinstance(layer, layers.GatedLSTM)]
+    return [layer for layer in layers if isinstance(layer, GatedLSTM)]
 
 
 def loops(model: keras.Model) -> str:
@@ -93,7 +96,7 @@ def with_weights_of(model: keras.Model, trained: keras.Model) -> keras.Model:
     return model
 
 
-def make_layer(variant: Variant, units: int, **arguments: Any) -> layers.GatedLSTM:
+def make_layer(variant: Variant, units: int, **arguments: Any) -> GatedLSTM:
     """The layer that a variant's configuration describes: every field that is set, and nothing else.
 
     Raises:
@@ -112,16 +115,16 @@ def make_layer(variant: Variant, units: int, **arguments: Any) -> layers.GatedLS
     chosen = {**variant.switches(), **variant.arguments}
     if variant.chrono_time is not None:
         if "bias_initializer" in chosen:
-            raise UserError("variant.chrono_time and variant.arguments.bias_initializer set the same biases: choose one")
-        chosen["chrono_time"] = variant.chrono_time
+            raise UserError(
+                "variant.chrono_time and variant.arguments.bias_initializer set the same biases: choose one"
+            )
+        chosen["bias_initializer"] = ChronoInitializer(variant.chrono_time)
     try:
         return classes[variant.layer](units, **chosen, **arguments)
     except (ValueError, TypeError) as error:
         raise UserError(f"variant={variant.name}: {error}") from error
 
 
-def _layer_classes() -> dict[str, type[layers.GatedLSTM]]:
-    classes = {name: value for module in (layers, cells) for name, value in vars(module).items()}
-    return {
-        name: value for name, value in classes.items() if isinstance(value, type) and issubclass(value, layers.GatedLSTM)
-    }
+def _layer_classes() -> dict[str, type[GatedLSTM]]:
+    values = {**vars(variants.layers), **vars(variants.cells)}
+    return {name: value for name, value in values.items() if isinstance(value, type) and issubclass(value, GatedLSTM)}

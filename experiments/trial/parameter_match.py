@@ -3,7 +3,6 @@
 import bisect
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 from experiments.config.schema import Config, Match, Model, Variant
 from experiments.errors import UserError

@@ -9,8 +9,8 @@ from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, O
 from hydra.errors import HydraException
 
 from experiments.errors import UserError
-from hydra_plugins.gatelab.grid import GridSweeper
 from experiments.search import random_search
+from hydra_plugins.gatelab.grid import GridSweeper
 
 MOST_VALUES = 100_000
 
