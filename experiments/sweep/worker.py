@@ -78,9 +78,10 @@ def _try(config: Config, units: int) -> None:
 
     from experiments.trial.model import make_layer
 
+    layer = make_layer(config.variant, units)
     try:
-        make_layer(config.variant, units)(keras.ops.zeros((1, 2, 1)))
-    except (ValueError, TypeError) as error:
+        layer(keras.ops.zeros((1, 2, 1)))
+    except Exception as error:  # of Keras or of TensorFlow, whatever it is
         reason = str(error).split("\n\nArguments")[0].replace("\n\n", " ")
         raise UserError(f"variant={config.variant.name}: its layer cannot be used ({reason})") from error
 

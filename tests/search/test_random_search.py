@@ -221,6 +221,7 @@ def test_a_search_from_start_to_table_again_from_the_store_and_extended(train, t
         "training.learning_rate=tag(log, interval(1e-3, 1e-1))",
         "model.units=int(interval(3, 6))",
         "study=search",
+        "sweep.workers=1",
         *SMALL,
     )
     first = train(*command)
@@ -230,7 +231,7 @@ def test_a_search_from_start_to_table_again_from_the_store_and_extended(train, t
     assert (tmp_path / "out" / "search" / "multirun.yaml").exists()
 
     trials = Store(None, f"{tmp_path}/out").trials("search")
-    pairs = {(trial.params["learning_rate"], trial.params["units"]) for trial in trials}
+    pairs = {(trial.params["training.learning_rate"], trial.params["units"]) for trial in trials}
     assert {t.params["variant"] for t in trials} == {"standard", "swapped"} and len(trials) == 4
     expected = search({"training.learning_rate": Interval(1e-3, 1e-1, log=True)}, [], 2, 0).draws
     assert {rate for rate, _ in pairs} == {row["training.learning_rate"] for row in expected}, "paired, to the last bit"
