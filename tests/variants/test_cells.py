@@ -146,11 +146,11 @@ def test_zoneout_expects_outside_training():
 @pytest.mark.parametrize("fast_loop", [True, False])
 def test_zoneout_keeps_states_in_training(fast_loop):
     layer = make(variants.ZoneoutLSTM, zoneout_hidden=0.5, zoneout_cell=0.5, fast_loop=fast_loop, seed=3)
-    drawn, noise = [], layer.cell.noise
+    draws, noise = [], layer.cell.noise
 
     def spy(shape):
-        drawn.append(noise(shape))
-        return drawn[-1]
+        draws.append(noise(shape))
+        return draws[-1]
 
     layer.cell.noise = spy
     if not fast_loop and keras.backend.backend() == "jax":
@@ -158,10 +158,10 @@ def test_zoneout_keeps_states_in_training(fast_loop):
     states = random_states(layer)
     output = layer(sequences(), initial_state=states, training=True)
     # Keras's loop takes a step more at the start, to see the shapes.
-    keep = array(drawn[0]) if fast_loop else np.stack([array(each) for each in drawn[-STEPS:]])
+    keep = array(draws[0]) if fast_loop else np.stack([array(draw) for draw in draws[-STEPS:]])
     assert keep.shape == (STEPS, BATCH, 2 * UNITS) and set(np.unique(keep)) == {0, 1}
     assert (keep[0] != keep[1]).any()
-    hidden, cell = (iter(each) for each in np.split(keep, 2, axis=-1))
+    hidden, cell = map(iter, np.split(keep, 2, axis=-1))
     step, expected = zoneout_step(layer, lambda: next(hidden), lambda: next(cell)), []
     for t in range(STEPS):
         states = step(sequences()[:, t], *states)
@@ -215,12 +215,12 @@ def test_truncated_peephole_gradient():
     direction = np.random.default_rng(4).normal(size=(BATCH, STEPS, UNITS)).astype(PRECISE)
     _, gradients = training_gradients(model, sequences(), direction)
     weights = [weight.astype("float64") for weight in layer.get_weights()]
-    _, seen = peephole_lstm(weights)
+    _, cells = peephole_lstm(weights)
 
     def loss(number, index, move):
         moved = [weight.copy() for weight in weights]
         moved[number][index] += move
-        return np.sum(peephole_lstm(moved, seen)[0] * direction)
+        return np.sum(peephole_lstm(moved, cells)[0] * direction)
 
     for number, weight in enumerate(weights):
         for index in [(0,) * weight.ndim, tuple(size - 1 for size in weight.shape)]:
@@ -228,16 +228,16 @@ def test_truncated_peephole_gradient():
             np.testing.assert_allclose(gradients[number][index], expected, rtol=1e3 * ROUND_OFF, atol=1e-6)
 
 
-def peephole_lstm(weights, seen=None):
-    """Hidden states, and the cell states before and after each step; `seen` replaces those for the peepholes."""
+def peephole_lstm(weights, peephole_cells=None):
+    """Hidden states, and the cell states before and after each step; the peepholes see `peephole_cells` instead."""
     w, u, b, p_i, p_f, p_o = weights
     h, c = np.zeros((BATCH, UNITS)), np.zeros((BATCH, UNITS))
     hidden, cells = [], []
     for t in range(STEPS):
         i, f, z, o = blocks(sequences()[:, t].astype("float64") @ w + h @ u + b)
-        before = c if seen is None else seen[t][0]
+        before = c if peephole_cells is None else peephole_cells[t][0]
         new = sigmoid(f + p_f * before) * c + sigmoid(i + p_i * before) * np.tanh(z)
-        after = new if seen is None else seen[t][1]
+        after = new if peephole_cells is None else peephole_cells[t][1]
         h = sigmoid(o + p_o * after) * np.tanh(new)
         hidden.append(h)
         cells.append((c, new))
