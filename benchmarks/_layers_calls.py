@@ -13,8 +13,8 @@ from hydra import compose, initialize_config_dir
 from keras import ops
 from omegaconf import OmegaConf
 
-from experiments import config
-from experiments.model import make_layer
+from experiments.config import compose as config
+from experiments.trial.model import make_layer
 from variants import GatedLSTMCell
 
 JAX = keras.backend.backend() == "jax"

@@ -16,8 +16,9 @@ os.environ["TF_NUM_INTEROP_THREADS"] = "1"
 
 from hydra import compose, initialize_config_dir
 
-from experiments import compiled, config
-from experiments.record import find_or_train
+from experiments.config import compose as config
+from experiments.sweep.run_trial import find_or_train
+from experiments.trial import model_cache as compiled
 
 HELP = """
 Each trial is a whole one, recorded in a store. The first pair of a task compiles and is left out: a worker of a sweep

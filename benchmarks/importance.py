@@ -1,4 +1,4 @@
-"""How far the shares of `experiments.importance` are from the true ones, in simulated random searches.
+"""How far the shares of `experiments.analysis.importance` are from the true ones, in simulated random searches.
 
 python -m benchmarks.importance                      # 40 searches of each of 4 functions, a quarter of an hour
 python -m benchmarks.importance --repetitions 5 --draws 20 50
@@ -10,7 +10,7 @@ import argparse
 
 import numpy as np
 
-from experiments.importance import LEAST_DRAWS, Forest
+from experiments.analysis.importance import LEAST_DRAWS, Forest
 
 SETTINGS = ("x", "y", "z")
 DRAWS = (20, 30, 50, 100, 200)

@@ -21,10 +21,13 @@ import keras
 import tensorflow as tf
 from hydra import compose, initialize_config_dir
 
-from experiments import compiled, config, model, tasks
-from experiments.batches import Order, evaluation_batches, training_batches
+from experiments import tasks
+from experiments.config import compose as config
 from experiments.errors import UserError
 from experiments.tasks import Stream
+from experiments.trial import model
+from experiments.trial import model_cache as compiled
+from experiments.trial.batches import Order, evaluation_batches, training_batches
 
 EPOCHS = 4
 

@@ -25,7 +25,8 @@ import psutil
 from hydra import compose, initialize_config_dir
 from mlflow import MlflowClient
 
-from experiments import config, tasks
+from experiments import tasks
+from experiments.config import compose as config
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = {"XS": (16, 32), "S": (32, 64)}  # batch, units: those of benchmarks/layers.py

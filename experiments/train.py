@@ -1,33 +1,39 @@
 """`python -m experiments.train`: one trial, or with -m a sweep. See --help."""
 
+import sys
+
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from experiments import config, usage
-from experiments.errors import reported, terminable
+from experiments.config.compose import CONF, load, register
+from experiments.config.help import help_text
+from experiments.config.renamed import renamed_variants
+from experiments.errors import UserError, reported, terminable
 
-config.register()
-OmegaConf.register_new_resolver("help_text", usage.help_text)
+register()
+OmegaConf.register_new_resolver("help_text", help_text)
 
 
-@hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(cfg: DictConfig) -> float:
     """Train one trial in this process and return its validation score.
 
     In a sweep of another launcher than ours an exception costs this trial, while leaving would end its process too.
     """
-    from experiments import sweep
-    from experiments.job import Job
+    from experiments.sweep import run
 
     overrides = tuple(HydraConfig.get().overrides.task)
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         with terminable():
-            return sweep.run_elsewhere(Job(config.load(cfg), overrides))
+            return run.run_elsewhere(load(cfg), overrides)
     with reported():
-        return sweep.run_alone(Job(config.load(cfg), overrides))
+        return run.run_alone(load(cfg), overrides)
 
 
 if __name__ == "__main__":
+    with reported():
+        if renamed := renamed_variants(sys.argv[1:]):
+            raise UserError(renamed.strip())
     main()

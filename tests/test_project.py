@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.docs_pages import PAGES
+from tests.docs.docs_pages import PAGES
 
 FILES = [file for folder in ("variants", "experiments", "hydra_plugins") for file in (ROOT / folder).rglob("*.py")]
 HYDRA = {"train", "config"}

@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 
 from experiments import analysis
 from experiments.gates import probes, survey
-from experiments.gates.find import find
 from experiments.gates.source import load
 from experiments.report.figures import style
 from experiments.tracking import Store
+from experiments.tracking.lookup import find
 
 HELD = {
     "count": "count of a minus b",

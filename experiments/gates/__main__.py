@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.arguments import STORE, options
 from experiments.errors import UserError, first_line, reported
+from experiments.options import STORE, options
 
 if TYPE_CHECKING:
     from experiments.gates.sequence import Wanted
-    from experiments.tracking import Store, Trial
+    from experiments.tracking import Store, StoredRun
 
 USAGE = """\
 Write a page that shows what the gates and states of a trained trial do, step by step, and record it with the trial.
@@ -113,7 +113,7 @@ def _content(file: str) -> str:
 
 
 def _browse(store: "Store", words: Sequence[str], given: dict[str, str | None], asked: "Wanted") -> None:
-    from experiments.gates.find import find
+    from experiments.tracking.lookup import find
 
     trials = [find(store, word, given["study"]) for word in words]
     names = {trial.params.get("task", trial.name.split("/")[0]) for trial in trials}
@@ -134,12 +134,12 @@ def _browse(store: "Store", words: Sequence[str], given: dict[str, str | None], 
     _write(store, trials, page, Path(given["out"] or _place(store, trials)).expanduser())
 
 
-def _place(store: "Store", trials: Sequence["Trial"]) -> Path:
+def _place(store: "Store", trials: Sequence["StoredRun"]) -> Path:
     names = [f"{trial.name.replace('/', '-')}-{trial.tags.get('trial_key', trial.run_id)[:8]}" for trial in trials]
     return store.folder / "pages" / f"gates-{'-and-'.join(names)}.html"
 
 
-def _write(store: "Store", trials: Sequence["Trial"], page: str, file: Path) -> None:
+def _write(store: "Store", trials: Sequence["StoredRun"], page: str, file: Path) -> None:
     from experiments.tracking import Run
 
     try:

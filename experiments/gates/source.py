@@ -8,16 +8,17 @@ import keras
 import numpy as np
 
 import variants
-from experiments import config, tasks
+from experiments import tasks
+from experiments.config import compose as config
+from experiments.config.schema import Config
 from experiments.errors import UserError, first_line
-from experiments.gates.find import fetch, read_yaml
-from experiments.gates.look import activation_bounds, gate_bounds
 from experiments.gates.sequence import Sequenced
-from experiments.gates.statistics import Bounds
 from experiments.gates.units import QUANTITIES
-from experiments.schema import Config
 from experiments.tasks import Task
-from experiments.tracking import Store, Trial
+from experiments.tracking import Store, StoredRun
+from experiments.tracking.lookup import fetch, read_yaml
+from experiments.trial.gate_statistics import Bounds
+from experiments.trial.gate_tracer import activation_bounds, gate_bounds
 
 Array = np.ndarray
 
@@ -35,7 +36,7 @@ class Source:
         model: Its model.
     """
 
-    trial: Trial
+    trial: StoredRun
     settings: Config
     task: Task
     model: keras.Model
@@ -60,7 +61,7 @@ class Traced:
     outputs: Array
 
 
-def load(store: Store, trial: Trial, data_dir: str | None = None) -> Source:
+def load(store: Store, trial: StoredRun, data_dir: str | None = None) -> Source:
     """Bring the configuration, the data and the model of a trial together.
 
     Args:

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments import analysis
-from experiments.arguments import STORE, options
 from experiments.errors import UserError, reported
 from experiments.gates import probes, units
-from experiments.report.numbers import interval
+from experiments.options import STORE, options
+from experiments.report.format import interval
 from experiments.tasks import Split, Stream
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def forget(source: "Source") -> None:
     """Give the model the weights that it had before training."""
     import keras
 
-    from experiments import model
+    from experiments.trial import model
 
     keras.utils.set_random_seed(source.settings.seed)
     first = model.build(source.task, source.settings.variant, source.settings.model)

@@ -2,26 +2,27 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from experiments.arguments import STORE, options
-from experiments.errors import UserError, reported
-from experiments.report.command import show, write
-from experiments.tracking import Store
+from experiments.errors import reported
+from experiments.options import HELP, Field, StoreOptions, help_text, parse
 
 USAGE = """\
 Print what a study found, and write its report: a page, figures and CSV files, recorded in the store too.
 
   python -m experiments.report study=quickstart
-
-Options:
-
-  reference=VARIANT     what others are compared with (standard, if the study has it)
-  folder=FOLDER         for the files (OUTPUT_DIR/STUDY/report)
-  output_dir=FOLDER     folder of the store (outputs)
-  tracking.uri=URI      another MLflow store, as in experiments.train
 """
-OPTIONS = {"study": None, "reference": None, "folder": None, **STORE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(StoreOptions):
+    study: Annotated[str, Field("the study", value="NAME")]
+    reference: Annotated[
+        str | None, Field("what others are compared with, instead of the base of each variant", value="VARIANT")
+    ] = None
+    folder: Annotated[str | None, Field("for the files (OUTPUT_DIR/STUDY/report)", value="FOLDER")] = None
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -30,16 +31,16 @@ def main(arguments: Sequence[str]) -> None:
     Raises:
         UserError: for a mistake in the arguments, a study or reference that is not there, or a folder to no avail.
     """
-    if {"--help", "-h", "help"} & set(arguments):
-        print(USAGE, end="")
+    if HELP & set(arguments):
+        print(USAGE, help_text(ReportOptions), sep="\n", end="")
         return
-    given = options(arguments, OPTIONS, "use study=NAME; --help lists the other options")
-    name = given["study"]
-    if name is None:
-        raise UserError("which study? For example: python -m experiments.report study=quickstart")
-    store = Store(given["tracking.uri"], given["output_dir"] or "")
-    folder = Path(given["folder"]).expanduser().resolve() if given["folder"] else None
-    write(store, show(store, name, given["reference"]), given["reference"], folder)
+    options = parse(ReportOptions, arguments)
+    from experiments.report.command import show, write
+    from experiments.tracking import Store
+
+    store = Store.of(options)
+    folder = Path(options.folder).expanduser().resolve() if options.folder else None
+    write(store, show(store, options.study, options.reference), options.reference, folder)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.errors import UserError
-from experiments.report.numbers import counted
-from experiments.report.runs import unknown
+from experiments.report.format import counted
 from experiments.report.study import Study, read
 from experiments.tracking import Store
+from experiments.tracking.lookup import unknown_study
 
 if TYPE_CHECKING:
     from experiments.report.results import Results
@@ -27,7 +27,7 @@ def load(store: Store, name: str, reference: str | None = None, keys: Collection
     if study is None and runs:
         raise UserError(f"study={name}: none of its {len(runs)} runs in the store {store.uri} was written by gatelab")
     if study is None:
-        raise unknown(store, name)
+        raise unknown_study(store, name)
     return study
 
 

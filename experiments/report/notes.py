@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from experiments.report.numbers import counted
+from experiments.report.format import counted
 from experiments.report.study import UNSCORED, Study, TaskResults
-from experiments.tracking import Trial
+from experiments.tracking import StoredRun
 
 REASONS = {"diverged": "the loss stopped being finite", "unmeasured": "it has no {}"}
 
@@ -35,7 +35,7 @@ def _mixed(study: Study) -> Iterator[str]:
         yield from _several(list(task.trials.values()), "data_sha256", f"versions of the data of {task.task}")
 
 
-def _several(trials: list[Trial], tag: str, what: str) -> Iterator[str]:
+def _several(trials: list[StoredRun], tag: str, what: str) -> Iterator[str]:
     counts = Counter(trial.tags.get(tag) or "unknown" for trial in trials if trial.status == "FINISHED")
     if len(counts) > 1:
         each = ", ".join(f"{value[:8]} ({counted(count, 'trial')})" for value, count in counts.most_common())

@@ -14,14 +14,14 @@ from matplotlib.figure import Figure
 from experiments.report import gates, search, tables
 from experiments.report.across import Across
 from experiments.report.findings import TaskFindings
+from experiments.report.format import number
 from experiments.report.method import commands, facts, method
 from experiments.report.notes import notes
-from experiments.report.numbers import number
 from experiments.report.results import Results
 from experiments.report.search import Searched
 from experiments.report.study import Study, TaskResults
+from experiments.report.summary import across_tasks, of_task, summary
 from experiments.report.terminal import legend
-from experiments.report.words import across_tasks, of_task, summary
 
 HERE = Path(__file__).parent
 DRAWING = {"svg.hashsalt": "gatelab", "axes.titlesize": 10}  # the same figure is the same file

@@ -7,13 +7,13 @@ import numpy as np
 
 from experiments import analysis
 from experiments.analysis import Estimate
-from experiments.importance import Forest, forests
+from experiments.analysis.importance import Forest, forests
 from experiments.report.figures.style import label
 from experiments.report.findings import BEST_SHARE, TaskFindings
-from experiments.report.numbers import chance, interval, listed, number
+from experiments.report.format import chance, interval, listed, number
 from experiments.report.study import Study, TaskResults
 from experiments.report.tables import Table
-from experiments.tracking import Trial
+from experiments.tracking import StoredRun
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _best(study: Study, task: TaskResults) -> list[Best]:
     return found
 
 
-def _tenth(task: TaskResults, row: str) -> list[Trial]:
+def _tenth(task: TaskResults, row: str) -> list[StoredRun]:
     """The tenth of the draws with the best validation scores, the best first (Greff et al. 2017, section IV)."""
     trials = [trial for (name, _), trial in task.trials.items() if name == row and math.isfinite(trial.score)]
     sign = -1 if trials and trials[0].tags.get("chosen_better", task.score.better) == "higher" else 1
@@ -103,11 +103,11 @@ def _tenth(task: TaskResults, row: str) -> list[Trial]:
     return known[: math.ceil(BEST_SHARE * len(known))]
 
 
-def _scores(trials: list[Trial]) -> np.ndarray:
+def _scores(trials: list[StoredRun]) -> np.ndarray:
     return np.array([trial.score for trial in trials])
 
 
-def _welch(chosen: dict[str, list[Trial]], row: str, other: str | None) -> float:
+def _welch(chosen: dict[str, list[StoredRun]], row: str, other: str | None) -> float:
     if other not in chosen or min(len(chosen[row]), len(chosen[other])) < 2:
         return math.nan
     return analysis.welch(_scores(chosen[row]), _scores(chosen[other]))

@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from experiments.errors import UserError
-from experiments.report.runs import Place, Runs, collect
-from experiments.tracking import Trial
+from experiments.report.rows import Place, Runs, collect
+from experiments.tracking import StoredRun
 
 STATES = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "killed", "RUNNING": "running", "SCHEDULED": "running"}
 UNSCORED = ("diverged", "failed", "killed", "running", "missing", "unmeasured")
@@ -70,7 +70,7 @@ class TaskResults:
     references: tuple[dict[str, object], ...]
     rows: tuple[str, ...]
     replicates: tuple[str, ...]
-    trials: dict[tuple[str, str], Trial]
+    trials: dict[tuple[str, str], StoredRun]
 
     @cached_property
     def states(self) -> np.ndarray:
@@ -92,7 +92,7 @@ class TaskResults:
                 found[place] = value
         return found
 
-    def _state(self, trial: Trial | None) -> str:
+    def _state(self, trial: StoredRun | None) -> str:
         if trial is None:
             return "missing"
         state = STATES.get(trial.status, "killed")
@@ -146,7 +146,7 @@ class Study:
         return tuple(sorted(found, key=lambda row: row not in self.compared.values()))
 
     @property
-    def trials(self) -> list[Trial]:
+    def trials(self) -> list[StoredRun]:
         return list(self.runs.placed.values())
 
     @property
@@ -155,7 +155,7 @@ class Study:
         return "draw" if self.runs.drawn else "seed"
 
 
-def read(name: str, store: str, trials: Iterable[Trial], reference: str | None = None) -> Study | None:
+def read(name: str, store: str, trials: Iterable[StoredRun], reference: str | None = None) -> Study | None:
     """Arrange the runs of a study, newest first, by task, row and replicate. None if none of them is a trial.
 
     Raises:
@@ -188,7 +188,7 @@ def _compared(places: dict[str, Place], variants: Sequence[str], reference: str)
     return {row: reference for row in places if row != reference} if reference else {}
 
 
-def _task(name: str, placed: dict[Place, Trial]) -> TaskResults:
+def _task(name: str, placed: dict[Place, StoredRun]) -> TaskResults:
     found = {place: trial for place, trial in placed.items() if place.task == name}
     tags = max(found.values(), key=lambda trial: trial.status == "FINISHED").tags
     solved = tags.get("score_solved", "")

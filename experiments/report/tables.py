@@ -8,8 +8,8 @@ from typing import Any
 
 from experiments.report.across import Across
 from experiments.report.findings import Finding, TaskFindings
+from experiments.report.format import chance, interval, number, sizes
 from experiments.report.notes import failures
-from experiments.report.numbers import chance, interval, number, sizes
 from experiments.report.study import PUBLISHED, UNSCORED, Study, TaskResults
 
 

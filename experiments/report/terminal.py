@@ -9,12 +9,12 @@ from rich.text import Text
 
 from experiments.report import search
 from experiments.report.findings import TaskFindings
+from experiments.report.format import number
 from experiments.report.notes import notes
-from experiments.report.numbers import number
 from experiments.report.results import Results
 from experiments.report.study import Study
+from experiments.report.summary import across_tasks, of_task, summary
 from experiments.report.tables import cell
-from experiments.report.words import across_tasks, of_task, summary
 from experiments.tracking import Store, charts_link
 
 COLUMNS = 3

@@ -10,7 +10,7 @@ from dataclasses import make_dataclass
 from typing import Annotated, Any
 
 from experiments.errors import UserError
-from experiments.schema import Is, problems
+from experiments.options import Field, problems
 from experiments.tasks._task import Metric, Predict, Split, Stream, Task
 
 __all__ = ["Metric", "Predict", "Split", "Stream", "Task", "build", "functions", "schema", "task"]
@@ -46,11 +46,11 @@ def schema(function: TaskFunction) -> type:
     """Dataclass of a task's configuration: its name, its function and the parameters of that function."""
     namespace = {"__reduce__": lambda settings: (_restored, (function.__name__, vars(settings)))}
     own = [
-        ("name", Annotated[str, Is("name in runs and tables")], dataclass_field(default=function.__name__)),
-        ("function", Annotated[str, Is("task function that prepares the data")], function.__name__),
+        ("name", Annotated[str, Field("name in runs and tables")], dataclass_field(default=function.__name__)),
+        ("function", Annotated[str, Field("task function that prepares the data")], function.__name__),
         (
             "reference",
-            Annotated[list[Any], Is("published scores, shown in reports: metric, score, model, source")],
+            Annotated[list[Any], Field("published scores, shown in reports: metric, score, model, source")],
             dataclass_field(default_factory=list),
         ),
     ]

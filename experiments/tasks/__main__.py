@@ -63,7 +63,7 @@ def _show(arguments: Sequence[str]) -> None:
     file = _checked(Path(options.get("out", f"outputs/tasks/{name}.png")).expanduser())
     task = tasks.build(settings, options.get("data_dir"))
 
-    from experiments.tasks import _show  # matplotlib, which a wrong argument need not wait for
+    from experiments.tasks import _show
 
     _show.save(_show.draw(task, settings), file)
     print(f"{task.title}: {file}")

@@ -8,14 +8,14 @@ from typing import Annotated
 import numpy as np
 
 from experiments.errors import UserError
-from experiments.schema import Is
+from experiments.options import Field
 from experiments.tasks import Metric, Split, Task
 
 ACCURACY = Metric("accuracy", "accuracy", "", "sparse_categorical_accuracy", better="higher")
 CROSS_ENTROPY = Metric("cross_entropy", "cross-entropy", "nats", "sparse_categorical_crossentropy")
 
 LARGEST_SEED = 2**32 - 1  # that scikit-learn takes
-SplitSeed = Annotated[int, Is("seed of the split, the same for all trials", minimum=0, maximum=LARGEST_SEED)]
+SplitSeed = Annotated[int, Field("seed of the split, the same for all trials", minimum=0, maximum=LARGEST_SEED)]
 
 
 def classification(title: str, splits: list[Split], labels: Sequence[str], digest: str) -> Task:

@@ -5,13 +5,13 @@ from typing import Annotated
 
 import numpy as np
 
-from experiments.schema import Is
+from experiments.options import Field
 from experiments.tasks._task import Metric, Split
 
-TrainSize = Annotated[int, Is("training sequences", minimum=1)]
-ValidationSize = Annotated[int, Is("validation sequences", minimum=1)]
-TestSize = Annotated[int, Is("test sequences", minimum=1)]
-DataSeed = Annotated[int, Is("seed of the sequences, the same for all trials", minimum=0)]
+TrainSize = Annotated[int, Field("training sequences", minimum=1)]
+ValidationSize = Annotated[int, Field("validation sequences", minimum=1)]
+TestSize = Annotated[int, Field("test sequences", minimum=1)]
+DataSeed = Annotated[int, Field("seed of the sequences, the same for all trials", minimum=0)]
 
 MEAN_SQUARED_ERROR = Metric("mse", "mean squared error", "", keras="mean_squared_error")
 

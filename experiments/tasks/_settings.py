@@ -9,7 +9,7 @@ import yaml
 
 from experiments import tasks
 from experiments.errors import UserError
-from experiments.schema import described
+from experiments.options import described
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "task"
 SCHEMA = "/schema/task/"

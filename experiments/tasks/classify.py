@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 
 from experiments.errors import UserError
-from experiments.schema import Is
+from experiments.options import Field
 from experiments.tasks import Split, Task, task
 from experiments.tasks._classes import SplitSeed, classification, stratified
 from experiments.tasks._ragged import filled_up
@@ -18,14 +18,14 @@ from experiments.tasks.fetch import fetch_dataset
 
 PAIRS = ("japanese_vowels",)
 
-Share = Annotated[float, Is("share of the training series kept for validation", above=0, maximum=0.9)]
+Share = Annotated[float, Field("share of the training series kept for validation", above=0, maximum=0.9)]
 
 
 @task
 def classify(
-    path: Annotated[str | None, Is("training series, .ts, .tsv or .txt; null: the files of dataset")] = None,
-    test_path: Annotated[str | None, Is("test series; null: ..._TEST beside a path ..._TRAIN")] = None,
-    dataset: Annotated[str | None, Is("pair of files that is fetched: japanese_vowels")] = None,
+    path: Annotated[str | None, Field("training series, .ts, .tsv or .txt; null: the files of dataset")] = None,
+    test_path: Annotated[str | None, Field("test series; null: ..._TEST beside a path ..._TRAIN")] = None,
+    dataset: Annotated[str | None, Field("pair of files that is fetched: japanese_vowels")] = None,
     validation: Share = 0.2,
     data_seed: SplitSeed = 0,
     *,

@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 
 from experiments.errors import UserError
-from experiments.schema import Is
+from experiments.options import Field
 from experiments.tasks import Metric, Predict, Task, task
 from experiments.tasks._generated import DataSeed, TestSize, TrainSize, ValidationSize
 from experiments.tasks._legality import Word, legality_task, right, split
@@ -14,9 +14,9 @@ from experiments.tasks._legality import Word, legality_task, right, split
 BRACKETS = ("()", "[]")
 LETTERS = "abc"
 
-TrainLargest = Annotated[int, Is("largest n of the training strings, drawn from 1 to it", minimum=1)]
-ValidationLargest = Annotated[int, Is("largest n of the validation strings, each n after those once", minimum=2)]
-TestLargest = Annotated[int, Is("largest n of the test strings, each n after those once", minimum=3)]
+TrainLargest = Annotated[int, Field("largest n of the training strings, drawn from 1 to it", minimum=1)]
+ValidationLargest = Annotated[int, Field("largest n of the validation strings, each n after those once", minimum=2)]
+TestLargest = Annotated[int, Field("largest n of the test strings, each n after those once", minimum=3)]
 
 
 @task
@@ -114,9 +114,9 @@ def _counting_legal(word: Word) -> list[list[bool]]:
 
 @task
 def dyck(
-    kinds: Annotated[int, Is("kinds of brackets: 1 asks for a counter, 2 for a stack", minimum=1, maximum=2)] = 1,
-    train_length: Annotated[int, Is("brackets of the longest training and validation strings", minimum=2)] = 30,
-    test_length: Annotated[int, Is("brackets of the longest test string; all are longer than in training")] = 60,
+    kinds: Annotated[int, Field("kinds of brackets: 1 asks for a counter, 2 for a stack", minimum=1, maximum=2)] = 1,
+    train_length: Annotated[int, Field("brackets of the longest training and validation strings", minimum=2)] = 30,
+    test_length: Annotated[int, Field("brackets of the longest test string; all are longer than in training")] = 60,
     train_size: TrainSize = 2000,
     validation_size: ValidationSize = 500,
     test_size: TestSize = 500,

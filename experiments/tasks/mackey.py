@@ -5,7 +5,7 @@ from typing import Annotated
 import numpy as np
 
 from experiments.errors import UserError
-from experiments.schema import Is
+from experiments.options import Field
 from experiments.tasks import Metric, Split, Task, task
 
 SUBSTEPS = 10  # of the integration, in a unit of time
@@ -15,12 +15,12 @@ TRANSIENT = 1000  # units of time left out
 
 @task
 def mackey_glass(
-    delay: Annotated[int, Is("delay of the feedback, in units of time; chaotic from about 17", minimum=1)] = 17,
-    horizon: Annotated[int, Is("units of time from the last value shown to the one asked for", minimum=1)] = 6,
-    window: Annotated[int, Is("values shown, one for each unit of time", minimum=1)] = 32,
-    train_steps: Annotated[int, Is("values of the training part", minimum=2)] = 3000,
-    validation_steps: Annotated[int, Is("values of the validation part, after those", minimum=1)] = 500,
-    test_steps: Annotated[int, Is("values of the test part, after those", minimum=2)] = 1000,
+    delay: Annotated[int, Field("delay of the feedback, in units of time; chaotic from about 17", minimum=1)] = 17,
+    horizon: Annotated[int, Field("units of time from the last value shown to the one asked for", minimum=1)] = 6,
+    window: Annotated[int, Field("values shown, one for each unit of time", minimum=1)] = 32,
+    train_steps: Annotated[int, Field("values of the training part", minimum=2)] = 3000,
+    validation_steps: Annotated[int, Field("values of the validation part, after those", minimum=1)] = 500,
+    test_steps: Annotated[int, Field("values of the test part, after those", minimum=2)] = 1000,
 ) -> Task:
     """Predict the Mackey-Glass series x(t + `horizon`) from its last `window` values, in one step.
 

@@ -5,17 +5,10 @@ from typing import Annotated
 import numpy as np
 
 from experiments.errors import UserError
-from experiments.schema import Is
+from experiments.options import Field
 from experiments.tasks import Metric, Predict, Split, Task, task
 from experiments.tasks._classes import ACCURACY, CROSS_ENTROPY, most_frequent_class
-from experiments.tasks._generated import (
-    MEAN_SQUARED_ERROR,
-    DataSeed,
-    TestSize,
-    TrainSize,
-    ValidationSize,
-    three_parts,
-)
+from experiments.tasks._generated import MEAN_SQUARED_ERROR, DataSeed, TestSize, TrainSize, ValidationSize, three_parts
 
 COPIED = 10  # symbols to copy
 DELIMITER = 9
@@ -26,7 +19,7 @@ KNOWN_SHARE = 0.01  # of the bit strings that a test may meet again
 
 @task
 def adding(
-    length: Annotated[int, Is("time steps of a sequence", minimum=2)] = 50,
+    length: Annotated[int, Field("time steps of a sequence", minimum=2)] = 50,
     train_size: TrainSize = 5000,
     validation_size: ValidationSize = 1000,
     test_size: TestSize = 2000,
@@ -70,7 +63,7 @@ def _adding(rng: np.random.Generator, size: int, length: int) -> Split:
 
 @task
 def copy_memory(
-    length: Annotated[int, Is("steps from the last symbol shown to the first one asked for", minimum=1)] = 20,
+    length: Annotated[int, Field("steps from the last symbol shown to the first one asked for", minimum=1)] = 20,
     train_size: TrainSize = 10000,
     validation_size: ValidationSize = 500,
     test_size: TestSize = 1000,
@@ -122,8 +115,8 @@ def _copy_memory(rng: np.random.Generator, size: int, length: int) -> Split:
 
 @task
 def temporal_order(
-    length: Annotated[int, Is("time steps of a sequence", minimum=10)] = 50,
-    symbols: Annotated[int, Is("relevant symbols in a sequence", minimum=2, maximum=3)] = 2,
+    length: Annotated[int, Field("time steps of a sequence", minimum=10)] = 50,
+    symbols: Annotated[int, Field("relevant symbols in a sequence", minimum=2, maximum=3)] = 2,
     train_size: TrainSize = 10000,
     validation_size: ValidationSize = 500,
     test_size: TestSize = 1000,
@@ -174,8 +167,8 @@ def _temporal_order(rng: np.random.Generator, size: int, length: int, windows: t
 
 @task
 def parity(
-    length: Annotated[int, Is("bits of a sequence", minimum=1)] = 50,
-    every_step: Annotated[bool, Is("ask for the parity of the bits so far; false: of all bits, at the end")] = True,
+    length: Annotated[int, Field("bits of a sequence", minimum=1)] = 50,
+    every_step: Annotated[bool, Field("ask for the parity of the bits so far; false: of all bits, at the end")] = True,
     train_size: TrainSize = 5000,
     validation_size: ValidationSize = 500,
     test_size: TestSize = 1000,

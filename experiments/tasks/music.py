@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 
 from experiments.errors import UserError
-from experiments.schema import Is
+from experiments.options import Field
 from experiments.tasks import Metric, Split, Task, task
 from experiments.tasks._ragged import filled_up
 from experiments.tasks.fetch import fetch_dataset
@@ -21,9 +21,9 @@ NOTES = ("A", "A#", "B", "C", "C#", "D", "D#", "E", "F", "F#", "G", "G#")
 
 @task
 def music(
-    path: Annotated[str | None, Is(".mat file with piano rolls traindata, validdata, testdata; null: dataset")] = None,
-    dataset: Annotated[str | None, Is("jsb_chorales or nottingham")] = "jsb_chorales",
-    segment: Annotated[int, Is("frames of a training sequence at most; longer ones are cut", minimum=2)] = 200,
+    path: Annotated[str | None, Field(".mat file of piano rolls traindata, validdata, testdata; null: dataset")] = None,
+    dataset: Annotated[str | None, Field("jsb_chorales or nottingham")] = "jsb_chorales",
+    segment: Annotated[int, Field("frames of a training sequence at most; longer ones are cut", minimum=2)] = 200,
     *,
     data_dir: str | None = None,
 ) -> Task:

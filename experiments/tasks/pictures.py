@@ -8,7 +8,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from experiments.errors import UserError
-from experiments.schema import Is
+from experiments.options import Field
 from experiments.tasks import Split, Task, task
 from experiments.tasks._classes import SplitSeed, classification, stratified
 from experiments.tasks.fetch import fetch_dataset
@@ -19,7 +19,7 @@ MNIST = {"x_train": (28, 28), "y_train": (), "x_test": (28, 28), "y_test": ()}
 
 @task
 def digits(
-    rows: Annotated[bool, Is("read a row of 8 pixels a step, else one pixel")] = False,
+    rows: Annotated[bool, Field("read a row of 8 pixels a step, else one pixel")] = False,
     data_seed: SplitSeed = 0,
 ) -> Task:
     """Say which digit a picture of 8x8 pixels shows, read row by row, one pixel a step.
@@ -44,12 +44,12 @@ def digits(
 
 @task
 def sequential_mnist(
-    path: Annotated[str | None, Is(".npz file with x_train, y_train, x_test, y_test; null: dataset")] = None,
-    dataset: Annotated[str | None, Is("file that is fetched: mnist")] = "mnist",
-    permuted: Annotated[bool, Is("read the pixels in a random order, the same for all pictures")] = False,
-    validation_size: Annotated[int, Is("last training pictures, kept for validation", minimum=1)] = 10000,
-    limit: Annotated[int | None, Is("pictures trained on, from the first; null: all", minimum=1)] = None,
-    data_seed: Annotated[int, Is("seed of the order of the pixels, if permuted", minimum=0)] = 0,
+    path: Annotated[str | None, Field(".npz file with x_train, y_train, x_test, y_test; null: dataset")] = None,
+    dataset: Annotated[str | None, Field("file that is fetched: mnist")] = "mnist",
+    permuted: Annotated[bool, Field("read the pixels in a random order, the same for all pictures")] = False,
+    validation_size: Annotated[int, Field("last training pictures, kept for validation", minimum=1)] = 10000,
+    limit: Annotated[int | None, Field("pictures trained on, from the first; null: all", minimum=1)] = None,
+    data_seed: Annotated[int, Field("seed of the order of the pixels, if permuted", minimum=0)] = 0,
     *,
     data_dir: str | None = None,
 ) -> Task:

@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 
 from experiments.errors import UserError
-from experiments.schema import Is
+from experiments.options import Field
 from experiments.tasks import Split, Task, task
 from experiments.tasks._classes import classification
 from experiments.tasks._ragged import filled_up
@@ -19,8 +19,8 @@ LABELS = ("negative", "positive")
 
 @task
 def sentiment(
-    dataset: Annotated[str, Is("data set that is fetched")] = "sst2",
-    vocabulary_limit: Annotated[int | None, Is("most frequent words kept; null: all", minimum=2)] = None,
+    dataset: Annotated[str, Field("data set that is fetched")] = "sst2",
+    vocabulary_limit: Annotated[int | None, Field("most frequent words kept; null: all", minimum=2)] = None,
     *,
     data_dir: str | None = None,
 ) -> Task:

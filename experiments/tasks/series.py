@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from experiments.errors import UserError
-from experiments.schema import Is
+from experiments.options import Field
 from experiments.tasks import Metric, Split, Task, task
 from experiments.tasks._windows import Windows, part_ends, windows
 from experiments.tasks.fetch import fetch_dataset
@@ -27,17 +27,17 @@ class Values(StrEnum):
 
 @task
 def forecast(
-    path: Annotated[str | None, Is("CSV file with a header line; null: the dataset")] = None,
-    dataset: Annotated[str | None, Is(f"CSV file that is fetched: {', '.join(DATASETS)}")] = None,
-    bundled: Annotated[str | None, Is("series of statsmodels.datasets: sunspots, co2, elnino, nile, ...")] = None,
-    target: Annotated[Any, Is("column to forecast, a list of columns, or all")] = None,
-    inputs: Annotated[Any, Is("columns shown; null: those to forecast")] = None,
-    date: Annotated[str | None, Is("column of dates, checked to be in order; null: rows are in order")] = None,
-    values: Annotated[Values, Is("log_returns: changes of the logarithm from row to row, in percent")] = Values.levels,
-    relative: Annotated[bool, Is("show and forecast differences to the last value shown")] = False,
-    window: Annotated[int, Is("past values shown", minimum=1)] = 24,
-    horizon: Annotated[int, Is("future values asked for", minimum=1)] = 1,
-    split: Annotated[list[float], Is("three shares, or three numbers of rows: training, validation, test")] = SPLIT,
+    path: Annotated[str | None, Field("CSV file with a header line; null: the dataset")] = None,
+    dataset: Annotated[str | None, Field(f"CSV file that is fetched: {', '.join(DATASETS)}")] = None,
+    bundled: Annotated[str | None, Field("series of statsmodels.datasets: sunspots, co2, elnino, nile, ...")] = None,
+    target: Annotated[Any, Field("column to forecast, a list of columns, or all")] = None,
+    inputs: Annotated[Any, Field("columns shown; null: those to forecast")] = None,
+    date: Annotated[str | None, Field("column of dates, checked to be in order; null: rows are in order")] = None,
+    values: Annotated[Values, Field("log_returns: changes of the logarithm by row, in percent")] = Values.levels,
+    relative: Annotated[bool, Field("show and forecast differences to the last value shown")] = False,
+    window: Annotated[int, Field("past values shown", minimum=1)] = 24,
+    horizon: Annotated[int, Field("future values asked for", minimum=1)] = 1,
+    split: Annotated[list[float], Field("three shares, or three numbers of rows: training, validation, test")] = SPLIT,
     *,
     data_dir: str | None = None,
 ) -> Task:
@@ -59,7 +59,7 @@ def forecast(
     source = path or dataset or f"statsmodels.datasets.{bundled}"
     table = _table(path, dataset, bundled, date, None if target is None else (target, inputs or target), data_dir)
     if values == Values.log_returns:
-        from experiments.tasks._table import log_returns  # pandas, which --help need not wait for
+        from experiments.tasks._table import log_returns
 
         table = log_returns(table, source)
     targets, shown = (list(table.columns) if each == "all" else _listed(each) for each in (target, inputs or target))

@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 
 from experiments.errors import UserError
-from experiments.schema import Is
+from experiments.options import Field
 from experiments.tasks import Metric, Stream, Task, task
 from experiments.tasks._vocabulary import digest, encode, read_text, unigram_entropy, vocabulary
 from experiments.tasks.fetch import fetch_dataset
@@ -24,11 +24,11 @@ END_OF_SENTENCE = "<eos>"
 
 @task
 def char_lm(
-    path: Annotated[str | None, Is("text file in UTF-8; null: the dataset")] = None,
-    dataset: Annotated[str | None, Is("tiny_shakespeare or ptb; null: the reference manual of Python")] = None,
-    length: Annotated[int, Is("characters between two updates", minimum=1)] = 100,
-    limit: Annotated[int | None, Is("characters used, from the beginning; null: all", minimum=1)] = None,
-    split: Annotated[list[float], Is("shares of training, validation and test text, in file order")] = SPLIT,
+    path: Annotated[str | None, Field("text file in UTF-8; null: the dataset")] = None,
+    dataset: Annotated[str | None, Field("tiny_shakespeare or ptb; null: the reference manual of Python")] = None,
+    length: Annotated[int, Field("characters between two updates", minimum=1)] = 100,
+    limit: Annotated[int | None, Field("characters used, from the beginning; null: all", minimum=1)] = None,
+    split: Annotated[list[float], Field("shares of training, validation and test text, in file order")] = SPLIT,
     *,
     data_dir: str | None = None,
 ) -> Task:
@@ -57,11 +57,11 @@ def char_lm(
 
 @task
 def word_lm(
-    path: Annotated[str | None, Is("text file in UTF-8, a sentence per line; null: the dataset")] = None,
-    dataset: Annotated[str | None, Is("data set that is fetched")] = "ptb",
-    length: Annotated[int, Is("words between two updates", minimum=1)] = 35,
-    vocabulary_limit: Annotated[int | None, Is("most frequent words kept; null: all", minimum=2)] = None,
-    split: Annotated[list[float], Is("shares of training, validation and test text, in file order")] = SPLIT,
+    path: Annotated[str | None, Field("text file in UTF-8, a sentence per line; null: the dataset")] = None,
+    dataset: Annotated[str | None, Field("data set that is fetched")] = "ptb",
+    length: Annotated[int, Field("words between two updates", minimum=1)] = 35,
+    vocabulary_limit: Annotated[int | None, Field("most frequent words kept; null: all", minimum=2)] = None,
+    split: Annotated[list[float], Field("shares of training, validation and test text, in file order")] = SPLIT,
     *,
     data_dir: str | None = None,
 ) -> Task:

@@ -7,16 +7,9 @@ from typing import Annotated
 import numpy as np
 
 from experiments.errors import UserError
-from experiments.schema import Is
+from experiments.options import Field
 from experiments.tasks import Metric, Predict, Split, Task, task
-from experiments.tasks._generated import (
-    MEAN_SQUARED_ERROR,
-    DataSeed,
-    TestSize,
-    TrainSize,
-    ValidationSize,
-    three_parts,
-)
+from experiments.tasks._generated import MEAN_SQUARED_ERROR, DataSeed, TestSize, TrainSize, ValidationSize, three_parts
 
 SPIKE_TOLERANCE = 0.49
 WAVE_TOLERANCE = 0.3
@@ -24,9 +17,9 @@ SOLVED_STREAMS = Metric("solved_streams", f"share of streams with every error be
 STEPS_WITHIN = Metric("steps_within", f"steps before the first error of {WAVE_TOLERANCE} or more", better="higher")
 RMSE = Metric("rmse", "root mean squared error", keras="mean_squared_error", transform="root")
 
-Interval = Annotated[int, Is("steps from one spike to the next, at least", minimum=1)]
-Delays = Annotated[int, Is("largest number of steps that may come on top", minimum=1)]
-Length = Annotated[int, Is("time steps of a stream", minimum=2)]
+Interval = Annotated[int, Field("steps from one spike to the next, at least", minimum=1)]
+Delays = Annotated[int, Field("largest number of steps that may come on top", minimum=1)]
+Length = Annotated[int, Field("time steps of a stream", minimum=2)]
 
 
 class Shape(StrEnum):
@@ -173,12 +166,12 @@ def _solved(outputs: np.ndarray, split: Split) -> float:
 
 @task
 def periodic(
-    shape: Annotated[Shape, Is("curve of a period: cosine, triangle or rectangle")] = Shape.cos,
-    period: Annotated[int, Is("time steps of a period", minimum=2)] = 10,
-    train_length: Annotated[int, Is("steps trained on, from an empty state", minimum=2)] = 100,
-    validation_length: Annotated[int, Is("steps of the validation run; scored after those of training")] = 200,
-    test_length: Annotated[int, Is("steps of the test run; scored after those of validation")] = 1000,
-    train_size: Annotated[int, Is("how often an epoch has the training run", minimum=1)] = 100,
+    shape: Annotated[Shape, Field("curve of a period: cosine, triangle or rectangle")] = Shape.cos,
+    period: Annotated[int, Field("time steps of a period", minimum=2)] = 10,
+    train_length: Annotated[int, Field("steps trained on, from an empty state", minimum=2)] = 100,
+    validation_length: Annotated[int, Field("steps of the validation run; scored after those of training")] = 200,
+    test_length: Annotated[int, Field("steps of the test run; scored after those of validation")] = 1000,
+    train_size: Annotated[int, Field("how often an epoch has the training run", minimum=1)] = 100,
 ) -> Task:
     """Generate a periodic curve without any input (PFG).
 

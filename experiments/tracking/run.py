@@ -15,13 +15,14 @@ from mlflow.entities import Metric, Param, RunTag
 
 from experiments.errors import first_line
 from experiments.tracking.client import STORE_ERRORS, Client, is_away
+from experiments.tracking.metadata import Tag
 
 MOST_METRICS = 1000  # of one request
 SILENT_S = 3600.0  # after so long without a sign of life a run of another machine counts as dead
 
 
 @dataclass(frozen=True)
-class Trial:
+class StoredRun:
     """A run as the store holds it: parameters and tags as text, the last value of each metric."""
 
     run_id: str
@@ -34,12 +35,12 @@ class Trial:
     @property
     def score(self) -> float:
         """The test score; NaN if there is none."""
-        return self.metrics.get(self.tags.get("score_metric", ""), math.nan)
+        return self.metrics.get(self.tags.get(Tag.SCORE_METRIC, ""), math.nan)
 
     @property
     def validation(self) -> float:
         """The validation score of the epoch that was kept; NaN if there is none."""
-        return self.metrics.get(self.tags.get("chosen_metric", ""), math.nan)
+        return self.metrics.get(self.tags.get(Tag.CHOSEN_METRIC, ""), math.nan)
 
     @property
     def alive(self) -> bool:
@@ -47,9 +48,9 @@ class Trial:
 
         On this machine its lock is held. Of another machine all that is known is when it last said something.
         """
-        if self.tags.get("host") == socket.gethostname():
-            return is_held(Path(self.tags.get("lock", "")))
-        return time.time() - float(self.tags.get("heartbeat", "0")) < SILENT_S
+        if self.tags.get(Tag.HOST) == socket.gethostname():
+            return is_held(Path(self.tags.get(Tag.LOCK, "")))
+        return time.time() - float(self.tags.get(Tag.HEARTBEAT, "0")) < SILENT_S
 
 
 class Run:
@@ -65,7 +66,6 @@ class Run:
         self.client = client
         self.id = run_id
         self.logged = dict(logged or {})
-        self.taken_up = bool(logged)
         self.pending: list[Metric] = []
         self.seconds = 0.0
 
@@ -95,8 +95,8 @@ class Run:
         """Record parameters and tags, and metrics that were kept."""
         self._send(
             self.client,
-            params=[Param(name, str(value)) for name, value in (params or {}).items()],
-            tags=[RunTag(name, str(value)) for name, value in (tags or {}).items()],
+            params=[Param(str(name), str(value)) for name, value in (params or {}).items()],
+            tags=[RunTag(str(name), str(value)) for name, value in (tags or {}).items()],
         )
 
     def add_files(self, files: Iterable[Path]) -> None:
@@ -105,14 +105,10 @@ class Run:
             for file in files:
                 self.client.log_artifact(self.id, str(file))
 
-    def add_images(self, images: Iterable[tuple[str, int, Any]]) -> None:
-        """Record images of Pillow by key and step, each once; the MLflow UI shows those of a key with a slider."""
+    def add_image(self, key: str, step: int, image: Any) -> None:
+        """Record an image of Pillow; the MLflow UI shows those of a key by step, with a slider."""
         with self._timed():
-            held = self.client.list_artifacts(self.id, "images") if self.taken_up else []
-            there = [Path(each.path).name for each in held]
-            for key, step, image in images:
-                if not any(name.startswith(f"{key.replace('/', '~')}+step+{step}+") for name in there):
-                    self.client.log_image(self.id, image, key=key, step=step)
+            self.client.log_image(self.id, image, key=key, step=step)
 
     def end(self, status: str, wait: bool = True) -> None:
         """End as FINISHED, FAILED or KILLED; without waiting, for a store that does not answer, if it must be."""
@@ -127,7 +123,7 @@ class Run:
         with self._timed():
             while self.pending or described:
                 part = self.pending[:MOST_METRICS]
-                tags = [*described.pop("tags", []), RunTag("heartbeat", str(int(time.time())))]
+                tags = [*described.pop("tags", []), RunTag(str(Tag.HEARTBEAT), str(int(time.time())))]
                 client.log_batch(self.id, metrics=part, tags=tags, params=described.pop("params", []))
                 del self.pending[: len(part)]
 
@@ -152,5 +148,5 @@ def is_held(lock: Path) -> bool:
 
 
 def process_tags(lock: Path) -> dict[str, Any]:
-    """Who is at work on a run, from which `Trial.alive` can be told."""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "lock": lock, "heartbeat": int(time.time())}
+    """Who is at work on a run, from which `StoredRun.alive` can be told."""
+    return {Tag.HOST: socket.gethostname(), Tag.PID: os.getpid(), Tag.LOCK: lock, Tag.HEARTBEAT: int(time.time())}

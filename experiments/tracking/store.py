@@ -12,11 +12,14 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from experiments.errors import UserError, first_line
+from experiments.options import StoreOptions
 from experiments.tracking.client import Client, advice
-from experiments.tracking.run import Run, Trial, process_tags
+from experiments.tracking.metadata import Tag
+from experiments.tracking.run import Run, StoredRun, process_tags
 
 SQLITE_HEADER = b"SQLite format 3\x00"
 REPORT = "report"  # the experiment of a study that holds its reports
+TRIALS = f"tags.{Tag.KIND} = 'trial'"
 CHARTS = "workflowType=machine_learning&compareRunsMode=CHART"
 
 
@@ -46,6 +49,19 @@ class Store:
         with self._usable(), self._creating():
             self.client = Client(MlflowClient(tracking_uri=self.uri), wait_s)
             self.client.search_experiments(max_results=1)
+
+    @classmethod
+    def of(cls, options: StoreOptions, new: bool = False, wait_s: float = 0.0) -> "Store":
+        """The store that the options of a command name; one that is not there is made only if it may be `new`.
+
+        Raises:
+            UserError: if it is not there or cannot be used.
+        """
+        uri = options.tracking_uri or f"sqlite:///{options.output_dir}/mlflow.db"
+        file = Path(uri.removeprefix("sqlite:///")).expanduser()
+        if not new and uri.startswith("sqlite:///") and not file.exists():
+            raise UserError(f"there is no store {file}: name its output_dir=FOLDER or tracking.uri=URI")
+        return cls(options.tracking_uri, options.output_dir, wait_s)
 
     def _check_file(self) -> None:
         if not self.local:
@@ -77,9 +93,9 @@ class Store:
     def experiment(self, name: str) -> str:
         """The id of an experiment, made if there is none of this name."""
         with self._usable(), self._creating():
-            found = self.client.get_experiment_by_name(name)
-            if found is not None:
-                return found.experiment_id
+            experiment = self.client.get_experiment_by_name(name)
+            if experiment is not None:
+                return experiment.experiment_id
             location = (self.folder / "artifacts" / name).as_uri() if self.local else None
             return self.client.create_experiment(name, artifact_location=location)
 
@@ -95,44 +111,44 @@ class Store:
             tags: Its tags.
             lock: A file that this process holds locked for as long as it is at work on the run.
         """
-        described = {name: str(value) for name, value in {**tags, **process_tags(lock), "attempts": 1}.items()}
+        described = {str(name): str(value) for name, value in {**tags, **process_tags(lock), Tag.ATTEMPTS: 1}.items()}
         run = self.client.create_run(experiment_id, run_name=name, tags=described)
         recorded = Run(self.client, run.info.run_id)
         recorded.describe(params)
         return recorded
 
-    def reopen(self, trial: Trial, params: Mapping[str, Any], lock: Path) -> Run:
+    def reopen(self, stored: StoredRun, params: Mapping[str, Any], lock: Path) -> Run:
         """Go on with a run that ended before its trial did, perhaps before it had its parameters."""
-        self.client.update_run(trial.run_id, status="RUNNING")
-        histories = {name: self.client.get_metric_history(trial.run_id, name) for name in trial.metrics}
-        run = Run(self.client, trial.run_id, {name: max(point.step for point in h) for name, h in histories.items()})
-        missing = {name: value for name, value in params.items() if name not in trial.params}
-        attempts = int(trial.tags.get("attempts", "1")) + 1
-        run.describe(missing, {**process_tags(lock), "attempts": attempts, "error": ""})
+        self.client.update_run(stored.run_id, status="RUNNING")
+        histories = {name: self.client.get_metric_history(stored.run_id, name) for name in stored.metrics}
+        run = Run(self.client, stored.run_id, {name: max(point.step for point in h) for name, h in histories.items()})
+        missing = {name: value for name, value in params.items() if name not in stored.params}
+        attempts = int(stored.tags.get(Tag.ATTEMPTS, "1")) + 1
+        run.describe(missing, {**process_tags(lock), Tag.ATTEMPTS: attempts, Tag.ERROR: ""})
         return run
 
-    def finished(self, experiment_id: str, key: str | None = None) -> dict[str, Trial]:
+    def finished(self, experiment_id: str, key: str | None = None) -> dict[str, StoredRun]:
         """The newest finished run of each trial of an experiment, or of one trial, by the key of the trial."""
-        which = "tags.kind = 'trial'" if key is None else f"tags.trial_key = '{key}'"
+        which = TRIALS if key is None else f"tags.{Tag.TRIAL_KEY} = '{key}'"
         runs = list(self._search([experiment_id], f"attributes.status = 'FINISHED' and {which}"))
-        return {trial.tags["trial_key"]: trial for trial in reversed(runs)}
+        return {run.tags[Tag.TRIAL_KEY]: run for run in reversed(runs)}
 
-    def runs_of(self, experiment_id: str, key: str) -> list[Trial]:
+    def runs_of(self, experiment_id: str, key: str) -> list[StoredRun]:
         """All runs of a trial, newest first."""
-        return list(self._search([experiment_id], f"tags.trial_key = '{key}'"))
+        return list(self._search([experiment_id], f"tags.{Tag.TRIAL_KEY} = '{key}'"))
 
-    def fail(self, trial: Trial, reason: str) -> None:
+    def fail(self, run: StoredRun, reason: str) -> None:
         """Give a run whose process could not say so its true end."""
-        self.client.set_tag(trial.run_id, "error", reason)
-        self.client.set_terminated(trial.run_id, "FAILED")
+        self.client.set_tag(run.run_id, str(Tag.ERROR), reason)
+        self.client.set_terminated(run.run_id, "FAILED")
 
-    def trials(self, study: str) -> list[Trial]:
+    def trials(self, study: str) -> list[StoredRun]:
         """All trials of a study, newest first."""
-        return [trial for trial in self.runs(study) if trial.tags.get("study") == study]
+        return [run for run in self.runs(study) if run.tags.get(Tag.STUDY) == study]
 
-    def runs(self, study: str) -> list[Trial]:
+    def runs(self, study: str) -> list[StoredRun]:
         """Everything in the experiments of a study but its reports, newest first."""
-        names = {name: each for name, each in self.experiments().items() if name.startswith(f"{study}/")}
+        names = {name: experiment for name, experiment in self.experiments().items() if name.startswith(f"{study}/")}
         names.pop(f"{study}/{REPORT}", None)
         return list(self._search(list(names.values()), ""))
 
@@ -145,7 +161,7 @@ class Store:
         """Record the files of a folder as the newest report of a study. Returns the id of its run."""
         experiment = self.experiment(f"{study}/{REPORT}")
         with self._usable():
-            described = {each: str(value) for each, value in {**tags, "kind": "report", "study": study}.items()}
+            described = {str(tag): str(value) for tag, value in {**tags, Tag.KIND: "report", Tag.STUDY: study}.items()}
             run = self.client.create_run(experiment, run_name=name, tags=described)
             self.client.log_artifacts(run.info.run_id, str(folder))
             self.client.set_terminated(run.info.run_id, "FINISHED")
@@ -159,13 +175,13 @@ class Store:
     def experiments(self) -> dict[str, str]:
         """The ids of all experiments of the store by name."""
         with self._usable():
-            return {each.name: each.experiment_id for each in self.client.search_experiments()}
+            return {experiment.name: experiment.experiment_id for experiment in self.client.search_experiments()}
 
-    def everywhere(self, key: str) -> list[Trial]:
+    def everywhere(self, key: str) -> list[StoredRun]:
         """All runs of a trial in all studies, newest first."""
-        return list(self._search(list(self.experiments().values()), f"tags.trial_key = '{key}'"))
+        return list(self._search(list(self.experiments().values()), f"tags.{Tag.TRIAL_KEY} = '{key}'"))
 
-    def named(self, word: str, study: str | None = None) -> list[Trial]:
+    def named(self, word: str, study: str | None = None) -> list[StoredRun]:
         """All runs of trials that a word names, in one study or all, newest first.
 
         Args:
@@ -173,25 +189,25 @@ class Store:
             study: The study.
         """
         known = self.experiments()
-        ids = [each for name, each in known.items() if study is None or name.startswith(f"{study}/")]
-        fields = {"attributes.run_name": word, "attributes.run_id": f"{word}%", "tags.trial_key": f"{word}%"}
+        ids = [experiment for name, experiment in known.items() if study is None or name.startswith(f"{study}/")]
+        fields = {"attributes.run_name": word, "attributes.run_id": f"{word}%", f"tags.{Tag.TRIAL_KEY}": f"{word}%"}
         queries = [f"{field} {'LIKE' if '%' in text else '='} '{text}'" for field, text in fields.items()]
-        found = [trial for query in queries for trial in self._search(ids, f"{query} and tags.kind = 'trial'")]
-        return list({trial.run_id: trial for trial in found}.values())
+        runs = [run for query in queries for run in self._search(ids, f"{query} and {TRIALS}")]
+        return list({run.run_id: run for run in runs}.values())
 
-    def stale(self, experiment_ids: Iterable[str]) -> list[Trial]:
+    def stale(self, experiment_ids: Iterable[str]) -> list[StoredRun]:
         """Runs that are said to be running while no process is at work on them."""
-        running = self._search(list(experiment_ids), "attributes.status = 'RUNNING' and tags.kind = 'trial'")
-        return [trial for trial in running if not trial.alive]
+        running = self._search(list(experiment_ids), f"attributes.status = 'RUNNING' and {TRIALS}")
+        return [run for run in running if not run.alive]
 
     def mark_stale(self, experiment_ids: Iterable[str]) -> list[str]:
         """End such runs as KILLED. Returns their names."""
         stale = self.stale(experiment_ids)
-        for trial in stale:
-            self.client.set_terminated(trial.run_id, "KILLED")
-        return [trial.name for trial in stale]
+        for run in stale:
+            self.client.set_terminated(run.run_id, "KILLED")
+        return [run.name for run in stale]
 
-    def _search(self, experiment_ids: list[str], query: str) -> Iterable[Trial]:
+    def _search(self, experiment_ids: list[str], query: str) -> Iterable[StoredRun]:
         token = None
         while experiment_ids:
             with self._usable():
@@ -200,7 +216,9 @@ class Store:
                 )
             for run in page:
                 data = run.data
-                yield Trial(run.info.run_id, run.info.run_name, run.info.status, data.params, data.tags, data.metrics)
+                yield StoredRun(
+                    run.info.run_id, run.info.run_name, run.info.status, data.params, data.tags, data.metrics
+                )
             token = page.token
             if not token:
                 return

@@ -12,12 +12,12 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 from mlflow.entities import Metric, Param, RunTag
 
-from experiments.tracking.run import MOST_METRICS, Trial, process_tags
+from experiments.tracking.metadata import Tag
+from experiments.tracking.run import MOST_METRICS, StoredRun, process_tags
 from experiments.tracking.store import Store
 
 MOST_ENTRIES = 100  # parameters or tags of one request
-PROCESS = ("host", "pid", "lock", "heartbeat")  # tags of the process that is at work on a run
-IMPORTING, IMPORTED = "importing", "imported"  # tags of a run that comes from a file: while it does, and afterwards
+PROCESS = (Tag.HOST, Tag.PID, Tag.LOCK, Tag.HEARTBEAT)  # tags of the process that is at work on a run
 
 Points = list[tuple[int, int, float]]  # step, timestamp in milliseconds, value
 
@@ -48,12 +48,12 @@ class Record:
 
     @property
     def key(self) -> str:
-        return self.tags["trial_key"]
+        return self.tags[Tag.TRIAL_KEY]
 
 
-def is_whole(trial: Trial) -> bool:
+def is_whole(trial: StoredRun) -> bool:
     """Whether a run is finished, and not one that an import has left half done."""
-    return trial.status == "FINISHED" and trial.tags.get("kind") == "trial" and IMPORTING not in trial.tags
+    return trial.status == "FINISHED" and trial.tags.get(Tag.KIND) == "trial" and Tag.IMPORTING not in trial.tags
 
 
 def records(store: Store, study: str) -> Iterator[Record]:
@@ -69,7 +69,7 @@ def records(store: Store, study: str) -> Iterator[Record]:
                 info.start_time,
                 info.end_time,
                 trial.params,
-                {name: value for name, value in trial.tags.items() if name != IMPORTED},
+                {name: value for name, value in trial.tags.items() if name != Tag.IMPORTED},
                 histories(store, trial.run_id, trial.metrics),
             )
 
@@ -130,8 +130,8 @@ class Receiver:
 
     def has(self, record: Record, digest: str) -> bool:
         """Whether the record need not come: it is there, or its trial has a finished run from elsewhere."""
-        found = [each for each in self.trials if is_whole(each) and each.tags.get("trial_key") == record.key]
-        sources = {each.tags.get(IMPORTED) for each in found}
+        found = [each for each in self.trials if is_whole(each) and each.tags.get(Tag.TRIAL_KEY) == record.key]
+        sources = {each.tags.get(Tag.IMPORTED) for each in found}
         return digest in sources or bool(sources - self.digests)
 
     def forget(self, digest: str) -> None:
@@ -141,9 +141,9 @@ class Receiver:
 
     def take(self, record: Record, digest: str, files: Path) -> None:
         """Bring in a record with its artifacts, which are the content of a folder."""
-        client, mine = self.store.client, {**process_tags(self.lock), IMPORTING: digest}
+        client, mine = self.store.client, {**process_tags(self.lock), Tag.IMPORTING: digest}
         own = {name: value for name, value in record.tags.items() if name in PROCESS}
-        code = {name: value for name, value in record.tags.items() if name == "code"}
+        code = {name: value for name, value in record.tags.items() if name == Tag.CODE}
         others = {name: value for name, value in record.tags.items() if name not in {*own, *code}}
         left = self._left(digest)
         if left:
@@ -152,7 +152,7 @@ class Receiver:
             self._log(run_id, tags=_tags(mine))
         else:
             experiment = self.store.experiment(f"{self.study}/{record.task}")
-            first = {name: str(value) for name, value in {"study": self.study, **mine}.items()}
+            first = {str(name): str(value) for name, value in {Tag.STUDY: self.study, **mine}.items()}
             run_id = client.create_run(experiment, record.start_time, first, record.name).info.run_id
         self._log(run_id, params=[Param(*each) for each in record.params.items()])
         self._log(run_id, tags=_tags(others))
@@ -161,11 +161,11 @@ class Receiver:
             client.log_artifacts(run_id, str(files))
         self._log(run_id, tags=_tags(code))  # so late, since a sweep goes on with a run of its code that was left
         client.set_terminated(run_id, "FINISHED", record.end_time)
-        self._log(run_id, tags=_tags({**own, IMPORTED: digest}))
-        client.delete_tag(run_id, IMPORTING)
+        self._log(run_id, tags=_tags({**own, Tag.IMPORTED: digest}))
+        client.delete_tag(run_id, str(Tag.IMPORTING))
 
-    def _left(self, digest: str) -> list[Trial]:
-        return [each for each in self.trials if each.tags.get(IMPORTING) == digest]
+    def _left(self, digest: str) -> list[StoredRun]:
+        return [each for each in self.trials if each.tags.get(Tag.IMPORTING) == digest]
 
     def _log(self, run_id: str, **named: list[Any]) -> None:
         ((kind, entries),) = named.items()
@@ -175,7 +175,7 @@ class Receiver:
 
 
 def _tags(values: dict[str, Any]) -> list[RunTag]:
-    return [RunTag(name, str(value)) for name, value in values.items()]
+    return [RunTag(str(name), str(value)) for name, value in values.items()]
 
 
 def plain_value(value: float) -> float | None:

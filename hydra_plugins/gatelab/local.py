@@ -1,15 +1,17 @@
 """The launcher `local`: the trials of a sweep in worker processes of this machine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 
 @dataclass
@@ -27,48 +29,35 @@ class LocalLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config = config
-        self.compose = _Once(hydra_context.config_loader.load_sweep_config)
-        hydra_context.config_loader.load_sweep_config = self.compose
+        self.config_loader = hydra_context.config_loader
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        from experiments import config, sweep
+        from experiments.config.compose import load
         from experiments.errors import reported
-        from experiments.job import Job
+        from experiments.sweep.run import run_sweep
 
         with reported():
-            composed = [self.compose.take(self.config, list(overrides)) for overrides in job_overrides]
-            jobs = [
-                Job(config.load(cfg), tuple(overrides)) for cfg, overrides in zip(composed, job_overrides, strict=True)
-            ]
+            composed = [self._compose(list(overrides)) for overrides in job_overrides]
+            configs = [load(cfg) for cfg in composed]
             Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)  # sweepers write their results there
-            outcomes = sweep.run_sweep(jobs)
+            outcomes = run_sweep(configs, [tuple(overrides) for overrides in job_overrides])
         return [
             _job_return(cfg, overrides, outcome)
             for cfg, overrides, outcome in zip(composed, job_overrides, outcomes, strict=True)
         ]
 
+    def _compose(self, overrides: list[str]) -> DictConfig:
+        from experiments.config.renamed import renamed_variants
+        from experiments.errors import UserError
 
-class _Once:
-    """Composes each configuration once, where a sweeper that checks all before the launch would have it done twice.
-
-    Composing takes time that grows with the number of trials, before the first of them can begin.
-    """
-
-    def __init__(self, load: Callable[[DictConfig, list[str]], DictConfig]) -> None:
-        self.load = load
-        self.kept: dict[tuple[str, ...], DictConfig] = {}
-
-    def __call__(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-        self.kept[tuple(sweep_overrides)] = composed = self.load(master_config, sweep_overrides)
-        return composed
-
-    def take(self, config: DictConfig, overrides: list[str]) -> DictConfig:
-        """The configuration, which is no longer kept."""
-        return self.kept.pop(tuple(overrides), None) or self.load(config, overrides)
+        try:
+            return self.config_loader.load_sweep_config(self.config, overrides)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise UserError(f"{error}{renamed_variants(overrides)}") from error
 
 
 def _job_return(cfg: DictConfig, overrides: Sequence[str], outcome: Any) -> JobReturn:
     result = JobReturn(overrides=list(overrides), cfg=cfg)
     result.status = JobStatus.COMPLETED if outcome.score is not None else JobStatus.FAILED
-    result.return_value = outcome.validation if outcome.score is not None else SystemExit(1)  # said already
+    result.return_value = outcome.validation if outcome.score is not None else SystemExit(1)  # its error is printed
     return result

@@ -3,20 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep, Sweep
-from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
-from hydra.plugins.sweeper import Sweeper
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
 
-from experiments import draw
-from experiments.errors import UserError, reported
+from experiments.errors import UserError
+from experiments.search import random_search
+from hydra_plugins.gatelab.grid import GridSweeper
 
 MOST_VALUES = 100_000
 
@@ -42,59 +36,29 @@ class RandomSweeperConf:
 ConfigStore.instance().store(group="hydra/sweeper", name="random", node=RandomSweeperConf)
 
 
-class RandomSweeper(Sweeper):
+class RandomSweeper(GridSweeper):
     """Draws all trials of a search and hands them to the launcher in one batch."""
 
     def __init__(self, n_trials: int, seed: int, params: Mapping[str, str], grid: Sequence[str]) -> None:
+        super().__init__(params)
         self.n_trials = n_trials
         self.seed = seed
-        self.params = dict(params)
         self.grid = list(grid)
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.hydra_context = hydra_context
-        self.config = config
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
-
-    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        assert self.config is not None and self.launcher is not None
-        with reported():
-            trials = self._trials([*(f"{key}={value}" for key, value in self.params.items()), *arguments])
-        folder = Path(self.config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, folder / "multirun.yaml")
-        self.validate_batch_is_legal(trials)
-        results = self.launcher.launch(trials, initial_job_idx=0)
-        for result in results:
-            _ = result.return_value  # raises what the trial raised
-        return [results]
-
-    def _trials(self, lines: list[str]) -> list[list[str]]:
-        """The overrides of every trial, in the order of `lines`. Of several for the same key the last counts."""
-        assert self.hydra_context is not None
-        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        try:
-            overrides = {_key(override): override for override in parser.parse_overrides(lines)}
-        except HydraException as error:
-            raise UserError(str(error)) from error
-        swept = {key: distribution(each) for key, each in overrides.items() if each.is_sweep_override()}
-        fixed = {key: str(each.input_line) for key, each in overrides.items() if key not in swept}
-        found = draw.search(swept, [key for key in self.grid if key not in fixed], self.n_trials, self.seed)
-        print(found, flush=True)
+    def trials(self, overrides: Mapping[str, Override]) -> list[list[str]]:
+        """The overrides of every trial, in the order in which the keys were given."""
+        swept = {key: distribution(override) for key, override in overrides.items() if override.is_sweep_override()}
+        fixed = {key: str(override.input_line) for key, override in overrides.items() if key not in swept}
+        search = random_search.search(swept, [key for key in self.grid if key not in fixed], self.n_trials, self.seed)
+        print(search, flush=True)
         drawn = f"sweep.drawn=[{','.join(key for key in swept if key not in self.grid)}]"
         return [
             [*(fixed.get(key) or f"{overrides[key].get_key_element()}={values[key]}" for key in overrides), drawn]
-            for values in found.trials
+            for values in search.trials
         ]
 
 
-def _key(override: Override) -> str:
-    return override.get_key_element().lstrip("+")
-
-
-def distribution(override: Override) -> draw.Distribution:
+def distribution(override: Override) -> random_search.Distribution:
     """What an override says about the values of its key.
 
     Raises:
@@ -117,14 +81,14 @@ def _tag_problem(sweep: object) -> str | None:
     return f"the tag {unknown[0]} means nothing here. Tags: log and int, of intervals" if unknown else None
 
 
-def _interval(sweep: IntervalSweep) -> draw.Interval:
+def _interval(sweep: IntervalSweep) -> random_search.Interval:
     low, high = sweep.start, sweep.end
     assert low is not None and high is not None
     integer = "int" in sweep.tags or (isinstance(low, int) and isinstance(high, int))
-    return draw.Interval(low, high, log="log" in sweep.tags, integer=integer)
+    return random_search.Interval(low, high, log="log" in sweep.tags, integer=integer)
 
 
-def _choice(override: Override) -> draw.Choice:
+def _choice(override: Override) -> random_search.Choice:
     sweep = override.value()
     if isinstance(sweep, ChoiceSweep | RangeSweep) and sweep.shuffle:
         raise ValueError("shuffle would change the draws from run to run; leave it out, values are drawn at random")
@@ -133,4 +97,4 @@ def _choice(override: Override) -> draw.Choice:
         raise ValueError(f"has more than {MOST_VALUES} values; use int(interval(a, b))")
     if any(isinstance(value, Sweep | Glob) for value in values):
         raise ValueError("a value of a choice cannot be a choice, range, interval or glob itself")
-    return draw.Choice(tuple(override.sweep_string_iterator()))
+    return random_search.Choice(tuple(override.sweep_string_iterator()))

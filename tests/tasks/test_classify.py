@@ -146,7 +146,7 @@ def test_constant_channels_are_shifted_only(tmp_path):
 def test_models_do_not_see_what_is_filled_up(pair, make_config):
     import keras
 
-    from experiments import model
+    from experiments.trial import model
 
     path, *_ = pair
     for settings in ((), ("model.layers=2", "model.bidirectional=true")):

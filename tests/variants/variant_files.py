@@ -3,13 +3,11 @@
 from functools import partial
 
 import variants
-from experiments.config import CONF, options
-from experiments.schema import Variant
+from experiments.config.compose import CONF, choices
+from experiments.config.schema import Variant
 
-NAMES = options("variant")
-FOLDERS = sorted(
-    f"{file.parent.name}/{file.stem}" for file in (CONF / "variant").glob("*/*.yaml")
-)  # one activation each
+FOLDERS = [name for name in choices("variant") if name.startswith("one_switch/")]
+NAMES = [name for name in choices("variant") if name not in FOLDERS]
 
 
 def settings(name: str) -> Variant:
@@ -23,4 +21,4 @@ def settings(name: str) -> Variant:
 def maker(name: str, units: int = 5) -> partial:
     """A function that makes the layer of a variant file from further arguments."""
     variant = settings(name)
-    return partial(getattr(variants, variant.layer), units, **variant.switches())
+    return partial(getattr(variants, variant.layer), units, **variant.switches(), **variant.arguments)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
-from experiments.importance import Forest, Importance
+from experiments.analysis.importance import Forest, Importance
 from experiments.report.figures import style
 
 Bar = tuple[float, float, float]  # mean, low, high

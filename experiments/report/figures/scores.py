@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from experiments.analysis import Estimate
 from experiments.report.figures import style
 from experiments.report.findings import TaskFindings
-from experiments.report.numbers import number
+from experiments.report.format import number
 from experiments.report.study import Study, TaskResults
 
 FAR = 1.0  # lines further away than this, in widths of the scores, are named and not drawn

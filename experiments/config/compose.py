@@ -1,0 +1,141 @@
+"""The only door from the command line to code: schemas for Hydra in, checked `Config` objects out."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from experiments import tasks
+from experiments.config.renamed import renamed_variants
+from experiments.config.schema import Config, Variant
+from experiments.errors import UserError
+from experiments.options import problems
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+
+def register() -> None:
+    """Give Hydra the schemas, under `schema/` so that a sweep over `variant=glob(*)` meets YAML files only."""
+    store = ConfigStore.instance()
+    store.store(group="schema", name="config", node=Config)
+    store.store(group="schema", name="variant", node=Variant)
+    for name, function in tasks.functions().items():
+        store.store(group="schema/task", name=name, node=tasks.schema(function))
+
+
+def compose(overrides: Sequence[str]) -> Config:
+    """The checked configuration that words of a command line make, for commands that Hydra does not start.
+
+    Raises:
+        UserError: for whatever Hydra or `load` refuses.
+    """
+    register()
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            return load(hydra.compose("config", overrides=list(overrides)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(f"{' '.join(overrides)}: {error}{renamed_variants(overrides)}") from error
+
+
+def load(cfg: DictConfig) -> Config:
+    """Turn a composed configuration into dataclasses.
+
+    Raises:
+        UserError: lists every unknown field and every number out of range, with what is allowed.
+    """
+    cfg = copy.deepcopy(cfg)
+    with open_dict(cfg):
+        if "hydra" in cfg:
+            del cfg["hydra"]
+    try:
+        config = OmegaConf.to_object(cfg)
+    except OmegaConfBaseException as error:
+        raise UserError(f"the configuration is incomplete: {error}") from error
+    if not isinstance(config, Config) or not is_dataclass(config.task):
+        raise UserError("no task is chosen: add task=adding, or one of the others that --help lists")
+    wrong = [*_unknown(cfg, config), *problems(config), *problems(config.task, "task."), *_twice(config.variant)]
+    if wrong:
+        raise UserError("\n  ".join(["the configuration cannot be used:", *wrong]))
+    for name in ("study", "variant.name", "task.name"):
+        _check_name(name, OmegaConf.select(cfg, name))
+    return config
+
+
+def restored(values: Mapping[str, Any]) -> Config:
+    """The configuration that `identity.plain` wrote as nested dicts; fields that it does not have get their defaults.
+
+    Raises:
+        UserError: if its task is not one of this code, and for whatever `load` refuses.
+    """
+    task = values.get("task") if isinstance(values, Mapping) else None
+    name = task.get("function") if isinstance(task, Mapping) else None
+    if name not in tasks.functions():
+        raise UserError(f"the configuration cannot be used: there is no task function {name!r}")
+    try:
+        cfg = OmegaConf.merge(OmegaConf.structured(Config), {**values, "task": None, "variant": _variant(values)})
+        cfg.task = OmegaConf.merge(OmegaConf.structured(tasks.schema(tasks.functions()[name])), task)
+    except OmegaConfBaseException as error:
+        raise UserError(f"the configuration cannot be used: {str(error).splitlines()[0]}") from error
+    return load(cfg)
+
+
+def _variant(values: Mapping[str, Any]) -> Any:
+    """The variant of a recorded configuration.
+
+    Version 0.1.0 wrote the defaults of `GatedLSTM` for every layer and handed on what differed from them.
+    """
+    variant = values.get("variant")
+    if not isinstance(variant, Mapping) or "base" in variant:
+        return variant
+    defaults = {
+        "input_gate": "learned",
+        "forget_gate": "learned",
+        "output_gate": "learned",
+        "gate_activation": "sigmoid",
+        "candidate_activation": "tanh",
+        "output_activation": "tanh",
+        "peephole": "none",
+        "gate_recurrence": False,
+        "shared_kernel": False,
+        "peephole_gradient": True,
+        "chrono_time": None,
+    }
+    return {name: value for name, value in variant.items() if name not in defaults or value != defaults[name]}
+
+
+def _unknown(cfg: Any, settings: Any, prefix: str = "") -> list[str]:
+    """Fields that a schema does not have: Hydra lets `+name=value` through."""
+    known = {field.name for field in fields(settings)}
+    allowed = ", ".join(sorted(known))
+    unknown = [f"{prefix}{key}: there is no such field. Allowed: {allowed}" for key in cfg if key not in known]
+    for name in known:
+        value = getattr(settings, name)
+        if is_dataclass(value):
+            unknown += _unknown(cfg[name], value, f"{prefix}{name}.")
+    return unknown
+
+
+def _twice(variant: Variant) -> list[str]:
+    """Arguments that have a field of their own, which would be set in two places."""
+    own = {field.name for field in fields(Variant)} & variant.arguments.keys()
+    return [f"variant.arguments.{name}: set the field variant.{name} instead" for name in sorted(own)]
+
+
+def _check_name(argument: str, name: str) -> None:
+    if not name or any(not (c.isalnum() or c in "_-.") for c in name):
+        raise UserError(f"{argument}={name!r}: must be letters, digits, '_', '-' and '.' (it names runs and folders)")
+
+
+def choices(group: str) -> list[str]:
+    """What a group of `conf/` can be set to: its YAML files, those in folders by their path."""
+    folder = CONF / group
+    return sorted(file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml"))

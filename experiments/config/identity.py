@@ -1,0 +1,30 @@
+"""What makes a trial this trial: a key from everything its numbers depend on."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+from experiments.config.schema import Config
+
+NUMBERS = 4  # raise it when a change of the code changes the numbers of an unchanged configuration
+
+LABELS = {"variant": ("base",), "task": ("path", "test_path", "reference")}  # of a file its digest counts
+
+
+def trial_key(config: Config, digest: str) -> str:
+    """16 hexadecimal digits that differ when the numbers may differ.
+
+    Of files the content counts (`digest`), not the path; study, folders, store and workers do not count.
+    """
+    values = plain(config)
+    relevant = {section: values[section] for section in ("variant", "task", "model", "training", "seed")}
+    for section, labels in LABELS.items():
+        relevant[section] = {name: value for name, value in relevant[section].items() if name not in labels}
+    text = json.dumps({"numbers": NUMBERS, "data": digest, **relevant}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """The configuration as nested dicts of plain values, as YAML stores it."""
+    return json.loads(json.dumps({**asdict(config), "task": vars(config.task)}))

@@ -1,0 +1,137 @@
+"""Everything about a sweep that can be checked or looked up before its first trial."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from experiments import tasks
+from experiments.config.schema import Config, Match
+from experiments.errors import UserError
+from experiments.sweep import plan
+from experiments.sweep.run_trial import Outcome
+from experiments.sweep.worker import LayerCheck
+from experiments.tasks import Task
+from experiments.tracking import Store
+from experiments.trial.spec import TrialSpec
+
+CheckLayers = Callable[[Sequence[Config]], Sequence[LayerCheck]]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep that has been checked.
+
+    Attributes:
+        specs: Its trials.
+        store: Where they are recorded.
+        experiments: The ids of the experiments of the store by name.
+        stored: Outcomes that the store has already, by the number of the trial.
+    """
+
+    specs: list[TrialSpec]
+    store: Store
+    experiments: dict[str, str]
+    stored: dict[int, Outcome]
+
+    def mark_stale(self) -> None:
+        """Give runs whose process is gone their true end."""
+        for name in self.store.mark_stale(self.experiments.values()):
+            print(f"{name} ended without saying so; its run is now marked KILLED")
+
+    def fail(self, spec: TrialSpec, reason: str) -> None:
+        """Give the run of a trial that failed its true end, if the trial could not do so itself."""
+        runs = self.store.runs_of(self.experiments[spec.experiment], spec.key)
+        if runs and runs[0].status in ("RUNNING", "KILLED"):
+            self.store.fail(runs[0], reason)
+
+
+def prepare(configs: Sequence[Config], overrides: Sequence[tuple[str, ...]], check_layers: CheckLayers) -> Sweep:
+    """Check a sweep as a whole, look up what the store has of it, and write its plan.
+
+    Args:
+        configs: The configurations of its trials.
+        overrides: The words of the command line that made each of them.
+        check_layers: Builds the layers of configurations, where TensorFlow is.
+
+    Raises:
+        UserError: lists everything that is wrong in the configuration of any trial.
+    """
+    specs = _specs(configs, overrides)
+    first = configs[0]
+    store = Store(first.tracking.uri, first.output_dir)
+    experiments = {name: store.experiment(name) for name in sorted({spec.experiment for spec in specs})}
+    sweep = Sweep(specs, store, experiments, _stored(store, experiments, specs))
+    sweep.mark_stale()
+    sweep.specs[:] = _checked(sweep, check_layers)
+    for study in dict.fromkeys(spec.config.study for spec in specs):
+        try:
+            plan.add(plan.file_of(store.folder, study), [spec for spec in specs if spec.config.study == study])
+        except OSError as error:  # trials are worth more than a list of them
+            print(f"no plan of study {study} is written: {error}")
+    return sweep
+
+
+def _specs(configs: Sequence[Config], overrides: Sequence[tuple[str, ...]]) -> list[TrialSpec]:
+    """The trials with the keys of their data."""
+    problems = []
+    if len({config.training.threads for config in configs}) > 1:
+        problems.append("training.threads must be the same for all trials of a sweep")
+    specs, refused = [], set()
+    for config, words in zip(configs, overrides, strict=True):
+        if str(config.task) in refused:
+            continue
+        try:
+            task = tasks.build(config.task, config.data_dir)
+        except UserError as error:
+            refused.add(str(config.task))  # not tried again for each seed: a download may wait for its server
+            problems.append(f"task={config.task.name}: {error}")
+            continue
+        problems += _data_problems(config, task)
+        specs.append(TrialSpec.of(config, task, words))
+    if problems:
+        raise UserError("\n".join(dict.fromkeys(problems)))
+    return specs
+
+
+def _data_problems(config: Config, task: Task) -> list[str]:
+    size, count, problems = config.training.batch_size, len(task.train), []
+    if size > count:
+        problems.append(f"training.batch_size={size}: {config.task.name} has {count} training sequences")
+    if config.model.bidirectional and task.per_step:
+        problems.append(
+            f"model.bidirectional=true: {config.task.name} asks for something at every step that later "
+            "steps show; a layer that reads backwards would be told the answer"
+        )
+    return problems
+
+
+def _stored(store: Store, experiments: dict[str, str], specs: Sequence[TrialSpec]) -> dict[int, Outcome]:
+    """Trials that have a score already. One is asked for by its key, of many the whole experiment is read."""
+    only = specs[0].key if len(specs) == 1 else None
+    finished = {name: store.finished(experiment, only) for name, experiment in experiments.items()}
+    stored = {}
+    for index, spec in enumerate(specs):
+        run = finished[spec.experiment].get(spec.key)
+        if run is not None and not spec.config.rerun:
+            stored[index] = Outcome("stored", run.score, 0.0, run.run_id, validation=run.validation)
+    return stored
+
+
+def _checked(sweep: Sweep, check_layers: CheckLayers) -> list[TrialSpec]:
+    """The trials with the units of their layers, after the layers have accepted what is not in the store yet."""
+    todo = [spec.config for index, spec in enumerate(sweep.specs) if index not in sweep.stored]
+    distinct = {_layers(config): config for config in todo}
+    checks = dict(zip(distinct, check_layers(list(distinct.values())), strict=True)) if distinct else {}
+    problems = dict.fromkeys(check.problem for check in checks.values() if check.problem)
+    if problems:
+        raise UserError("\n".join(problems))
+    return [
+        spec if index in sweep.stored else replace(spec, units=checks[_layers(spec.config)].units)
+        for index, spec in enumerate(sweep.specs)
+    ]
+
+
+def _layers(config: Config) -> str:
+    """The same for trials that the layers accept or refuse alike."""
+    if config.model.match is Match.units:
+        return str((config.variant, config.model.units))
+    return str((config.variant, config.task, config.model, config.data_dir))

@@ -1,0 +1,208 @@
+"""One trial with its run in the store: looked up there, or trained and recorded."""
+
+import math
+import shutil
+import time
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+from filelock import FileLock, Timeout
+
+from experiments import tasks
+from experiments.config.identity import plain
+from experiments.errors import UserError, first_line
+from experiments.tasks import Task
+from experiments.tracking import STORE_ERRORS, Run, Store, StoredRun, is_away, metadata
+from experiments.tracking.metadata import Param, Tag
+from experiments.trial.source_digest import source_digest
+from experiments.trial.spec import TrialSpec
+
+if TYPE_CHECKING:
+    from experiments.trial.fit import TrialResult
+
+PICTURES = 3  # of the gates of each layer, where it is not said how often they are traced
+POLL_S = 2.0  # between two looks at a trial that another process is at work on
+ARTIFACTS = ("config.yaml", "layer.yaml", "versions.yaml", "model.keras", "trial.log", "traceback.txt")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended.
+
+    Attributes:
+        status: stored (the store had it), finished, diverged, failed, killed, or busy (another process is at it).
+        score: The test score; NaN if it diverged, None if there is none.
+        seconds: Time it took now.
+        run_id: Its run in the store.
+        error: The last line of what went wrong.
+        parts: Seconds of `compile`, `train` and `record` in it.
+        memory_gb: Resident memory of its process afterwards.
+        validation: The validation score of the epoch that was restored, by which a search chooses; NaN if it diverged.
+    """
+
+    status: str
+    score: float | None = None
+    seconds: float = 0.0
+    run_id: str = ""
+    error: str = ""
+    parts: dict[str, float] = field(default_factory=dict)
+    memory_gb: float = 0.0
+    validation: float = math.nan
+
+
+def run_trial(spec: TrialSpec, verbose: int, wait: bool = True) -> Outcome:
+    """The stored outcome of a trial; else train it, from its checkpoint if it has one, and record it.
+
+    An exception ends the run as FAILED with its traceback as an artifact, and is told in the outcome. An
+    interruption (Ctrl-C, SIGTERM) ends it as KILLED and goes on upwards.
+
+    Args:
+        spec: The trial.
+        verbose: Keras's verbosity.
+        wait: For another process that is at work on the same trial; else the outcome is then `busy`.
+    """
+    began = time.perf_counter()
+    folder = scratch_folder(spec)
+    lock = Path(f"{folder}.lock")
+    while True:
+        try:
+            with FileLock(lock, timeout=0):
+                outcome = _run_trial(spec, verbose, folder, lock)
+        except Timeout:
+            outcome = Outcome("busy")
+        if outcome.status != "busy" or not wait:
+            return replace(outcome, seconds=time.perf_counter() - began)
+        time.sleep(POLL_S)
+
+
+def scratch_folder(spec: TrialSpec) -> Path:
+    """Where a trial keeps its files until it has a score; then they are artifacts of its run."""
+    folder = Path(spec.config.output_dir).expanduser().resolve() / "running" / spec.key
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _run_trial(spec: TrialSpec, verbose: int, folder: Path, lock: Path) -> Outcome:
+    began = time.perf_counter()
+    folder.mkdir(parents=True, exist_ok=True)  # `clean` may have judged it useless before it was locked
+    config = spec.config
+    store = _store(config.tracking.uri, config.output_dir, config.tracking.wait_s)
+    experiment = _experiment(store, spec.experiment)
+    earlier = [] if config.rerun else store.runs_of(experiment, spec.key)
+    stored = next((run for run in earlier if run.status == "FINISHED"), None)
+    if any(_at_work(run, lock) for run in earlier):
+        return Outcome("busy")
+    if stored is None:
+        task = tasks.build(config.task, config.data_dir)
+        if task.digest != spec.digest:
+            raise UserError(f"task={config.task.name}: its data have changed since this command began")
+        run = _begin(store, experiment, spec, task, earlier, lock)
+        run.seconds += time.perf_counter() - began
+        outcome = _train(run, spec, task, folder, verbose)
+    else:
+        outcome = Outcome("stored", stored.score, run_id=stored.run_id, validation=stored.validation)
+    if outcome.score is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.unlink(missing_ok=True)  # whoever waits for it will find the trial in the store
+    return outcome
+
+
+@lru_cache(maxsize=4)
+def _store(uri: str | None, output_dir: str, wait_s: float) -> Store:
+    return Store(uri, output_dir, wait_s)
+
+
+@lru_cache(maxsize=256)
+def _experiment(store: Store, name: str) -> str:
+    return store.experiment(name)
+
+
+def _at_work(run: StoredRun, lock: Path) -> bool:
+    """Whether another process trains it that does not share our locks: in another output folder or on another machine.
+
+    Whoever shares them is gone, since we hold the lock.
+    """
+    return run.status == "RUNNING" and run.tags.get(Tag.LOCK) != str(lock) and run.alive
+
+
+def _begin(store: Store, experiment: str, spec: TrialSpec, task: Task, earlier: list[StoredRun], lock: Path) -> Run:
+    """The run that an interruption of the same code has left, or a new one."""
+    from experiments.trial.model import make_layer
+
+    folder = lock.with_suffix("")
+    if spec.config.rerun:
+        (folder / "checkpoint.npz").unlink(missing_ok=True)
+    layer = make_layer(spec.config.variant, spec.units).get_config()
+    for name, content in {"config": plain(spec.config), "layer": layer, "versions": metadata.versions()}.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    params = metadata.params(spec, layer)
+    interrupted = [run for run in earlier if run.tags.get(Tag.CODE) == source_digest()]
+    if interrupted:
+        return store.reopen(interrupted[0], params, lock)
+    return store.start(experiment, spec.name, params, metadata.tags(spec, task), lock)
+
+
+def _train(run: Run, spec: TrialSpec, task: Task, folder: Path, verbose: int) -> Outcome:
+    from experiments.trial.fit import fit
+
+    try:
+        result = fit(spec, task, run.log, folder, f"{folder.name} {source_digest()}", verbose)
+        _record(run, spec, task, result, folder)
+        run.end("FINISHED")
+    except KeyboardInterrupt:
+        with suppress(*STORE_ERRORS):
+            run.end("KILLED", wait=False)
+        raise
+    except (Exception, SystemExit) as error:
+        return _failed(run, folder, error)
+    recording_s = run.seconds + result.checkpoint_s + result.gates_s
+    parts = {"compile": result.compile_s, "train": result.train_s, "record": recording_s}
+    status, score = "diverged" if result.diverged else "finished", result.test[task.score.name]
+    return Outcome(status, score, run_id=run.id, parts=parts, validation=result.best_validation)
+
+
+def _record(run: Run, spec: TrialSpec, task: Task, result: "TrialResult", folder: Path) -> None:
+    scores = {f"test/{name}": value for name, value in result.test.items()}
+    scores |= {f"best/{task.chooses.name}": result.best_validation, "test/baseline": task.baseline}
+    run.keep({0: {**scores, "time/compile_s": result.compile_s}})
+    run.describe({Param.PARAMETERS: result.parameters}, metadata.result_tags(spec, task, result))
+    _add_pictures(run, spec, folder)
+    run.add_files(_artifacts(folder))
+
+
+def _failed(run: Run, folder: Path, error: BaseException) -> Outcome:
+    reason = traceback.format_exception_only(error)[-1].splitlines()[0]
+    try:
+        (folder / "traceback.txt").write_text("".join(traceback.format_exception(error)))
+        if is_away(error):
+            run.client = run.client.hurried  # it was waited for already
+        run.describe(tags={Tag.ERROR: reason})
+        run.add_files(_artifacts(folder))
+        run.end("FAILED")
+    except (*STORE_ERRORS, OSError) as second:
+        print(f"the run could not be ended: {first_line(second)}", flush=True)
+    return Outcome("failed", run_id=run.id, error=reason)
+
+
+def _add_pictures(run: Run, spec: TrialSpec, folder: Path) -> None:
+    """Record the pictures of the gates, each once: a file says which of them an interrupted try has recorded."""
+    from experiments.trial import gate_pictures
+
+    config = spec.config
+    most = PICTURES if config.tracking.gates is None else None
+    log = folder / "pictures.txt"
+    recorded = set(log.read_text().splitlines()) if log.exists() else set()
+    for key, step, image in gate_pictures.drawn(folder / "gates", f"{config.variant.name} on {config.task.name}", most):
+        if f"{key} {step}" not in recorded:
+            run.add_image(key, step, image)
+            with log.open("a") as opened:
+                opened.write(f"{key} {step}\n")
+
+
+def _artifacts(folder: Path) -> list[Path]:
+    return [folder / name for name in ARTIFACTS if (folder / name).exists()]

@@ -1,0 +1,75 @@
+"""The trials of a study from store to store, by way of a file."""
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from experiments.errors import UserError
+from experiments.sweep import archive
+from experiments.tracking import Store
+from experiments.tracking.lookup import unknown_study
+from experiments.tracking.transfer import Receiver, artifacts, download, records
+
+
+def export(store: Store, study: str, file: str) -> int:
+    """Write all finished runs of a study with their artifacts into a new file. Returns 0.
+
+    Raises:
+        UserError: if there are none, or the file exists already or cannot be written; no file is left then.
+    """
+    target = Path(file).expanduser()
+    if target.exists():
+        raise UserError(f"file={file}: exists already. Choose another name")
+    trials = store.trials(study)
+    if not trials:
+        raise unknown_study(store, study)
+    count = 0
+    try:
+        with archive.Writer(target, study) as writer:
+            for record in records(store, study):
+                with tempfile.TemporaryDirectory() as folder:
+                    for path in artifacts(store, record.run_id):
+                        download(store, record.run_id, path, Path(folder))
+                    writer.add(record, Path(folder))
+                count += 1
+            if not count:
+                raise UserError(f"study={study}: none of its {len(trials)} runs is finished")
+    except OSError as error:
+        raise UserError(f"file={file}: cannot be written ({error.strerror or error})") from error
+    left = f"; {len(trials) - count} runs that are not finished are left out" if len(trials) > count else ""
+    print(f"{target}: {count} finished runs of study {study}, {target.stat().st_size / 1e6:.1f} MB{left}")
+    return 0
+
+
+def bring(store: Store, file: str) -> int:
+    """Bring the runs of a file into a store, except for trials that have a finished run there. Returns 0.
+
+    Raises:
+        UserError: if anything about the file is wrong; nothing is brought in then.
+    """
+    with archive.Reader(Path(file).expanduser()) as reader:
+        lock = store.folder / "import.lock"
+        try:
+            with FileLock(lock, timeout=0):
+                counts = _bring(store, reader, lock)
+        except Timeout as error:
+            raise UserError(f"another import is at work in {store.folder}: wait for it") from error
+    summary = f"{counts['new']} runs brought in, {counts['there']} were there already"
+    print(f"study {reader.study}: {summary}. Store: {store.uri}")
+    return 0
+
+
+def _bring(store: Store, reader: archive.Reader, lock: Path) -> Counter[str]:
+    receiver, counts = Receiver(store, reader.study, reader.records, lock), Counter[str]()
+    for digest, record in reader.records.items():
+        if receiver.has(record, digest):
+            receiver.forget(digest)
+            counts["there"] += 1
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            reader.extract(record, Path(folder))
+            receiver.take(record, digest, Path(folder))
+        counts["new"] += 1
+    return counts

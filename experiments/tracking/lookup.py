@@ -1,0 +1,134 @@
+"""Which run of the store a word means, and which of several runs of a trial counts."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from experiments.errors import UserError, first_line
+from experiments.tracking.metadata import Param, Tag, fields
+from experiments.tracking.run import StoredRun
+from experiments.tracking.store import Store
+from experiments.tracking.transfer import download
+
+WORD = re.compile(r"[\w./+-]+")
+MOST_NAMES = 8
+
+
+def described(run: StoredRun) -> StoredRun:
+    """The run with parameters from its name, if its process died before it had recorded any."""
+    if run.params:
+        return run
+    task, variant, seed = run.name.split("/")
+    return replace(run, params={Param.TASK: task, Param.VARIANT: variant, Param.SEED: seed.removeprefix("s")})
+
+
+def is_readable(run: StoredRun) -> bool:
+    """Whether a run names its task, variant, settings and seed."""
+    try:
+        params = described(run).params
+        fields(params)
+        return {Param.TASK, Param.VARIANT} <= params.keys() and int(params[Param.SEED]) >= 0
+    except (KeyError, ValueError):
+        return False
+
+
+def newest(runs: Iterable[StoredRun]) -> list[StoredRun]:
+    """One run per trial: the newest finished one, else the newest.
+
+    Sorted by task, variant, settings and seed, as workers begin them in no certain order.
+
+    Args:
+        runs: Runs, newest first.
+    """
+    chosen: dict[str, StoredRun] = {}
+    for run in map(described, filter(is_readable, runs)):
+        key = run.tags.get(Tag.TRIAL_KEY, run.run_id)
+        if key not in chosen or (run.status == "FINISHED" != chosen[key].status):
+            chosen[key] = run
+    return sorted(chosen.values(), key=_order)
+
+
+def _order(run: StoredRun) -> tuple[Any, ...]:
+    params = run.params
+    variant = params[Param.VARIANT]
+    return params[Param.TASK], variant != "standard", variant, sorted(fields(params).items()), int(params[Param.SEED])
+
+
+def unknown_study(store: Store, study: str) -> UserError:
+    """The error of naming a study that the store does not have."""
+    studies = ", ".join(store.studies()) or "none"
+    return UserError(f"study={study}: the store {store.uri} has no trials of it. Studies: {studies}")
+
+
+def find(store: Store, word: str, study: str | None = None) -> StoredRun:
+    """The run that counts of the trial that a word names: the id of a run, the key of a trial, or a run's name.
+
+    Args:
+        store: The store.
+        word: All of it, or of an id or key a beginning that no other trial has.
+        study: Where to look; None: in all studies.
+
+    Raises:
+        UserError: if there is no such trial, or there are several.
+    """
+    if study is not None and study not in store.studies():
+        raise unknown_study(store, study)
+    runs = store.named(word, study) if WORD.fullmatch(word) else []
+    candidates = [run for run in runs if run.run_id == word] or newest(runs)
+    if not candidates:
+        where = "the store" if study is None else f"study {study}"
+        raise UserError(f"{word}: {where} has no such trial. {_others(store, study)}")
+    if len(candidates) > 1:
+        lines = "".join(f"\n  {line}" for line in map(_line, candidates[:MOST_NAMES], [candidates] * MOST_NAMES))
+        more = f"\n  and {len(candidates) - MOST_NAMES} more" if len(candidates) > MOST_NAMES else ""
+        raise UserError(f"{word}: {len(candidates)} trials are meant by it. Name one by its run:{lines}{more}")
+    return candidates[0]
+
+
+def _line(run: StoredRun, others: list[StoredRun]) -> str:
+    """A run with the settings in which it differs from others."""
+    settings = [fields(other.params) for other in others]
+    own = fields(run.params)
+    differing = [f"{name}={own[name]}" for name in own if len({other.get(name) for other in settings}) > 1]
+    return "  ".join(
+        part for part in (run.run_id, run.tags.get(Tag.STUDY, ""), run.name, run.status, *differing) if part
+    )
+
+
+def _others(store: Store, study: str | None) -> str:
+    studies = [study] if study else store.studies()
+    runs = [run for name in studies for run in store.trials(name) if run.status == "FINISHED"]
+    if not runs:
+        return "It has no finished trials"
+    names = list(dict.fromkeys(f"{run.name} (study {run.tags.get(Tag.STUDY, '')})" for run in runs))
+    return f"It has {', '.join(names[:MOST_NAMES])}{', ...' if len(names) > MOST_NAMES else ''}"
+
+
+def fetch(store: Store, run: StoredRun, name: str, folder: Path) -> Path:
+    """Bring an artifact of a run into a folder.
+
+    Raises:
+        UserError: if the run has no such artifact.
+    """
+    file = download(store, run.run_id, name, folder)
+    if file is None:
+        advice = "" if run.status == "FINISHED" else ". Only a trial that has ended well keeps its model"
+        raise UserError(f"{run.name}: its run {run.run_id} is {run.status} and has no artifact {name}{advice}")
+    return file
+
+
+def read_yaml(store: Store, run: StoredRun, name: str, folder: Path) -> Any:
+    """The content of a YAML artifact of a run, which is brought into a folder.
+
+    Raises:
+        UserError: if the run has no such artifact, or it cannot be read.
+    """
+    file = fetch(store, run, name, folder)
+    try:
+        return yaml.safe_load(file.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{run.name}: its artifact {name} cannot be read ({first_line(error)})") from error

@@ -1,0 +1,146 @@
+"""One trial: build, fit, evaluate. No Hydra, no MLflow; what happens is told to a listener."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from experiments.config.schema import Training
+from experiments.tasks import Split, Stream, Task
+from experiments.trial import model as models
+from experiments.trial.batches import Order, evaluation_batches, training_batches
+from experiments.trial.callbacks import (
+    EarlyStopping,
+    EmptyStates,
+    EpochRecorder,
+    Listener,
+    Progress,
+    Recorder,
+    readable,
+)
+from experiments.trial.gate_callback import GateCallback
+from experiments.trial.model_cache import compiled_model
+from experiments.trial.spec import TrialSpec
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What training returned.
+
+    Attributes:
+        test: Test metrics by name; NaN if the trial diverged.
+        diverged: Whether the loss stopped being finite.
+        epochs: Epochs that were trained.
+        best_epoch: Epoch, from 1, whose weights were restored; None if the trial diverged.
+        best_validation: The validation score that chose that epoch; NaN if the trial diverged.
+        parameters: Number of trainable weights of the model.
+        loop: Which loop the recurrent layers ran: `fast`, or `plain` and the reason.
+        compile_s: Seconds to compile the training and the evaluation step; next to none where this process had done it.
+        train_s: Seconds of training and validation without those.
+        checkpoint_s: Seconds of writing checkpoints.
+        gates_s: Seconds of tracing the gates.
+    """
+
+    test: dict[str, float]
+    diverged: bool
+    epochs: int
+    best_epoch: int | None
+    best_validation: float
+    parameters: int
+    loop: str
+    compile_s: float
+    train_s: float
+    checkpoint_s: float
+    gates_s: float
+
+
+def fit(
+    spec: TrialSpec, task: Task, listener: Listener, folder: Path, owner: str | None = None, verbose: int = 0
+) -> TrialResult:
+    """Train one model, restore the weights of its best validation score, evaluate them on the test part.
+
+    The numbers depend on the configuration and the data only: every random stream starts from `config.seed`. Training
+    goes on from `checkpoint.npz`, if the folder has one of this owner, with the same numbers as without the
+    interruption.
+
+    Args:
+        spec: The trial.
+        task: Its prepared task.
+        listener: Called now and then with the metrics of new epochs: by number of the epoch, from 1, and by name,
+            such as `val/mse`. Epochs before a checkpoint are told again.
+        folder: Where `model.keras`, `checkpoint.npz` and, in `gates`, the statistics of the gates are written.
+        owner: Names the trial and the code; a checkpoint of another owner is not used. None: no checkpoints.
+        verbose: Keras's verbosity: 0 silent, 1 progress bar, 2 one line per epoch.
+    """
+    config, batch_size = spec.config, spec.config.training.batch_size
+    compiled = compiled_model(spec, task)
+    model = compiled.model
+    order, empty_states, progress = Order(len(task.train), batch_size, config.seed), EmptyStates(), Progress()
+    stopping = _early_stopping(task, config.training)
+    file = None if owner is None else folder / "checkpoint.npz"
+    recorder = Recorder(file, owner or "", progress, stopping, listener, config.sweep.checkpoint_s)
+    recorder.restore(model)
+    gates = GateCallback(task, config.training, progress, config.tracking.gates, folder / "gates", compiled.tracer)
+    batches = training_batches(task.train, batch_size, order)
+    on_nan, epochs = keras.callbacks.TerminateOnNaN(), EpochRecorder(task, progress)
+    try:
+        model.fit(
+            batches,
+            steps_per_epoch=len(batches),  # without it Keras makes each epoch's iterator twice, some milliseconds each
+            validation_data=evaluation_batches(task.validation, batch_size, task.per_step),
+            initial_epoch=len(progress.epochs),
+            epochs=len(progress.epochs) if progress.stopped else config.training.epochs,
+            callbacks=[order, empty_states, on_nan, epochs, stopping, gates, recorder],
+            shuffle=False,  # the batches come in a random order already
+            verbose=verbose,
+        )
+    finally:
+        recorder.tell()
+    _save(model, spec, task, folder / "model.keras")
+    return TrialResult(
+        test=_test_metrics(model, task, batch_size, empty_states, progress.diverged),
+        diverged=progress.diverged,
+        epochs=len(progress.epochs),
+        best_epoch=None if progress.diverged else stopping.best_epoch + 1,
+        best_validation=math.nan if progress.diverged else task.chooses.value(float(stopping.best)),
+        parameters=sum(math.prod(variable.shape) for variable in model.trainable_variables),
+        loop=models.loops(model),
+        compile_s=progress.compile_s,
+        train_s=progress.train_s,
+        checkpoint_s=recorder.seconds,
+        gates_s=gates.seconds,
+    )
+
+
+def _save(model: keras.Model, spec: TrialSpec, task: Task, file: Path) -> None:
+    """Save a model that takes any number of sequences: one that carries states is bound to its batch size."""
+    if isinstance(task.train, Stream):
+        model = models.with_weights_of(models.build(task, spec.config.variant, spec.model), model)
+    model.save(file)
+
+
+def _test_metrics(
+    model: keras.Model, task: Task, batch_size: int, empty_states: EmptyStates, diverged: bool
+) -> dict[str, float]:
+    if diverged:
+        return dict.fromkeys((metric.name for metric in task.metrics), math.nan)
+
+    def predict(split: Split) -> np.ndarray:
+        batches = evaluation_batches(split, batch_size, task.per_step)
+        return model.predict(batches, verbose=0)[: len(split)]
+
+    batches = evaluation_batches(task.test, batch_size, task.per_step)
+    metrics = readable(task, model.evaluate(batches, return_dict=True, verbose=0, callbacks=[empty_states]))
+    metrics |= task.measure(predict) if task.measure else {}
+    return {metric.name: metrics[metric.name] for metric in task.metrics}
+
+
+def _early_stopping(task: Task, training: Training) -> EarlyStopping:
+    return EarlyStopping(
+        monitor=f"val_{task.chooses.keras}",
+        mode="min" if task.chooses.better == "lower" else "max",
+        patience=training.patience or training.epochs,
+        restore_best_weights=True,
+    )

@@ -1,0 +1,98 @@
+"""The sweeper `grid`: every combination of the values that are swept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.errors import HydraException
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.errors import UserError, reported
+from hydra_plugins.gatelab.local import LocalLauncher
+
+
+@dataclass
+class GridSweeperConf:
+    """`hydra/sweeper=grid`.
+
+    Attributes:
+        params: What a study sweeps, by key; the command line wins.
+    """
+
+    _target_: str = "hydra_plugins.gatelab.grid.GridSweeper"
+    params: dict[str, str] = field(default_factory=dict)
+
+
+ConfigStore.instance().store(group="hydra/sweeper", name="grid", node=GridSweeperConf)
+
+
+class GridSweeper(Sweeper):
+    """Hands all trials of a sweep to the launcher in one batch.
+
+    Hydra's own sweeper `basic` composes every trial before it launches them. The launcher `local` composes and checks
+    them all itself before the first begins, so that for it this would be done twice.
+    """
+
+    def __init__(self, params: Mapping[str, str]) -> None:
+        self.params = dict(params)
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context = hydra_context
+        self.config = config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> list[Any]:
+        assert self.config is not None and self.launcher is not None and self.hydra_context is not None
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        with reported():
+            try:
+                lines = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
+                overrides = {key_of(override): override for override in parser.parse_overrides(lines)}
+            except HydraException as error:
+                raise UserError(str(error)) from error
+            trials = self.trials(overrides)
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
+        if not isinstance(self.launcher, LocalLauncher):
+            self.validate_batch_is_legal(trials)
+        results: list[JobReturn] = list(self.launcher.launch(trials, initial_job_idx=0))
+        for result in results:
+            _ = result.return_value  # raises what the trial raised
+        return [results]
+
+    def trials(self, overrides: Mapping[str, Override]) -> list[list[str]]:
+        """The overrides of every trial.
+
+        Args:
+            overrides: By key, in the order in which they were given. Of several for the same key the last counts.
+
+        Raises:
+            UserError: for values that cannot be listed.
+        """
+        return [list(words) for words in product(*map(values, overrides.values()))]
+
+
+def key_of(override: Override) -> str:
+    """The key of an override, without the sign that adds it."""
+    return override.get_key_element().lstrip("+")
+
+
+def values(override: Override) -> list[str]:
+    """The words that an override stands for, one for each of its values."""
+    if not override.is_sweep_override():
+        return [str(override.input_line)]
+    if not override.is_discrete_sweep():
+        raise UserError(f"{override.input_line}: an interval is for hydra/sweeper=random; a grid takes a,b,c or range")
+    return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]

@@ -1,0 +1,129 @@
+"""From the command line to checked settings: every YAML file composes, every mistake is named."""
+
+import pickle
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+from hydra.errors import HydraException
+
+from experiments import tasks
+from experiments.config.compose import choices
+from experiments.config.identity import plain, trial_key
+from experiments.errors import UserError
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize("name", choices("variant"))
+def test_every_variant_composes_and_is_short(name, make_config):
+    variant = make_config(f"variant={name}").variant
+    assert variant.name == name.rpartition("/")[2]
+    assert variant.base == {"odyssey": "peephole", "one_switch": "standard"}.get(name.partition("/")[0], variant.base)
+    assert (variant.base is None) == (name == "standard")
+    assert len((ROOT / f"conf/variant/{name}.yaml").read_text().splitlines()) <= 5
+
+
+@pytest.mark.parametrize("name", choices("task"))
+def test_every_task_composes(name, make_config):
+    assert make_config(f"task={name}").task.name == name
+
+
+def test_every_task_function_has_a_file(make_config):
+    assert {make_config(f"task={name}").task.function for name in choices("task")} == set(tasks.functions())
+
+
+def test_a_task_brings_its_defaults_and_the_command_line_wins(make_config):
+    assert make_config("task=char_lm").model.units == 128
+    assert make_config("task=char_lm", "model.units=7").model.units == 7
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+unknown=1", "unknown: there is no such field. Allowed: .*variant"),
+        ("+model.unknown=1", "model.unknown: there is no such field. Allowed: bidirectional"),
+        ("+task.unknown=1", "task.unknown: there is no such field. Allowed: data_seed"),
+        ("model.units=0", "model.units=0: must be at least 1"),
+        ("training.learning_rate=-1", "training.learning_rate=-1.0: must be greater than 0"),
+        ("training.learning_rate=nan", "training.learning_rate=nan: must be a finite number"),
+        ("seed=-1", "seed=-1: must be at least 0"),
+        ("seed=99999999999", "seed=99999999999: must be at most"),
+        ("task.length=1", "task.length=1: must be at least 2"),
+        ("study=a/b", "study='a/b': must be letters"),
+        ("variant.name=''", "variant.name='': must be letters"),
+    ],
+)
+def test_refused(override, message, make_config):
+    with pytest.raises(UserError, match=message):
+        make_config(override)
+
+
+@pytest.mark.parametrize("reference", ["[8.45]", "[{metric: nll, score: 8.45}]"])
+def test_a_published_score_must_be_complete(reference, make_config):
+    with pytest.raises(UserError, match="task.reference: .* must have the fields metric, model, score, source"):
+        tasks.build(make_config(f"task.reference={reference}").task)
+
+
+@pytest.mark.parametrize("name", choices("task"))
+def test_published_scores_are_numbers_with_a_source(name, make_config):
+    for reference in make_config(f"task={name}").task.reference:
+        assert isinstance(reference["score"], float) and reference["source"] and reference["model"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("variant=foo", "Could not find 'variant/foo'"),
+        ("task=foo", "Could not find 'task/foo'"),
+        ("model.unit=3", "Key 'unit' not in 'Model'"),
+        ("variant.peephole=foo", r"expected one of \[none, diagonal, full\]"),
+        ("model.units=many", "could not be converted to Integer"),
+        ("seed=", "could not be converted to Integer"),
+    ],
+)
+def test_refused_by_hydra(override, message, make_config):
+    with pytest.raises(HydraException) as told:
+        make_config(override)
+    assert re.search(message, f"{told.value} {told.value.__cause__}")
+
+
+def test_all_mistakes_are_told_at_once(make_config):
+    with pytest.raises(UserError) as told:
+        make_config("model.units=0", "training.epochs=0", "+foo=1")
+    assert all(word in str(told.value) for word in ("model.units=0", "training.epochs=0", "foo: there is no such"))
+
+
+def test_settings_cross_process_boundaries(make_config):
+    settings = make_config("task=forecast")
+    assert plain(pickle.loads(pickle.dumps(settings))) == plain(settings)
+
+
+def test_the_key_sees_what_changes_numbers_and_nothing_else(make_config):
+    key = trial_key(make_config(), "digest")
+    for override in ("seed=1", "model.units=9", "variant=swapped", "training.epochs=3", "task.length=60"):
+        assert trial_key(make_config(override), "digest") != key, override
+    assert trial_key(make_config(), "other data") != key
+    for override in ("study=other", "rerun=true", "sweep.workers=1", "tracking.uri=sqlite:///x.db", "output_dir=x"):
+        assert trial_key(make_config(override), "digest") == key, override
+
+
+def test_the_key_sees_the_content_of_a_file_not_its_path(make_config):
+    first, moved = (make_config("task=char_lm", f"task.path={path}") for path in ("a.txt", "b.txt"))
+    assert trial_key(first, "digest") == trial_key(moved, "digest")
+
+
+def test_help_lists_everything_and_imports_neither_tensorflow_nor_mlflow():
+    code = (
+        "import sys, runpy; sys.argv = ['train', '--help']\n"
+        "try: runpy.run_module('experiments.train', run_name='__main__')\n"
+        "finally: print('HEAVY', sorted({'tensorflow', 'keras', 'mlflow', 'pandas'} & set(sys.modules)))"
+    )
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    seconds = time.perf_counter() - began
+    assert "HEAVY []" in done.stdout, done.stdout[-500:] + done.stderr
+    for word in [*choices("variant"), *choices("task"), *choices("experiment"), "training.clipnorm", "task.horizon"]:
+        assert word in done.stdout
+    assert seconds < 10  # about 1 s; the bound only catches an import of something heavy under another name

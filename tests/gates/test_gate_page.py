@@ -1,0 +1,180 @@
+"""The pages of the gate browser in a real browser."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from experiments.gates.page import render
+from experiments.gates.sequence import Wanted, sequence
+from experiments.gates.source import trace
+from tests.gates.gate_trials import OF_TEXT, data, overrides, page_of, untrained, write_files
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages")
+    write_files(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def large(place):
+    """A page of two layers of 128 units on 500 characters."""
+    source = untrained(place, *OF_TEXT, "model.units=128", f"task.path={place / 'text.txt'}")
+    read = sequence(source.task, "char_lm", Wanted(split="train"))
+    page = render(read, [trace(source, read)])
+    (place / "large.html").write_text(page)
+    return page
+
+
+def test_a_page_of_usual_size(large):
+    found = data(large)
+    assert len(found["input"]["tokens"]) == 500
+    assert [layer["units"] for layer in found["panels"][0]["layers"]] == [128, 128]
+    assert len(large.encode()) < 5e6
+
+
+@pytest.fixture
+def visit(place, chromium):
+    """Open a page; in the end nothing was asked of the network and nothing went wrong."""
+    asked, wrong, pages = [], [], []
+
+    def go(name, width=1200, height=900):
+        page = chromium.new_page(viewport={"width": width, "height": height})
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto((place / name).as_uri())
+        pages.append(page)
+        return page
+
+    yield go
+    assert all(url.startswith(("file:", "data:")) for url in asked) and len(asked) == len(pages)
+    assert not wrong
+    for page in pages:
+        page.close()
+
+
+def write(place, file, *names, **wanted):
+    (place / file).write_text(page_of(place, *names, **wanted))
+
+
+def picture(page, which="canvas.map"):
+    return page.locator(which).first.evaluate("canvas => canvas.toDataURL()")
+
+
+def choose(page, label, value):
+    page.get_by_label(label, exact=True).first.select_option(value)
+
+
+def sums(page):
+    return page.locator(".sum").all_text_contents()
+
+
+def test_choices_change_the_picture(large, visit):
+    page = visit("large.html")
+    choose(page, "layer", "lstm_1")
+    choose(page, "what is shown", "forget_gate")
+    seen = {picture(page)}
+    for label, value in {
+        "layer": "lstm_2",
+        "what is shown": "cell_state",
+        "scale, if unbounded": "unit",
+        "rows by": "similarity",
+        "width": "8",
+    }.items():
+        choose(page, label, value)
+        seen.add(picture(page))
+    assert len(seen) == 6
+    strip, colors = picture(page, "canvas >> nth=1"), page.locator(".text").inner_html()
+    page.get_by_label("unit", exact=True).fill("77")
+    page.keyboard.press("Enter")
+    assert picture(page, "canvas >> nth=1") != strip and page.locator(".text").inner_html() != colors
+    assert "unit 77: cell state c" in page.locator(".now").inner_text()
+
+
+def test_a_click_on_a_character_shows_the_arithmetic(place, visit):
+    write(place, "sums.html", "standard", length=70)
+    page = visit("sums.html")
+    page.get_by_label("unit", exact=True).fill("2")
+    page.keyboard.press("Enter")
+    page.locator('.text span[data-step="12"]').click()
+    layer = page.get_by_label("layer", exact=True).input_value()
+    source = untrained(place, *overrides(place, "standard"))
+    read = sequence(source.task, "char_lm", Wanted(length=70))
+    traced = trace(source, read).layers[layer]
+    i, f, z, o, c, h = (
+        float(traced[name][12, 2])
+        for name in ("input_gate", "forget_gate", "candidate", "output_gate", "cell_state", "hidden_state")
+    )
+    told = [[float(number) for number in re.findall(r"-?\d+\.\d+", line)] for line in sums(page)]
+    assert told[0] == pytest.approx([f, float(traced["cell_state"][11, 2]), i, z, c], abs=1e-3)
+    assert told[1] == pytest.approx([c], abs=1e-3)
+    assert told[2] == pytest.approx([o, np.tanh(c), h], abs=1e-3)
+    assert "The model says: " in page.locator(".panel").inner_text()
+
+
+def test_keys_and_clicks_on_the_map_move(place, visit):
+    write(place, "moves.html", "standard", "swapped", length=30)
+    page = visit("moves.html")
+    page.locator("canvas.map").first.click(position={"x": 3, "y": 3})
+    assert page.get_by_label("step", exact=True).input_value() == "0"
+    assert page.get_by_label("unit", exact=True).first.input_value() == "0"
+    page.locator(".scroll").first.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
+        page.keyboard.press(key)
+    assert page.get_by_label("step", exact=True).input_value() == "2"
+    assert page.get_by_label("unit", exact=True).first.input_value() == "1"
+    told = page.locator(".now").all_inner_texts()
+    assert len(told) == 2 and all(each.startswith("step 2 ") for each in told), "time is linked"
+    page.keyboard.press("End")
+    assert page.get_by_label("step", exact=True).input_value() == "29"
+
+
+def test_a_unit_worth_a_look_is_one_click_away(place, visit):
+    source = untrained(place, *OF_TEXT, f"task.path={place / 'text.txt'}")
+    read = sequence(source.task, "char_lm", Wanted(length=60))
+    traced = trace(source, read)
+    gate = traced.layers["lstm_2"]["forget_gate"].copy()
+    gate[:, 4] = np.arange(60) // 10 % 2
+    layers = {**traced.layers, "lstm_2": {**traced.layers["lstm_2"], "forget_gate": gate}}
+    (place / "worth.html").write_text(render(read, [replace(traced, layers=layers)]))
+    page = visit("worth.html")
+    choose(page, "layer", "lstm_1")
+    choose(page, "what is shown", "candidate")
+    page.locator("button.unit", has_text="lstm_2 unit 4: forget gate f").first.click()
+    assert page.locator(".now").inner_text().startswith("step 10 ")
+    assert "unit 4: forget gate f = 1.000" in page.locator(".now").inner_text()
+    page.locator(".worth .places button").nth(1).click()
+    assert page.get_by_label("step", exact=True).input_value() == "20"
+
+
+@pytest.mark.parametrize("name", ["large.html", "phone.html", "masks.html"])
+def test_on_a_phone_the_page_does_not_scroll_sideways(place, large, visit, name):
+    write(place, "phone.html", "series")
+    write(place, "masks.html", "masked")
+    page = visit(name, width=380, height=800)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 380
+    assert page.locator("canvas.map").bounding_box()["height"] > 40
+
+
+def test_channels_are_chosen(place, visit):
+    write(place, "channels.html", "series")
+    page = visit("channels.html")
+    before = picture(page, "canvas >> nth=1")
+    page.get_by_label("channel 8", exact=True).check()
+    assert picture(page, "canvas >> nth=1") != before
+    assert page.locator(".channels input").count() == 10
+
+
+def test_where_a_sequence_has_ended(place, visit):
+    write(place, "ended.html", "masked")
+    page = visit("ended.html")
+    assert "hatched: the sequence has ended" in page.locator(".legend").inner_text()
+    page.get_by_label("step", exact=True).fill("36")
+    page.keyboard.press("Enter")
+    assert "The sequence has ended" in page.locator(".panel").inner_text()
+    choose(page, "layer", page.get_by_label("layer", exact=True).locator("option").last.get_attribute("value"))
+    assert "backward" in page.get_by_label("layer", exact=True).input_value()

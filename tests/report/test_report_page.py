@@ -1,0 +1,362 @@
+"""The page of a report, its figures and its files, from stores with scores of every shape."""
+
+import base64
+import csv
+import math
+import re
+from html.parser import HTMLParser
+
+import matplotlib.text
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from experiments.report.command import load, show, write
+from experiments.report.figures import style
+from experiments.report.figures.across import ranks, scaled
+from experiments.report.figures.costs import costs
+from experiments.report.figures.curves import curves, filled
+from experiments.report.figures.forest import forest
+from experiments.report.figures.scores import scores
+from experiments.report.results import analyse
+from experiments.report.summary import of_task
+from tests.report.made_studies import add, add_foreign, fill, new_store, published, studied
+
+NAN = float("nan")
+ODD = (
+    "<script>alert(1)</script>",
+    "a$b_c$",
+    "$\\frac{1}$",
+    "50%_off",
+    "x" * 120,
+    "_hidden",
+    "gate={forget: hard_sigmoid}",
+    'a&b"',
+)
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and the text, of a page."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.tags, self.words = [], []
+        self.feed(source)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+def around(mean, count=3, spread=0.05, seed=0):
+    return list(map(float, mean + spread * np.random.default_rng(seed).normal(size=count)))
+
+
+@pytest.fixture
+def store(tmp_path):
+    return new_store(tmp_path / "out")
+
+
+def made(store, reference=None):
+    """The page of study `s`, as its source and parsed."""
+    file = write(store, show(store, "s", reference), reference)
+    source = file.read_text(encoding="utf-8")
+    return file.parent, source, Page(source)
+
+
+def add_usual(store):
+    """Two tasks, three variants, a trial that diverged, one that failed, one that someone else wrote."""
+    shapes = {"adding": (0.5, 0.55, 0.9), "digits": (0.4, 0.3, 0.41)}
+    for number, (task, means) in enumerate(shapes.items()):
+        by_variant = {
+            variant: around(mean, 4, 0.02, 10 * number + row)
+            for row, (variant, mean) in enumerate(zip(("standard", "peephole", "swapped"), means, strict=True))
+        }
+        fill(store, {task: by_variant}, references=published(0.45, "about 3"))
+    add(store, "swapped", 4, NAN, diverged="true", curve={1: {"val/mse": NAN}})
+    add(store, "peephole", 4, status="FAILED", task="digits", error="ValueError: <b>no</b>")
+    add_foreign(store, "s/adding")
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory):
+    store = new_store(tmp_path_factory.mktemp("usual"))
+    add_usual(store)
+    return store, *made(store)
+
+
+def test_the_page_needs_nothing_but_itself(usual):
+    _, _, source, page = usual
+    assert not [tag for tag, _ in page.tags if tag in ("script", "link", "iframe", "object", "base")]
+    addresses = [a[name] for _, a in page.tags for name in ("src", "href", "srcset", "action") if name in a]
+    assert addresses and all(address.startswith(("data:image/svg+xml;base64,", "#")) for address in addresses)
+    assert "url(" not in source and "@import" not in source
+    anchors = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
+    assert {address[1:] for address in addresses if address.startswith("#")} <= anchors
+
+
+def test_the_page_has_every_figure_with_a_text_that_says_what_it_shows(usual):
+    _, folder, _, page = usual
+    images = [attributes for tag, attributes in page.tags if tag == "img"]
+    drawn = {base64.b64decode(each["src"].partition(",")[2]) for each in images}
+    files = {file.read_bytes() for file in (folder / "figures").glob("*.svg")}
+    names = {
+        "forest",
+        "ranks",
+        "scaled",
+        *(f"{t}-{k}" for t in ("adding", "digits") for k in ("curves", "scores", "costs")),
+    }
+    assert drawn == files and {file.stem for file in (folder / "figures").glob("*.svg")} == names
+    assert {file.stem for file in (folder / "figures").glob("*.png")} == names
+    assert all(len(each["alt"]) > 10 for each in images)
+    assert all(b"<script" not in each and b'href="http' not in each for each in drawn)
+
+
+def test_the_page_has_the_answer_the_remarks_and_the_reasons(usual):
+    store, _, _, page = usual
+    results = analyse(studied(store))
+    for found in results.findings:
+        assert " ".join(of_task(results.study, found).split()) in page.text
+    for words in (
+        "adding, swapped: 1 of 5 diverged; without a score.",
+        "digits, peephole: 1 of 5 failed; without a score.",
+        "1 run in the experiments of this study left out",
+        "ValueError: <b>no</b>",
+        "the loss stopped being finite",
+        "about 3",
+        "Mean rank over 2 tasks",
+    ):
+        assert words in page.text, words
+
+
+def test_tables_read_back_equal_the_scores(usual):
+    store, folder, _, _ = usual
+    with (folder / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    stored = {trial.run_id: trial for trial in store.trials("s")}
+    assert len(rows) == len(stored) == 26
+    for row in rows:
+        trial = stored[row["run_id"]]
+        assert (row["task"], row["variant"]) == (trial.params["task"], trial.params["variant"])
+        assert float(row["score"]) == pytest.approx(trial.score, rel=0, abs=0, nan_ok=True)
+    assert sorted(row["state"] for row in rows) == ["diverged", "failed", *["finished"] * 24]
+    with (folder / "comparisons.csv").open(newline="") as file:
+        compared = list(csv.DictReader(file))
+    for row in compared:
+        of_row = [float(r["score"]) for r in rows if r["task"] == row["task"] and r["variant"] == row["variant"]]
+        assert float(row["mean"]) == pytest.approx(np.nanmean(of_row))
+
+
+def test_the_report_is_recorded_and_is_no_trial_of_the_next(usual):
+    store, folder, _, _ = usual
+    (run,) = store.client.search_runs([store.experiment("s/report")])
+    assert (run.data.tags["kind"], run.data.tags["study"], run.info.status) == ("report", "s", "FINISHED")
+    recorded = {each.path for each in store.client.list_artifacts(run.info.run_id)}
+    assert recorded == {"report.html", "trials.csv", "comparisons.csv", "figures"}
+    assert len(store.client.list_artifacts(run.info.run_id, "figures")) == len(list((folder / "figures").iterdir()))
+    study = load(store, "s")
+    assert len(study.trials) == 26 and {task.task for task in study.tasks} == {"adding", "digits"}
+
+
+def test_the_same_store_gives_the_same_page(usual):
+    store, _, source, _ = usual
+    again = write(store, show(store, "s")).read_text(encoding="utf-8")
+    undated = [re.sub(r"Written [\d-]+ [\d:]+ UTC", "", each) for each in (source, again)]
+    assert undated[0] == undated[1] != source
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_a_browser_shows_the_page_without_asking_anyone(usual, chromium, width):
+    _, folder, _, parsed = usual
+    asked, wrong = [], []
+    page = chromium.new_page(viewport={"width": width, "height": 844})
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto((folder / "report.html").as_uri())
+    shown = page.evaluate("[...document.images].filter(each => each.complete && each.naturalWidth > 100).length")
+    assert shown == sum(tag == "img" for tag, _ in parsed.tags)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('p, li, td, th, dd')].map(e => parseFloat(getComputedStyle(e).fontSize))"
+    )
+    assert min(sizes) >= 12
+    page.close()
+    assert wrong == [] and all(url.startswith(("file:", "data:")) for url in asked)
+
+
+def test_names_that_mean_something_in_html_or_tex(store):
+    fill(store, {"b$_c$<i>": {name: around(0.5, seed=row) for row, name in enumerate(("standard", *ODD))}})
+    _, source, page = made(store)
+    assert not [tag for tag, _ in page.tags if tag in ("script", "i")]
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in source
+    assert all(name in page.text for name in ("b$_c$<i>", *ODD))
+
+
+def test_titles_that_mean_something_in_html_or_tex(store):
+    fill(
+        store,
+        {"adding": {"standard": around(0.5), "peephole": around(0.6)}},
+        score_title="a $x_1$ <b> \\frac",
+        score_unit="$^%_",
+        baseline_title="<script>x</script>",
+        references='[{"metric": "mse", "score": 0.5, "model": "$^<b>", "source": "<script>alert(2)</script>"}]',
+    )
+    _, _, page = made(store)
+    assert "script" not in dict(page.tags)
+    assert "A $x_1$ <b> \\frac, $^%_, lower is better" in page.text
+    assert "<script>alert(2)</script>" in page.text
+
+
+def test_scores_of_every_size(store):
+    sizes = {
+        "zero": ([0.0] * 3, [0.0] * 3),
+        "partly": ([0.0] * 3, around(0.5)),
+        "negative": (around(-5), around(-5, seed=1)),
+        "both": (around(1e-12, spread=1e-13), around(1e9, spread=1e8)),
+        "absurd": (around(1e100, spread=1e99), [1e200] * 3),
+    }
+    for task, each in sizes.items():
+        for variant, values in zip(("standard", "peephole"), each, strict=True):
+            for seed, score in enumerate(values):
+                add(store, variant, seed, score, task=task, params={"parameters": 100})
+    _, _, page = made(store)
+    assert all(task in page.text for task in sizes) and "absurd, peephole: 3 of 3 diverged" in page.text
+
+
+@pytest.mark.parametrize("score", [None, NAN])
+def test_a_study_without_any_score(store, score):
+    for task in ("adding", "digits") if score is None else ("adding",):
+        for variant in ("standard", "peephole", "swapped"):
+            add(store, variant, 0, score, "FAILED" if score is None else "FINISHED", task, curve={1: {"val/mse": NAN}})
+    _, _, page = made(store)
+    assert "On adding no trial has a score." in page.text
+    assert f"adding, swapped: 1 of 1 {'failed' if score is None else 'diverged'}; without a score." in page.text
+
+
+@pytest.mark.parametrize("variants", [("standard",), ("standard", "peephole")])
+def test_one_seed_of_everything(store, variants):
+    fill(store, {"adding": {variant: [0.5] for variant in variants}})
+    _, _, page = made(store)
+    assert ("1 seed cannot show any difference" in page.text) == (len(variants) == 2)
+
+
+def test_tasks_that_only_some_variants_have(store):
+    fill(store, {"a": {"standard": around(0.5), "peephole": around(0.6)}, "b": {"standard": around(0.5)}})
+    fill(store, {"c": {"peephole": around(0.5), "swapped": [NAN, NAN, NAN]}})
+    _, _, page = made(store)
+    for words in ("b: no trials of peephole, swapped.", "c: no trials of standard.", "c, swapped: 3 of 3 diverged"):
+        assert words in page.text
+    figure = forest(*_compared(store))
+    told = [text.get_text() for text in figure.findobj(matplotlib.text.Text)]
+    assert {"no trials", "no trials of the reference", "no score"} <= set(told)
+
+
+def _compared(store):
+    results = analyse(studied(store))
+    return results.study, results.findings
+
+
+def test_metrics_and_baselines_that_are_not_numbers(store):
+    for task, baseline in (("a", NAN), ("b", float("inf"))):
+        for variant in ("standard", "peephole"):
+            for seed in range(3):
+                curve = {1: {"val/mse": NAN}, 2: {"val/mse": 0.3, "time/step_ms": NAN}, 3: {"val/mse": NAN}}
+                tags = {"baseline": baseline, "score_solved": baseline, "references": published("about 3", None, True)}
+                add(store, variant, seed, 0.4 + 0.1 * seed, task=task, curve=curve, **tags)
+    _, _, page = made(store)
+    assert "Not on a scale from the trivial baseline to standard: a and b" in page.text and "about 3" in page.text
+
+
+@pytest.mark.slow
+def test_forty_variants(store):
+    fill(store, {"adding": {f"variant_number_{row}": [0.5 + row / 100] for row in range(40)}})
+    _, _, page = made(store)
+    assert page.text.count("variant_number_39") >= 2
+
+
+@pytest.mark.slow
+def test_twenty_five_tasks(store, tmp_path, capsys):
+    for task in range(25):
+        for row, variant in enumerate(("standard", "peephole")):
+            add(store, variant, 0, 0.5 + row / 9, task=f"task_{task}")
+    results = show(store, "s")
+    assert capsys.readouterr().out.count("task_24") >= 3
+    drawn = [forest(results.study, results.findings), ranks(results.across)]
+    for figure in drawn:
+        figure.savefig(tmp_path / "figure.svg")
+    assert len(drawn[0].axes) == 25 and all(axes.get_window_extent().height > 20 for axes in drawn[0].axes)
+
+
+def figures(store):
+    """Every figure of a study by name."""
+    results = analyse(studied(store))
+    study, across = results.study, results.across
+    drawn = {"forest": forest(study, results.findings)}
+    for found in results.findings:
+        task = found.results
+        histories = {row: [{1: 0.9, 2: 0.5, 3: 0.4}, {1: 0.8, 2: 0.5}] for row in task.rows}
+        drawn |= {
+            "curves": curves(study, task, histories),
+            "scores": scores(study, found),
+            "costs": costs(study, found),
+        }
+    if across is not None:
+        drawn |= {"ranks": ranks(across), "scaled": scaled(study, across, across.scaled)}
+    return drawn
+
+
+SHAPES = {
+    "one row": {"adding": {"standard": around(0.5)}},
+    "few": {task: {"standard": around(0.5, 2), "peephole": around(0.6, 2), "swapped": [0.4, 0.5]} for task in "ab"},
+    "many": {task: {f"variant_number_{row}": [0.5 + row / 9] for row in range(20)} for task in "ab"},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_figure_says_what_it_shows_in_letters_that_can_be_read(store, shape, tmp_path):
+    fill(store, SHAPES[shape])
+    rows = len(next(iter(SHAPES[shape].values())))
+    drawn = figures(store)
+    assert set(drawn) == {"forest", "curves", "scores", "costs"} | ({"ranks", "scaled"} if rows > 1 else set())
+    for name, figure in drawn.items():
+        figure.savefig(tmp_path / "figure.svg")
+        assert isinstance(figure, Figure) and figure.get_suptitle()
+        texts = [text for text in figure.findobj(matplotlib.text.Text) if text.get_visible() and text.get_text()]
+        shown = min(1, 760 / 96 / figure.get_figwidth())  # inches of the page over those of the figure
+        assert min(text.get_fontsize() for text in texts) * shown >= 7.5, name
+        if name != "ranks":
+            assert all(axes.get_xlabel() for axes in figure.axes), name
+            assert figure.axes[0].get_ylabel() or len(figure.axes[0].get_yticklabels()) == len(
+                figure.axes[0].get_yticks()
+            )
+        if name in ("curves", "costs", "scaled"):
+            (legend,) = figure.legends
+            assert len(legend.get_texts()) == rows
+            box, whole = legend.get_window_extent(), figure.bbox
+            assert box.width <= whole.width and box.height <= 0.7 * whole.height, name
+        assert all(axes.get_window_extent().height > 60 for axes in figure.axes), name
+
+
+def test_thirty_rows_are_drawn_thirty_ways():
+    looks = style.looks([str(row) for row in range(30)])
+    assert len({(look.color, look.marker, str(look.line)) for look in looks.values()}) == 30
+
+
+def test_long_names_keep_their_ends_in_figures():
+    name = "standard gate_activation={forget: hard_sigmoid} model.units=16"
+    assert style.short("standard") == "standard"
+    assert len(style.short(name)) == style.LONGEST
+    assert style.short(name).startswith("standard gate") and style.short(name).endswith("model.units=16")
+
+
+def test_curves_keep_the_last_value_of_a_run_that_ended():
+    values = filled([{1: 3.0, 2: 2.0, 3: 1.0}, {1: 5.0}, {2: 4.0, 3: math.inf}, {1: NAN, 2: 1e200}])
+    assert values[0].tolist() == [3, 2, 1] and values[1].tolist() == [5, 5, 5]
+    assert math.isnan(values[2, 0]) and values[2, 1:].tolist() == [4, 4] and np.isnan(values[3]).all()

@@ -1,0 +1,101 @@
+"""What goes wrong around a sweep, in processes of their own: the sweep says so, and the same command finishes it."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from experiments.sweep import run_trial as module
+from experiments.sweep.run_trial import run_trial
+from experiments.tracking import Store
+from experiments.trial import fit
+from tests.conftest import ROOT, spec_of
+from tests.sweep.test_run import SMALL, begin, trials, wait_for_epoch
+
+
+def test_a_killed_worker_is_replaced_and_its_trial_goes_on(tmp_path):
+    many = ("sweep.checkpoint_s=0", "task.train_size=512", "task.length=10", "model.units=4")
+    process = begin(tmp_path, "-m", "seed=0,1", "sweep.workers=2", *many, epochs=150)
+    try:
+        wait_for_epoch(tmp_path)
+        (first, *_) = [t for t in trials(tmp_path) if "val/mse" in t.metrics]
+        os.kill(int(first.tags["pid"]), signal.SIGKILL)
+        out, _ = process.communicate(timeout=300)
+    finally:
+        process.kill()
+    assert process.returncode == 0, out
+    assert "its worker process died (exit code -9); it will be tried again" in out
+    ended = {t.run_id: t for t in trials(tmp_path)}
+    assert len(ended) == 2 and {t.status for t in ended.values()} == {"FINISHED"}
+    assert ended[first.run_id].tags["attempts"] == "2"
+
+
+def test_trials_that_all_fail_alike_end_the_sweep(train, tmp_path):
+    endless = ("training.epochs=100000", "sweep.timeout_s=0.5", "sweep.workers=2")
+    done = train("-m", "seed=range(0,20)", *SMALL, *endless)
+    assert done.returncode == 1
+    assert "not tried: the first 3 trials failed alike (took longer than sweep.timeout_s=#.#)" in done.stdout
+    assert "20 of 20 trials have no score" in done.stdout
+    assert len(trials(tmp_path)) <= 5
+    assert {trial.status for trial in trials(tmp_path)} <= {"FAILED", "KILLED"}
+
+
+def test_two_people_who_start_the_same_sweep_share_the_work(tmp_path):
+    trials_of_seconds = ("variant=standard,peephole", "seed=0,1,2", *SMALL, "training.epochs=200")
+    sweep = ("-m", *trials_of_seconds, "sweep.workers=1", f"output_dir={tmp_path}/out")
+    command = [sys.executable, "-m", "experiments.train", *sweep]
+    both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    printed = [process.communicate(timeout=300)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], printed
+    runs = trials(tmp_path)
+    assert len(runs) == 6 and {run.status for run in runs} == {"FINISHED"}
+    assert len({run.tags["pid"] for run in runs}) == 2, "both have trained"
+
+
+@pytest.mark.slow
+def test_a_worker_that_has_grown_is_replaced(train, tmp_path):
+    done = train("-m", "seed=0,1", *SMALL, "sweep.workers=1", "sweep.worker_memory_gb=0.01")
+    assert done.returncode == 0, done.stdout
+    assert len({trial.tags["pid"] for trial in trials(tmp_path)}) == 2
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), MemoryError("no memory"), OSError(28, "No space left on device")])
+def test_a_trial_that_raises_is_recorded_as_failed_and_goes_on_when_tried_again(make_config, monkeypatch, error):
+    config = make_config(*SMALL, "sweep.checkpoint_s=0")
+    train = fit.fit
+
+    def raise_it(*_, **__):
+        raise error
+
+    monkeypatch.setattr(fit, "fit", raise_it)
+    outcome = run_trial(spec_of(config), verbose=0)
+    assert outcome.status == "failed" and type(error).__name__ in outcome.error
+    (failed,) = Store(None, config.output_dir).trials("default")
+    assert failed.status == "FAILED" and failed.tags["error"] == outcome.error
+    monkeypatch.setattr(fit, "fit", train)
+    again = run_trial(spec_of(config), verbose=0)
+    (finished,) = Store(None, config.output_dir).trials("default")
+    assert again.status == "finished" and finished.run_id == failed.run_id and finished.status == "FINISHED"
+    assert finished.tags["error"] == ""
+
+
+def test_a_renamed_study_is_another_study(make_config):
+    config = make_config(*SMALL)
+    run_trial(spec_of(config), verbose=0)
+    store = Store(None, config.output_dir)
+    store.client.rename_experiment(store.experiment("default/adding"), "old/adding")
+    module._experiment.cache_clear()
+    assert run_trial(spec_of(config), verbose=0).status == "finished"
+    assert [trial.status for trial in store.trials("default")] == ["FINISHED"]
+
+
+def test_other_code_does_not_go_on_with_a_run(make_config, monkeypatch):
+    config = make_config(*SMALL)
+    monkeypatch.setattr(fit, "fit", lambda *_, **__: 1 / 0)
+    run_trial(spec_of(config), verbose=0)
+    for name in ("sweep.run_trial", "tracking.metadata"):
+        monkeypatch.setattr(f"experiments.{name}.source_digest", lambda: "other")
+    run_trial(spec_of(config), verbose=0)
+    assert len(Store(None, config.output_dir).trials("default")) == 2
