@@ -143,7 +143,7 @@ def test_constant_channels_are_shifted_only(tmp_path):
     np.testing.assert_array_equal(task.test.inputs[..., 1][task.test.mask], 1)
 
 
-def test_models_do_not_see_what_is_filled_up(pair, make_config):
+def test_models_do_not_see_the_padding(pair, make_config):
     import keras
 
     from experiments.trial import model
