@@ -8,8 +8,8 @@ import numpy as np
 from experiments.errors import UserError
 from experiments.options import Field
 from experiments.tasks import Metric, Predict, Task, task
-from experiments.tasks._generated import DataSeed, TestSize, TrainSize, ValidationSize
 from experiments.tasks._formal_languages import Word, legality_task, right, split
+from experiments.tasks._generated import DataSeed, TestSize, TrainSize, ValidationSize
 
 BRACKETS = ("()", "[]")
 LETTERS = "abc"
