@@ -4,7 +4,6 @@ What it sees is what `variants.trace` and `variants.state_gradients` give, in on
 tenth of their time or less.
 """
 
-import math
 import time
 from typing import Any
 
@@ -13,13 +12,12 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from experiments.trial.gate_statistics import Bounds, LayerStatistics, layer_statistics
-from variants import GatedLSTMCell, SLSTMCell
+from experiments.trial.gate_bounds import Bounds, gate_bounds, is_relative
+from experiments.trial.gate_statistics import LayerStatistics, layer_statistics
+from variants import GatedLSTMCell
 from variants.loop import Steps, observed, outputs_of, prepare
 
 Tensor = Any
-FAR, FARTHER = 1e4, 1e6  # pre-activations at which a function that has a range has come to its end
-ROUND = 1e-3
 
 
 class Look:
@@ -91,35 +89,6 @@ class Look:
             norms = tf.norm(tf.cast(gradients[name], "float32"), axis=-1)
             tensors["gradient"] = tf.where(tensors["mask"], norms, np.nan)
         return found
-
-
-def gate_bounds(cell: GatedLSTMCell) -> dict[str, Bounds | None]:
-    """The range of each learned gate of a cell, by names such as `forget_gate`; None for one without a range.
-
-    A coupled forget gate is learned: it is 1 - input_gate. The range is that of the activation function, which is
-    asked far from zero, not that of the data.
-    """
-    found = {f"{gate}_gate": activation_bounds(cell.gate_activations[gate]) for gate in cell.learned_gates}
-    if is_relative(cell):
-        found |= {"input_gate": None, "forget_gate": None}
-    if cell.forget_gate == "coupled":
-        low_high = found["input_gate"]
-        found["forget_gate"] = None if low_high is None else (1 - low_high[1], 1 - low_high[0])
-    return found
-
-
-def activation_bounds(activation: Any) -> Bounds | None:
-    """The ends of an activation function, rounded to 3 digits; None if it goes on without bounds, or is constant."""
-    points = ops.convert_to_tensor(np.array([-FARTHER, -FAR, FAR, FARTHER], "float32"))
-    lowest, low, high, highest = (float(value) for value in ops.convert_to_numpy(activation(points)))
-    if not math.isfinite(lowest + highest) or abs(lowest - low) > ROUND or abs(highest - high) > ROUND:
-        return None
-    return (round(lowest, 3), round(highest, 3)) if lowest < highest else None
-
-
-def is_relative(cell: GatedLSTMCell) -> bool:
-    """Whether the input and the forget gate are exponentials that mean something only beside a normaliser."""
-    return isinstance(cell, SLSTMCell)
 
 
 def _call(model: keras.Model, inputs: Any, observer: Any) -> Tensor:
