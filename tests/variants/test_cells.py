@@ -1,5 +1,7 @@
 """The cells with equations of their own, and the switches that change the training only, against NumPy."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import pytest
 import variants
 from variants.testing import (
     BATCH,
+    CHECKS,
     FEATURES,
     PRECISE,
     ROUND_OFF,
@@ -164,6 +167,36 @@ def test_zoneout_keeps_states_in_training(fast_loop):
         states = step(sequences()[:, t], *states)
         expected.append(states[0])
     equal(output, np.stack(expected, axis=1), 10 * ROUND_OFF)
+
+
+class WeightsEverywhereCell(variants.GatedLSTMCell):
+    """Reads weights of its own in `combine`, `activations` and `step`, and the recurrent kernel in a step too."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        for name in ("scale", "shift", "leak"):
+            setattr(self, name, self.add_weight(shape=(1,), name=name, initializer="ones"))
+
+    def combine(self, input_product, recurrent_product):
+        return input_product + recurrent_product * self.scale.value
+
+    def activations(self, sums, states):
+        values = super().activations(sums, states)
+        return {**values, "hidden_state": values["hidden_state"] + self.shift.value}
+
+    def step(self, sums, states, noise=None):
+        hidden, (_, *rest) = super().step(sums, states, noise)
+        hidden = hidden + self.leak.value * states[0] * keras.ops.mean(self.recurrent_kernel.value)
+        return hidden, [hidden, *rest]
+
+
+class WeightsEverywhere(variants.GatedLSTM):
+    cell_class = WeightsEverywhereCell
+
+
+@pytest.mark.parametrize("check", ["fast loop", "gradients"])
+def test_weights_that_a_step_reads_have_their_gradient(check):
+    CHECKS[check](partial(WeightsEverywhere, UNITS, peephole="diagonal"))
 
 
 def test_binary_gates_are_zero_or_one_and_train_as_the_sigmoid():

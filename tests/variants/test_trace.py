@@ -9,6 +9,7 @@ from tests.variants.test_parity import ONE_EQUATION
 from tests.variants.variant_files import NAMES, maker
 from variants.reference import TRACES, reference
 from variants.testing import BATCH, FEATURES, MASKS, PRECISE, ROUND_OFF, STEPS, array, equal, randomize, sequences
+from variants.trace import Tracer, gate_names
 
 UNITS = 5
 
@@ -153,6 +154,77 @@ def test_every_step_has_state_gradients(name):
             assert (values[~np.isnan(values)] > 0).all()
 
 
+def stacked(name, masking=False, **arguments):
+    """A model of a bidirectional and another layer of a variant, compiled, with random weights."""
+    model = model_of(
+        keras.layers.Bidirectional(maker(name, UNITS)(return_sequences=True, name="first")),
+        maker(name, UNITS)(name="second", **arguments),
+        masking=masking,
+    )
+    model.compile("sgd", "mean_squared_error")
+    return model
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tracer_equals_trace_and_state_gradients(name):
+    """In the order of reading, with names of the gates that are learned or coupled, before and after a change."""
+    model = stacked(name, masking=True)
+    x, y = masked(sequences()).astype("float32"), np.ones((BATCH, UNITS), "float32")
+    tracer = Tracer(model)
+    for seed in (3, 4):
+        randomize(model, seed)
+        traced, expected = tracer(x, y), variants.trace(model, x)
+        gradients = variants.state_gradients(model, x, y)
+        assert list(traced) == list(expected) == list(tracer.layers) == ["forward_first", "backward_first", "second"]
+        for layer, arrays in traced.items():
+            order = slice(None, None, -1 if tracer.layers[layer].go_backwards else 1)
+            mask = expected[layer]["mask"][:, order]
+            names = gate_names(tracer.layers[layer].cell)
+            assert set(arrays) == {*names, "cell_state", "mask", "gradient"}
+            np.testing.assert_array_equal(arrays["mask"], mask)
+            for quantity in (*names, "cell_state"):
+                values = np.where(mask[..., None], arrays[quantity], np.nan)
+                close = expected[layer][quantity][:, order]
+                equal(values, np.where(mask[..., None], close, np.nan), 1e-5, f"{layer} {quantity}")
+            equal(arrays["gradient"], gradients[layer]["cell_state"][:, order], 1e-5, f"{layer} gradient")
+
+
+def test_tracer_compiles_once_for_each_shape():
+    model = stacked("standard")
+    x, y = sequences().astype("float32"), np.ones((BATCH, UNITS), "float32")
+    tracer, seconds = Tracer(model), []
+    for arrays in [(x, y), (x, y), (x[:, :3], y), (x[:, :3], y)]:
+        tracer(*arrays)
+        seconds.append(tracer.compile_s)
+    compiles = keras.backend.backend() == "tensorflow"
+    assert (0 < seconds[0] == seconds[1] < seconds[2] == seconds[3]) if compiles else seconds == [0] * 4
+
+
+def test_tracer_weighs_the_loss_and_changes_nothing():
+    model = stacked("standard")
+    x, y = sequences().astype("float32"), np.ones((BATCH, UNITS), "float32")
+    before = [array(weight) for weight in model.variables]
+    tracer = Tracer(model)
+    both, first = tracer(x, y), tracer(x, y, np.array([3.0, 0.0, 0.0], "float32"))
+    equal(first["second"]["gradient"][0], 3 * both["second"]["gradient"][0], 1e-5)
+    assert not first["second"]["gradient"][1:].any()
+    for weight, value in zip(model.variables, before, strict=True):
+        equal(weight, value, 0)
+
+
+def test_tracer_starts_from_zeros():
+    layer = variants.StandardLSTM(UNITS, stateful=True)
+    model = randomize(keras.Sequential([keras.Input(batch_shape=(BATCH, STEPS, FEATURES)), layer]))
+    model.compile("sgd", "mean_squared_error")
+    x, y = sequences().astype("float32"), np.ones((BATCH, UNITS), "float32")
+    fresh = variants.trace(model, x)[layer.name]["cell_state"]
+    model(x)
+    carried = [array(state) for state in layer.states]
+    equal(Tracer(model)(x, y)[layer.name]["cell_state"], fresh, 1e-6)
+    for state, value in zip(layer.states, carried, strict=True):
+        equal(state, value, 0)
+
+
 def test_bad_input():
     without = keras.Sequential([keras.Input((None, FEATURES)), keras.layers.LSTM(3)])
     with pytest.raises(ValueError, match="`model` calls no layer of `variants`. Received: a model named 'sequential"):
@@ -160,10 +232,23 @@ def test_bad_input():
     with pytest.raises(ValueError, match="`loss` must be given for a model that is not compiled"):
         variants.state_gradients(model_of(variants.JANET(3, dtype=PRECISE)), sequences(), np.ones((BATCH, 3)))
 
-    class OwnCall(variants.GatedLSTM):
-        class cell_class(variants.GatedLSTMCell):  # noqa: N801
-            def call(self, inputs, states, training=False):
-                return super().call(inputs, states, training)
+    with pytest.raises(ValueError, match="`model` must be compiled with a loss"):
+        Tracer(model_of(variants.JANET(3, dtype=PRECISE)))(sequences(), np.ones((BATCH, 3)))
 
-    with pytest.raises(ValueError, match="cell_class of layer 'own' has a `call` of its own"):
-        variants.trace(model_of(OwnCall(3, name="own", dtype=PRECISE)), sequences())
+
+class OwnCall(variants.GatedLSTM):
+    class cell_class(variants.GatedLSTMCell):  # noqa: N801
+        def call(self, inputs, states, training=False):
+            return super().call(inputs, states, training)
+
+
+def test_a_cell_with_a_call_of_its_own():
+    """The message comes out as it is, without the arguments that Keras adds."""
+    model = model_of(OwnCall(3, name="own", dtype=PRECISE))
+    model.compile("sgd", "mean_squared_error")
+    x, y = sequences(), np.ones((BATCH, 3), PRECISE)
+    for run in (lambda: variants.trace(model, x), lambda: variants.state_gradients(model, x, y)):
+        with pytest.raises(ValueError, match="^cell_class of layer 'own' has a `call` of its own$"):
+            run()
+    with pytest.raises(ValueError, match="^cell_class of layer 'own' has a `call` of its own$"):
+        Tracer(model)(x, y)
