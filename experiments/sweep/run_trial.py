@@ -195,7 +195,7 @@ def _pictures(spec: TrialSpec, folder: Path) -> Iterator[tuple[str, int, Any]]:
 
     config = spec.config
     most = PICTURES if config.tracking.gates is None else None
-    return gate_pictures.drawn(folder / "gates", f"{config.variant.name} on {config.task.name}", most)
+    return gate_pictures.pictures(folder / "gates", f"{config.variant.name} on {config.task.name}", most)
 
 
 def _artifacts(folder: Path) -> list[Path]:

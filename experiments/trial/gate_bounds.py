@@ -1,5 +1,6 @@
 """Ranges of the gates of a cell, from their activation functions."""
 
+import functools
 import math
 from typing import Any
 
@@ -28,8 +29,9 @@ def gate_bounds(cell: GatedLSTMCell) -> dict[str, Bounds | None]:
     return bounds
 
 
+@functools.cache
 def activation_bounds(activation: Any) -> Bounds | None:
-    """The ends of an activation function, rounded to 3 digits; None if it goes on without bounds, or is constant."""
+    """The ends of an activation function, rounded to 3 digits; None if it has no bounds, or is constant."""
     points = ops.convert_to_tensor(np.array([-FARTHER, -FAR, FAR, FARTHER], "float32"))
     lowest, low, high, highest = (float(value) for value in ops.convert_to_numpy(activation(points)))
     if not math.isfinite(lowest + highest) or abs(lowest - low) > ROUND or abs(highest - high) > ROUND:
