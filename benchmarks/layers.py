@@ -96,9 +96,9 @@ def table(columns, rows):
     """Print rows as they come, and pass them on."""
     for number, row in enumerate(rows):
         if number == 0:
-            print(f"{'entry':<21}{'path':<12}" + "".join(f"{name:>10}" for name in columns))
+            print(f"{'entry':<29}{'path':<12}" + "".join(f"{name:>10}" for name in columns))
         cells = (f"{row[name]:>10.{digits}f}" if name in row else " " * 10 for name, digits in columns.items())
-        print(f"{row['entry']:<21}{row['path']:<12}" + "".join(cells), flush=True)
+        print(f"{row['entry']:<29}{row['path']:<12}" + "".join(cells), flush=True)
         yield row
 
 
