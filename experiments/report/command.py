@@ -4,8 +4,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.analysis.format import counted
 from experiments.errors import UserError
-from experiments.report.format import counted
 from experiments.report.study import Study, read
 from experiments.tracking import Store
 from experiments.tracking.lookup import unknown_study

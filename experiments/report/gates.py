@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from experiments import analysis
-from experiments.report.format import interval
+from experiments.analysis.format import interval
 from experiments.report.study import TaskResults
 from experiments.report.tables import Table
 

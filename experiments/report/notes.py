@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from experiments.report.format import counted
+from experiments.analysis.format import counted
 from experiments.report.study import UNSCORED, Study, TaskResults
 from experiments.tracking import StoredRun
 

@@ -11,10 +11,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from experiments.analysis.format import number
 from experiments.report import gates, search, tables
 from experiments.report.across import Across
 from experiments.report.findings import TaskFindings
-from experiments.report.format import number
 from experiments.report.method import commands, facts, method
 from experiments.report.notes import notes
 from experiments.report.results import Results

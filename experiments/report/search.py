@@ -7,10 +7,10 @@ import numpy as np
 
 from experiments import analysis
 from experiments.analysis import Estimate
+from experiments.analysis.format import chance, interval, listed, number
 from experiments.analysis.importance import Forest, forests
 from experiments.report.figures.style import label
 from experiments.report.findings import BEST_SHARE, TaskFindings
-from experiments.report.format import chance, interval, listed, number
 from experiments.report.study import Study, TaskResults
 from experiments.report.tables import Table
 from experiments.tracking import StoredRun

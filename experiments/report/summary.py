@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 
 from experiments.analysis import Estimate
+from experiments.analysis.format import chance, counted, interval, listed, number
 from experiments.report.across import Across
 from experiments.report.findings import Comparison, TaskFindings
-from experiments.report.format import chance, counted, interval, listed, number
 from experiments.report.study import Study
 
 MOST_SHOWN = 4  # differences of one task in words; the table has the rest

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.analysis.format import chance, interval, number, sizes
 from experiments.report.across import Across
 from experiments.report.findings import Finding, TaskFindings
-from experiments.report.format import chance, interval, number, sizes
 from experiments.report.notes import failures
 from experiments.report.study import PUBLISHED, UNSCORED, Study, TaskResults
 

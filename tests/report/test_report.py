@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from experiments.report.runs import newest
 from scipy import stats
 
 from experiments.errors import UserError
@@ -12,7 +13,6 @@ from experiments.report.across import compare
 from experiments.report.command import load, show
 from experiments.report.findings import find
 from experiments.report.notes import failures, notes
-from experiments.report.runs import newest
 from experiments.report.terminal import published
 from tests.report import made_studies
 from tests.report.made_studies import TAGS, add, add_foreign, fill, found, new_store, studied

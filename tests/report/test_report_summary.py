@@ -8,7 +8,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from experiments.analysis import Estimate
-from experiments.report.format import chance, counted, interval, listed, number, rounded, sizes
+from experiments.analysis.format import chance, counted, interval, listed, number, rounded, sizes
 from experiments.report.method import commands, facts, method
 from experiments.report.results import analyse
 from experiments.report.summary import across_tasks, of_task, summary

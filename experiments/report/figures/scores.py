@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.analysis import Estimate
+from experiments.analysis.format import number
 from experiments.report.figures import style
 from experiments.report.findings import TaskFindings
-from experiments.report.format import number
 from experiments.report.study import Study, TaskResults
 
 FAR = 1.0  # lines further away than this, in widths of the scores, are named and not drawn

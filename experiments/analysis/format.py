@@ -2,7 +2,7 @@
 
 import math
 
-from experiments.analysis import Estimate
+from experiments.analysis.estimators import Estimate
 
 ROUNDING = 1e-12  # an interval that is narrower, for a value of 1, is one of rounding
 
