@@ -14,7 +14,7 @@ from experiments import analysis
 from experiments.errors import UserError, reported
 from experiments.gates import probes, units
 from experiments.options import STORE, options
-from experiments.analysis.format import interval
+from experiments.report.format import interval
 from experiments.tasks import Split, Stream
 
 if TYPE_CHECKING:
