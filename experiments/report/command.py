@@ -9,6 +9,7 @@ from experiments.errors import UserError
 from experiments.report.study import Study, read
 from experiments.tracking import Store
 from experiments.tracking.lookup import unknown_study
+from experiments.tracking.metadata import Tag
 
 if TYPE_CHECKING:
     from experiments.report.results import Results
@@ -22,7 +23,7 @@ def load(store: Store, name: str, reference: str | None = None, keys: Collection
     """
     runs = store.runs(name)
     if keys is not None:
-        runs = [run for run in runs if run.tags.get("trial_key") in keys]
+        runs = [run for run in runs if run.tags.get(Tag.TRIAL_KEY) in keys]
     study = read(name, store.uri, runs, reference)
     if study is None and runs:
         raise UserError(f"study={name}: none of its {len(runs)} runs in the store {store.uri} was written by gatelab")
@@ -52,7 +53,7 @@ def write(store: Store, shown: "Results", reference: str | None = None, folder: 
     Args:
         store: The store.
         shown: What was shown.
-        reference: What others are compared with. Default: the standard variant, if the study has it.
+        reference: What every row is compared with. Default: the base of its variant.
         folder: For the files. Default: `report` in the folder of the study.
 
     Returns:
@@ -72,6 +73,6 @@ def write(store: Store, shown: "Results", reference: str | None = None, folder: 
         page = write_files(results, store, folder)
     except OSError as error:
         raise UserError(f"the report cannot be written to {folder} ({error.strerror or error})") from error
-    store.add_report(name, f"{name} report", {"trials": len(study.trials)}, folder)
+    store.add_report(name, f"{name} report", {Tag.TRIALS: len(study.trials)}, folder)
     print(f"Report of {counted(len(study.trials), 'trial')} of the study: {page}")
     return page

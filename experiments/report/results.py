@@ -1,4 +1,4 @@
-"""Everything that was found in a study."""
+"""All estimates and comparisons of a study."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from experiments.report.study import Study
 
 @dataclass(frozen=True)
 class Results:
-    """What was found.
+    """Estimates and comparisons.
 
     Attributes:
         study: The study.
@@ -27,7 +27,7 @@ class Results:
 
 
 def analyse(study: Study) -> Results:
-    """All estimates and comparisons of a study."""
-    found = [findings.find(study, task) for task in study.tasks]
-    searches = [search(study, each) for each in found] if study.runs.drawn else []
-    return Results(study, found, across.compare(study, found), searches)
+    """Estimate all scores of a study and compare them."""
+    by_task = [findings.find(study, task) for task in study.tasks]
+    searches = [search(study, task) for task in study.tasks] if study.runs.drawn else []
+    return Results(study, by_task, across.compare(study, by_task), searches)

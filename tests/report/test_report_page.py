@@ -19,7 +19,7 @@ from experiments.report.figures.curves import curves, filled
 from experiments.report.figures.forest import forest
 from experiments.report.figures.scores import scores
 from experiments.report.results import analyse
-from experiments.report.summary import of_task
+from experiments.report.summary import task_summary
 from tests.report.made_studies import add, add_foreign, fill, new_store, published, studied
 
 NAN = float("nan")
@@ -122,7 +122,7 @@ def test_the_page_has_the_answer_the_remarks_and_the_reasons(usual):
     store, _, _, page = usual
     results = analyse(studied(store))
     for found in results.findings:
-        assert " ".join(of_task(results.study, found).split()) in page.text
+        assert " ".join(task_summary(results.study, found).split()) in page.text
     for words in (
         "adding, swapped: 1 of 5 diverged; without a score.",
         "digits, peephole: 1 of 5 failed; without a score.",

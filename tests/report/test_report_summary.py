@@ -11,7 +11,7 @@ from experiments.analysis import Estimate
 from experiments.analysis.format import chance, counted, interval, listed, number, rounded, sizes
 from experiments.report.method import commands, facts, method
 from experiments.report.results import analyse
-from experiments.report.summary import across_tasks, of_task, summary
+from experiments.report.summary import across_tasks, task_summary, summary
 from experiments.tracking import metadata as description
 from tests.report.made_studies import add, fill, new_store, studied
 
@@ -26,7 +26,7 @@ def store(tmp_path):
 def said(store, **kind):
     """Everything that is said of the first task."""
     results = analyse(studied(store))
-    return of_task(results.study, results.findings[0])
+    return task_summary(results.study, results.findings[0])
 
 
 def near(mean, count=8, spread=0.01):
