@@ -79,6 +79,9 @@ class StoreOptions:
     ] = None
 
 
+STORE = [option.name for option in fields(StoreOptions)]
+
+
 def parse(schema: type[Schema], words: Sequence[str]) -> Schema:
     """Read the words `name=value` of a command line.
 
@@ -124,11 +127,13 @@ def _value(name: str, text: str, kind: Any) -> Any:
 
 
 def help_text(schema: type, command: str = "") -> str:
-    """The options of a command, each with its meaning and default."""
+    """The options of a command, each with its meaning and default, those that name the store last."""
     rows = [f"Options of {command}:" if command else "Options:", ""]
-    for option, (name, _, field) in zip(fields(schema), described(schema), strict=True):
+    described_fields = {name: field for name, _, field in described(schema)}
+    for option in sorted(fields(schema), key=lambda option: option.name in STORE):
+        field = described_fields[option.name]
         default = f" ({option.default})" if option.default not in (MISSING, None, False) else ""
-        head = f"{field.name or name}={field.value}"
+        head = f"{field.name or option.name}={field.value}"
         first, *more = textwrap.wrap(f"{field.text}{default}", WIDTH - 24)
         rows += [f"  {head:<22}{first}", *(f"{'':<24}{line}" for line in more)]
     return "\n".join([*rows, ""])
@@ -136,7 +141,7 @@ def help_text(schema: type, command: str = "") -> str:
 
 def words(options: StoreOptions, *names: str) -> str:
     """The words that lead another command to the same store, and to what further options name."""
-    chosen = [field for field in fields(options) if field.name in (*names, "output_dir", "tracking_uri")]
-    changed = [field for field in chosen if getattr(options, field.name) != field.default]
+    defaults = {option.name: option.default for option in fields(options)}
+    chosen = {name: getattr(options, name) for name in (*names, *STORE)}
     known = {name: field.name or name for name, _, field in described(type(options))}
-    return shlex.join(f"{known[field.name]}={getattr(options, field.name)}" for field in changed)
+    return shlex.join(f"{known[name]}={value}" for name, value in chosen.items() if value != defaults[name])

@@ -11,13 +11,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pytest
 from hydra import compose, initialize_config_dir
 
-from experiments.config import compose as config
+from experiments import tasks
+from experiments.config.compose import CONF, load, register
 from experiments.config.schema import Config
+from experiments.trial.spec import TrialSpec
+from tests.stores import put_store
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS_DONE = count(1)
 
-config.register()
+register()
 
 
 def pytest_addoption(parser):
@@ -57,15 +60,21 @@ def make_config(tmp_path):
     """Compose a configuration as the command line would, writing into a temporary folder."""
 
     def make(*overrides: str) -> Config:
-        with initialize_config_dir(str(config.CONF), version_base="1.3"):
-            return config.load(compose("config", overrides=[f"output_dir={tmp_path}/out", *overrides]))
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return load(compose("config", overrides=[f"output_dir={tmp_path}/out", *overrides]))
 
     return make
 
 
+def spec_of(config: Config, *overrides: str) -> TrialSpec:
+    """The trial of a configuration, whose units need no match."""
+    return TrialSpec.of(config, tasks.build(config.task, config.data_dir), overrides)
+
+
 @pytest.fixture
 def train(tmp_path):
-    """Run `python -m experiments.train` in a process of its own, writing into a temporary folder."""
+    """Run `python -m experiments.train` in a process of its own, on an empty store in a temporary folder."""
+    put_store(tmp_path / "out")
 
     def run(*arguments: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "experiments.train", *arguments, f"output_dir={tmp_path}/out"]

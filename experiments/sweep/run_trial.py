@@ -4,12 +4,11 @@ import math
 import shutil
 import time
 import traceback
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 from filelock import FileLock, Timeout
@@ -172,7 +171,7 @@ def _record(run: Run, spec: TrialSpec, task: Task, result: "TrialResult", folder
     scores |= {f"best/{task.chooses.name}": result.best_validation, "test/baseline": task.baseline}
     run.keep({0: {**scores, "time/compile_s": result.compile_s}})
     run.describe({Param.PARAMETERS: result.parameters}, metadata.result_tags(spec, task, result))
-    run.add_images(_pictures(spec, folder))
+    _add_pictures(run, spec, folder)
     run.add_files(_artifacts(folder))
 
 
@@ -190,12 +189,19 @@ def _failed(run: Run, folder: Path, error: BaseException) -> Outcome:
     return Outcome("failed", run_id=run.id, error=reason)
 
 
-def _pictures(spec: TrialSpec, folder: Path) -> Iterator[tuple[str, int, Any]]:
+def _add_pictures(run: Run, spec: TrialSpec, folder: Path) -> None:
+    """Record the pictures of the gates, each once: a file says which of them an interrupted try has recorded."""
     from experiments.trial import gate_pictures
 
     config = spec.config
     most = PICTURES if config.tracking.gates is None else None
-    return gate_pictures.drawn(folder / "gates", f"{config.variant.name} on {config.task.name}", most)
+    log = folder / "pictures.txt"
+    recorded = set(log.read_text().splitlines()) if log.exists() else set()
+    for key, step, image in gate_pictures.drawn(folder / "gates", f"{config.variant.name} on {config.task.name}", most):
+        if f"{key} {step}" not in recorded:
+            run.add_image(key, step, image)
+            with log.open("a") as opened:
+                opened.write(f"{key} {step}\n")
 
 
 def _artifacts(folder: Path) -> list[Path]:

@@ -132,6 +132,8 @@ def params(spec: TrialSpec, layer: Mapping[str, Any]) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     """A value as a command line gives it. Of a long one the end is replaced by a checksum."""
+    if isinstance(value, dict) and "class_name" in value:  # of Keras, which also says where it comes from
+        value = {name: value[name] for name in ("class_name", "config")}
     text = json.dumps(value)
     if isinstance(value, list | dict):
         text = text.replace('"', "").replace(": ", ":").replace(", ", ",")

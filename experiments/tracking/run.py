@@ -66,7 +66,6 @@ class Run:
         self.client = client
         self.id = run_id
         self.logged = dict(logged or {})
-        self.taken_up = bool(logged)
         self.pending: list[Metric] = []
         self.seconds = 0.0
 
@@ -106,14 +105,10 @@ class Run:
             for file in files:
                 self.client.log_artifact(self.id, str(file))
 
-    def add_images(self, images: Iterable[tuple[str, int, Any]]) -> None:
-        """Record images of Pillow by key and step, each once; the MLflow UI shows those of a key with a slider."""
+    def add_image(self, key: str, step: int, image: Any) -> None:
+        """Record an image of Pillow; the MLflow UI shows those of a key by step, with a slider."""
         with self._timed():
-            held = self.client.list_artifacts(self.id, "images") if self.taken_up else []
-            there = [Path(each.path).name for each in held]
-            for key, step, image in images:
-                if not any(name.startswith(f"{key.replace('/', '~')}+step+{step}+") for name in there):
-                    self.client.log_image(self.id, image, key=key, step=step)
+            self.client.log_image(self.id, image, key=key, step=step)
 
     def end(self, status: str, wait: bool = True) -> None:
         """End as FINISHED, FAILED or KILLED; without waiting, for a store that does not answer, if it must be."""

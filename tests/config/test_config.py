@@ -10,25 +10,28 @@ import pytest
 from hydra.errors import HydraException
 
 from experiments import tasks
-from experiments.config.compose import options
+from experiments.config.compose import choices
 from experiments.config.identity import plain, trial_key
 from experiments.errors import UserError
 from tests.conftest import ROOT
 
 
-@pytest.mark.parametrize("name", options("variant"))
+@pytest.mark.parametrize("name", choices("variant"))
 def test_every_variant_composes_and_is_short(name, make_config):
-    assert make_config(f"variant={name}").variant.name == name
+    variant = make_config(f"variant={name}").variant
+    assert variant.name == name.rpartition("/")[2]
+    assert variant.base == {"odyssey": "peephole", "one_switch": "standard"}.get(name.partition("/")[0], variant.base)
+    assert (variant.base is None) == (name == "standard")
     assert len((ROOT / f"conf/variant/{name}.yaml").read_text().splitlines()) <= 5
 
 
-@pytest.mark.parametrize("name", options("task"))
+@pytest.mark.parametrize("name", choices("task"))
 def test_every_task_composes(name, make_config):
     assert make_config(f"task={name}").task.name == name
 
 
 def test_every_task_function_has_a_file(make_config):
-    assert {make_config(f"task={name}").task.function for name in options("task")} == set(tasks.functions())
+    assert {make_config(f"task={name}").task.function for name in choices("task")} == set(tasks.functions())
 
 
 def test_a_task_brings_its_defaults_and_the_command_line_wins(make_config):
@@ -63,10 +66,10 @@ def test_a_published_score_must_be_complete(reference, make_config):
         tasks.build(make_config(f"task.reference={reference}").task)
 
 
-@pytest.mark.parametrize("name", options("task"))
+@pytest.mark.parametrize("name", choices("task"))
 def test_published_scores_are_numbers_with_a_source(name, make_config):
-    for each in make_config(f"task={name}").task.reference:
-        assert isinstance(each["score"], float) and each["source"] and each["model"]
+    for reference in make_config(f"task={name}").task.reference:
+        assert isinstance(reference["score"], float) and reference["source"] and reference["model"]
 
 
 @pytest.mark.parametrize(
@@ -121,6 +124,6 @@ def test_help_lists_everything_and_imports_neither_tensorflow_nor_mlflow():
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     seconds = time.perf_counter() - began
     assert "HEAVY []" in done.stdout, done.stdout[-500:] + done.stderr
-    for word in [*options("variant"), *options("task"), *options("experiment"), "training.clipnorm", "task.horizon"]:
+    for word in [*choices("variant"), *choices("task"), *choices("experiment"), "training.clipnorm", "task.horizon"]:
         assert word in done.stdout
     assert seconds < 10  # about 1 s; the bound only catches an import of something heavy under another name

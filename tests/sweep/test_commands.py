@@ -2,51 +2,49 @@
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from filelock import FileLock
 
-from experiments.config.identity import code
 from experiments.errors import UserError
 from experiments.sweep import __main__ as manage
 from experiments.sweep import clean as cleanup
 from experiments.sweep import plan, status
-from experiments.sweep.plan import Planned
-from experiments.sweep.preflight import Prepared
-from experiments.tracking import Store
+from experiments.sweep.plan import PlanEntry
+from experiments.sweep.preflight import prepare
+from experiments.sweep.worker import LayerCheck
 from experiments.trial import checkpoint
+from experiments.trial.source_digest import source_digest
 from tests.conftest import ROOT
+from tests.stores import new_store
 
 KEYS = [f"{number:016x}" for number in range(1, 20)]
 HELD = "held.lock"
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory):
-    """A store without runs, which takes a second to make."""
-    folder = tmp_path_factory.mktemp("empty")
-    Store(None, str(folder))
-    return folder / "mlflow.db"
-
-
 @pytest.fixture
-def store(tmp_path, empty):
-    (tmp_path / "out").mkdir()
-    shutil.copy(empty, tmp_path / "out")
-    return Store(None, str(tmp_path / "out"))
+def store(tmp_path):
+    return new_store(tmp_path / "out")
 
 
 def add(store, key, name, end="FINISHED", study="s", lock="no lock", **tags):
     """A run of the trial `name`; with end=None it is still running."""
     task, variant, seed = name.split("/")
     params = {"variant": variant, "task": task, "seed": seed[1:]}
-    described = {"kind": "trial", "study": study, "trial_key": key, "code": code(), "score_metric": "test/mse", **tags}
+    described = {
+        "kind": "trial",
+        "study": study,
+        "trial_key": key,
+        "code": source_digest(),
+        "score_metric": "test/mse",
+        **tags,
+    }
     run = store.start(store.experiment(f"{study}/{task}"), name, params, described, Path(lock))
     if end == "FINISHED":
         run.log({1: {"train/loss": 0.5}, 0: {"test/mse": 0.25}})
@@ -55,8 +53,13 @@ def add(store, key, name, end="FINISHED", study="s", lock="no lock", **tags):
     return run
 
 
+def entry(key, name, *overrides):
+    """What a plan needs to know of a trial."""
+    return SimpleNamespace(key=key, name=name, overrides=overrides)
+
+
 def write_plan(store, trials, study="s"):
-    plan.add(plan.file_of(store.folder, study), {key: Planned(name, (f"x={key}",)) for key, name in trials.items()})
+    plan.add(plan.file_of(store.folder, study), [entry(key, name, f"x={key}") for key, name in trials.items()])
 
 
 def run(store, *words):
@@ -66,35 +69,36 @@ def run(store, *words):
 def counts(store, study="s"):
     """The cells of the table by task and column, without those that are empty."""
     file = plan.file_of(store.folder, study)
-    found = status.standings(store.trials(study), plan.read(file) if file.exists() else {})
-    table = status.table(found, file.exists())
+    rows = status.standings(store.trials(study), plan.read(file) if file.exists() else {})
+    table = status.counts_table(rows, file.exists())
     names = [column.header for column in table.columns]
-    rows = zip(*(column.cells for column in table.columns), strict=True)
-    return {row[0]: {n: c for n, c in zip(names[1:], row[1:], strict=True) if c != "-"} for row in rows}
+    cells = zip(*(column.cells for column in table.columns), strict=True)
+    return {row[0]: {n: c for n, c in zip(names[1:], row[1:], strict=True) if c != "-"} for row in cells}
 
 
 def test_a_sweep_writes_its_plan_and_later_ones_add_to_it(make_config, tmp_path):
-    from experiments.trial.spec import Job
+    def sweep(*overrides):
+        words = [(*overrides, f"seed={seed}") for seed in (0, 1)]
+        checks = lambda configs: [LayerCheck(config.model.units) for config in configs]  # noqa: E731
+        return prepare([make_config(*each) for each in words], words, checks).specs
 
-    def prepare(*overrides):
-        return Prepared([Job(make_config(*overrides, f"seed={seed}"), (*overrides, f"seed={seed}")) for seed in (0, 1)])
-
-    first = prepare("study=mine")
+    first = sweep("study=mine")
     file = tmp_path / "out" / "mine" / "plan.json"
     assert plan.read(file) == {
-        key: Planned(f"adding/standard/s{seed}", ("study=mine", f"seed={seed}")) for seed, key in enumerate(first.keys)
+        spec.key: PlanEntry(f"adding/standard/s{seed}", ("study=mine", f"seed={seed}"))
+        for seed, spec in enumerate(first)
     }
     written = file.stat().st_mtime_ns
-    prepare("study=mine")
+    sweep("study=mine")
     assert file.stat().st_mtime_ns == written, "nothing new, nothing written"
-    second = prepare("study=mine", "variant=peephole")
-    assert list(plan.read(file)) == [*first.keys, *second.keys]
+    second = sweep("study=mine", "variant=peephole")
+    assert list(plan.read(file)) == [spec.key for spec in (*first, *second)]
 
 
 def test_a_trial_whose_key_has_changed_gives_way_to_the_new_one(tmp_path):
     file = tmp_path / "plan.json"
-    plan.add(file, {KEYS[0]: Planned("a/b/s0", ("seed=0",)), KEYS[1]: Planned("a/b/s1", ("seed=1",))})
-    plan.add(file, {KEYS[2]: Planned("a/b/s0", ("seed=0",))})
+    plan.add(file, [entry(KEYS[0], "a/b/s0", "seed=0"), entry(KEYS[1], "a/b/s1", "seed=1")])
+    plan.add(file, [entry(KEYS[2], "a/b/s0", "seed=0")])
     assert set(plan.read(file)) == {KEYS[1], KEYS[2]}
 
 
@@ -112,9 +116,11 @@ def test_a_plan_that_cannot_be_read_is_told_and_written_anew(store, content, cap
 
 def test_sweeps_that_plan_at_once_lose_nothing(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from experiments import plan\n"
+        "import sys; from pathlib import Path; from types import SimpleNamespace; from experiments.sweep import plan\n"
         "file, name = Path(sys.argv[1]), sys.argv[2]\n"
-        "for k in range(50): plan.add(file, {f'{name}{k}': plan.Planned('a/b/s0', (name, str(k)))})"
+        "for k in range(50):\n"
+        "    trial = SimpleNamespace(key=f'{name}{k}', name='a/b/s0', overrides=(name, str(k)))\n"
+        "    plan.add(file, [trial])"
     )
     file = tmp_path / "plan.json"
     processes = [subprocess.Popen([sys.executable, "-c", code, str(file), name], cwd=ROOT) for name in "abc"]
@@ -138,10 +144,10 @@ def test_status_counts_each_trial_once_by_the_run_that_counts(store, tmp_path, c
     with FileLock(lock):
         assert run(store, "status", "study=s") == 1
         out = capsys.readouterr().out
-        found = counts(store)
-    assert found["adding"] == dict(planned="6", done="1", running="1", stale="1", failed="1", killed="1", missing="1")
-    assert found["parity"] == dict(planned="2", done="1", diverged="1", missing="1")
-    assert found["all"] == dict(
+        table = counts(store)
+    assert table["adding"] == dict(planned="6", done="1", running="1", stale="1", failed="1", killed="1", missing="1")
+    assert table["parity"] == dict(planned="2", done="1", diverged="1", missing="1")
+    assert table["all"] == dict(
         planned="8", done="2", running="1", stale="1", failed="1", killed="1", diverged="1", missing="2"
     )
     assert "adding/v/s1  ValueError: no [bold] numbers" in out
@@ -179,7 +185,7 @@ def folder_of(store, key, owner=None, partial=False, lock=True):
 
 
 def test_clean_removes_what_nobody_can_use_and_nothing_else(store, capsys):
-    ours = {key: f"{key} {code()}" for key in KEYS}
+    ours = {key: f"{key} {source_digest()}" for key in KEYS}
     finished = folder_of(store, KEYS[0], ours[KEYS[0]])
     add(store, KEYS[0], "adding/v/s0")
     resumable = folder_of(store, KEYS[1], ours[KEYS[1]], partial=True)
@@ -207,25 +213,29 @@ def test_clean_removes_what_nobody_can_use_and_nothing_else(store, capsys):
     with FileLock(f"{held}.lock"):
         with pytest.raises(UserError, match="add yes=true"):
             run(store, "clean", "study=s")
-        assert all(each.is_dir() for each in everything)
+        assert all(folder.is_dir() for folder in everything)
         assert {t.run_id: t.status for t in store.trials("s")}[stale.id] == "RUNNING"
         capsys.readouterr()
         assert run(store, "clean", "study=s", "yes=true") == 0
     out = capsys.readouterr().out
-    left = {each for each in everything if each.is_dir()}
+    left = {folder for folder in everything if folder.is_dir()}
     assert left == {resumable, held, foreign, elsewhere, planned_elsewhere, shared}
-    assert not any(Path(f"{each}.lock").exists() for each in everything - left)
+    assert not any(Path(f"{folder}.lock").exists() for folder in everything - left)
     assert (resumable / "checkpoint.npz").exists() and not (resumable / "checkpoint.partial").exists()
     assert no_trial.is_dir()
     statuses = {trial.run_id: trial.status for trial in store.trials("s")}
     assert statuses[stale.id] == "KILLED" and statuses[away.id] == "RUNNING"
-    for said in ("its trial is finished", "was written by other code", "cannot be read", "it holds no checkpoint"):
-        assert said in out
-    assert "kept: 2, 0.0 MB" in out and "being trained, left alone: 2" in out and "other studies, left alone: 2" in out
+    for reason in ("its trial is finished", "was written by other code", "cannot be read", "it holds no checkpoint"):
+        assert reason in out
+    assert (
+        "left alone: 2, 0.0 MB" in out
+        and "being trained, left alone: 2" in out
+        and "other studies, left alone: 2" in out
+    )
     assert "runs marked KILLED: 1; freed: 0.0 MB" in out
 
     run(store, "clean", "study=s", "yes=true", "all=true")
-    assert {each for each in everything if each.is_dir()} == {foreign, elsewhere, planned_elsewhere}
+    assert {folder for folder in everything if folder.is_dir()} == {foreign, elsewhere, planned_elsewhere}
     assert run(store, "clean", "study=s") == 0 and "Nothing to clean" in capsys.readouterr().out
 
 
@@ -247,7 +257,7 @@ def test_a_trial_that_is_taken_up_between_question_and_answer_is_left_alone(stor
 
         def meanwhile():
             stack.enter_context(FileLock(f"{taken}.lock"))
-            checkpoint.write(trained / "checkpoint.npz", f"{KEYS[1]} {code()}", {}, [np.ones(1)])
+            checkpoint.write(trained / "checkpoint.npz", f"{KEYS[1]} {source_digest()}", {}, [np.ones(1)])
             return True
 
         monkeypatch.setattr(cleanup, "_agreed", meanwhile)
@@ -260,18 +270,18 @@ def test_a_trial_that_is_taken_up_between_question_and_answer_is_left_alone(stor
     ("words", "message"),
     [
         (["stauts"], "stauts: there is no such command. Commands: status, clean, check, export, import"),
-        (["status"], "status needs study=. For example"),
-        (["status", "study="], "study=: status takes study=, output_dir=, tracking.uri="),
-        (["status", "stduy=s"], "stduy=s: status takes study="),
-        (["status", "study=s", "yes=true"], "yes=true: status takes"),
+        (["status"], "study= is needed"),
+        (["status", "study="], "study=: there is no such option here. Options: output_dir=, tracking.uri=, study="),
+        (["status", "stduy=s"], "stduy=s: there is no such option here. Options: .*study="),
+        (["status", "study=s", "yes=true"], "yes=true: there is no such option here"),
         (["clean", "study=s", "yes=maybe"], "yes=maybe: must be true or false"),
         (["clean", "study=x"], "study=x: the store .* has no trials of it. Studies: s"),
         (["status", "study=x"], "study=x: the store .* has no trials of it. Studies: s"),
         (["check", "study=s"], "check which trial"),
         (["check", "adding/v/s0", "study=x"], "study=x: the store .* has no trials"),
         (["check", "adding/v/s9", "study=s"], "adding/v/s9: study s has no such trial. It has adding/v/s0"),
-        (["check", "adding/v/s0", "study=s"], "adding/v/s0 has no artifact config.yaml"),
-        (["export", "study=s"], "export needs file="),
+        (["check", "adding/v/s0", "study=s"], "adding/v/s0: its run .* has no artifact config.yaml"),
+        (["export", "study=s"], "file= is needed"),
         (["export", "study=s", "file={}/no/folder.zip"], "file=.*: cannot be written"),
         (["export", "study=s", "file={}"], "exists already"),
         (["export", "study=x", "file={}/x.zip"], "study=x: the store .* has no trials"),
@@ -296,7 +306,7 @@ def test_help_imports_next_to_nothing(words):
     )
     done = subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for command in manage.OPTIONS:
+    for command in manage.COMMANDS:
         assert f"python -m experiments.sweep {command} " in done.stdout
 
 

@@ -7,11 +7,12 @@ import sys
 
 import pytest
 
-from experiments.sweep import run_trial as record
+from experiments.sweep import run_trial as module
+from experiments.sweep.run_trial import run_trial
 from experiments.tracking import Store
-from experiments.trial import fit as trial
-from tests.conftest import ROOT
-from tests.test_sweep import SMALL, begin, trials, wait_for_epoch
+from experiments.trial import fit
+from tests.conftest import ROOT, spec_of
+from tests.sweep.test_run import SMALL, begin, trials, wait_for_epoch
 
 
 def test_a_killed_worker_is_replaced_and_its_trial_goes_on(tmp_path):
@@ -48,9 +49,9 @@ def test_two_people_who_start_the_same_sweep_share_the_work(tmp_path):
     both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     printed = [process.communicate(timeout=300)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], printed
-    found = trials(tmp_path)
-    assert len(found) == 6 and {trial.status for trial in found} == {"FINISHED"}
-    assert len({trial.tags["pid"] for trial in found}) == 2, "both have trained"
+    runs = trials(tmp_path)
+    assert len(runs) == 6 and {run.status for run in runs} == {"FINISHED"}
+    assert len({run.tags["pid"] for run in runs}) == 2, "both have trained"
 
 
 @pytest.mark.slow
@@ -63,18 +64,18 @@ def test_a_worker_that_has_grown_is_replaced(train, tmp_path):
 @pytest.mark.parametrize("error", [SystemExit(3), MemoryError("no memory"), OSError(28, "No space left on device")])
 def test_a_trial_that_raises_is_recorded_as_failed_and_goes_on_when_tried_again(make_config, monkeypatch, error):
     config = make_config(*SMALL, "sweep.checkpoint_s=0")
-    run = trial.run
+    train = fit.fit
 
     def raise_it(*_, **__):
         raise error
 
-    monkeypatch.setattr(trial, "run", raise_it)
-    outcome = record.find_or_train(config, (), verbose=0)
+    monkeypatch.setattr(fit, "fit", raise_it)
+    outcome = run_trial(spec_of(config), verbose=0)
     assert outcome.status == "failed" and type(error).__name__ in outcome.error
     (failed,) = Store(None, config.output_dir).trials("default")
     assert failed.status == "FAILED" and failed.tags["error"] == outcome.error
-    monkeypatch.setattr(trial, "run", run)
-    again = record.find_or_train(config, (), verbose=0)
+    monkeypatch.setattr(fit, "fit", train)
+    again = run_trial(spec_of(config), verbose=0)
     (finished,) = Store(None, config.output_dir).trials("default")
     assert again.status == "finished" and finished.run_id == failed.run_id and finished.status == "FINISHED"
     assert finished.tags["error"] == ""
@@ -82,19 +83,19 @@ def test_a_trial_that_raises_is_recorded_as_failed_and_goes_on_when_tried_again(
 
 def test_a_renamed_study_is_another_study(make_config):
     config = make_config(*SMALL)
-    record.find_or_train(config, (), verbose=0)
+    run_trial(spec_of(config), verbose=0)
     store = Store(None, config.output_dir)
     store.client.rename_experiment(store.experiment("default/adding"), "old/adding")
-    record._experiment.cache_clear()
-    assert record.find_or_train(config, (), verbose=0).status == "finished"
+    module._experiment.cache_clear()
+    assert run_trial(spec_of(config), verbose=0).status == "finished"
     assert [trial.status for trial in store.trials("default")] == ["FINISHED"]
 
 
 def test_other_code_does_not_go_on_with_a_run(make_config, monkeypatch):
     config = make_config(*SMALL)
-    monkeypatch.setattr(trial, "run", lambda *_, **__: 1 / 0)
-    record.find_or_train(config, (), verbose=0)
-    for module in ("record", "description"):
-        monkeypatch.setattr(f"experiments.{module}.code", lambda: "other")
-    record.find_or_train(config, (), verbose=0)
+    monkeypatch.setattr(fit, "fit", lambda *_, **__: 1 / 0)
+    run_trial(spec_of(config), verbose=0)
+    for name in ("sweep.run_trial", "tracking.metadata"):
+        monkeypatch.setattr(f"experiments.{name}.source_digest", lambda: "other")
+    run_trial(spec_of(config), verbose=0)
     assert len(Store(None, config.output_dir).trials("default")) == 2

@@ -31,11 +31,8 @@ def begin(folder, epochs):
 
 def workers(parent):
     """The processes that train for a sweep."""
-    found = []
-    for each in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        if "spawn_main" in Path(f"/proc/{each}/cmdline").read_text():
-            found.append(int(each))
-    return found
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [int(pid) for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
 
 
 def kill_something(process, chance):
@@ -83,10 +80,10 @@ def what_a_store_holds(folder):
     """Of each trial: status, metrics by step without times, and the weights of its model."""
     store = Store(None, str(folder))
     client = mlflow.MlflowClient(store.uri)
-    found = {}
+    content = {}
     for trial in store.trials("default"):
         assert trial.status == "FINISHED", trial
-        assert trial.name not in found, "a trial has two finished runs"
+        assert trial.name not in content, "a trial has two finished runs"
         histories = {name: client.get_metric_history(trial.run_id, name) for name in trial.metrics}
         last = len(histories["train/loss"])
         for name, points in histories.items():
@@ -99,8 +96,8 @@ def what_a_store_holds(folder):
         values = {n: [p.value for p in points] for n, points in histories.items() if not n.startswith("time/")}
         file = folder / "artifacts" / "default" / "adding" / trial.run_id / "artifacts" / "model.keras"
         weights = [weight.tobytes() for weight in keras.saving.load_model(file).get_weights()]
-        found[trial.name] = (values, weights)
-    return found
+        content[trial.name] = (values, weights)
+    return content
 
 
 def compare(tmp_path, epochs, times, pause, seed):
@@ -113,7 +110,7 @@ def compare(tmp_path, epochs, times, pause, seed):
     assert again == whole
     clean = [sys.executable, "-m", "experiments.sweep", "clean", "study=default", "yes=true"]
     subprocess.run([*clean, f"output_dir={tmp_path / 'killed'}"], cwd=ROOT, check=True)
-    assert not any(each.is_dir() for each in (tmp_path / "killed" / "running").iterdir()), "no checkpoint is left"
+    assert not any(path.is_dir() for path in (tmp_path / "killed" / "running").iterdir()), "no checkpoint is left"
     assert "database is locked" not in (tmp_path / "killed.log").read_text()
     return killed
 
@@ -125,4 +122,4 @@ def test_a_sweep_that_is_killed_some_times_ends_like_one_that_was_not(tmp_path):
 @pytest.mark.slow
 def test_a_sweep_that_is_killed_thirty_times_ends_like_one_that_was_not(tmp_path):
     killed = compare(tmp_path, epochs=400, times=30, pause=(1.0, 10.0), seed=1)
-    assert len(killed) >= 30 and {each.split()[0] for each in killed} == {"worker", "parent", "group"}
+    assert len(killed) >= 30 and {kill.split()[0] for kill in killed} == {"worker", "parent", "group"}

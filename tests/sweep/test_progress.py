@@ -10,16 +10,16 @@ from rich.console import Console
 from experiments.sweep import progress
 from experiments.sweep.progress import Progress, duration, shares
 from experiments.sweep.run_trial import Outcome
-from experiments.trial.spec import Job
+from tests.conftest import spec_of
 
 
 @pytest.fixture
-def jobs(make_config):
+def specs(make_config):
     small = ("task.train_size=64", "task.validation_size=32", "task.test_size=32")
-    each = [("adding", 0), ("adding", 1), ("anbn", 0)]
+    trials = [("adding", 0), ("adding", 1), ("anbn", 0)]
     return [
-        Job(make_config(f"task={task}", f"seed={seed}", *small[: 3 if task == "adding" else 1]), ())
-        for task, seed in each
+        spec_of(make_config(f"task={task}", f"seed={seed}", *small[: 3 if task == "adding" else 1]))
+        for task, seed in trials
     ]
 
 
@@ -30,14 +30,14 @@ def clock(monkeypatch):
     return time
 
 
-def shown(jobs, outcomes, terminal=False):
+def shown(specs, outcomes, terminal=False):
     console = Console(file=io.StringIO(), width=120, force_terminal=terminal, color_system=None)
-    return Progress(jobs, outcomes, 2, console), console.file
+    return Progress(specs, outcomes, 2, console), console.file
 
 
-def test_a_line_for_each_trial_where_there_is_no_terminal(jobs, clock):
+def test_a_line_for_each_trial_where_there_is_no_terminal(specs, clock):
     outcomes = {}
-    shows, printed = shown(jobs, outcomes)
+    shows, printed = shown(specs, outcomes)
     with shows:
         shows.began(0)
         shows.began(1)
@@ -58,9 +58,9 @@ def test_a_line_for_each_trial_where_there_is_no_terminal(jobs, clock):
     ]
 
 
-def test_on_a_terminal_it_says_what_runs_and_what_was_best(jobs, clock):
+def test_on_a_terminal_it_says_what_runs_and_what_was_best(specs, clock):
     outcomes = {0: Outcome("stored", 0.5)}
-    shows, printed = shown(jobs, outcomes, terminal=True)
+    shows, printed = shown(specs, outcomes, terminal=True)
     with shows:
         shows.began(1)
         shows.began(2)
@@ -73,9 +73,9 @@ def test_on_a_terminal_it_says_what_runs_and_what_was_best(jobs, clock):
     assert "mse 0.25   standard, seed 1" in text
 
 
-def test_the_time_left_counts_trials_of_the_same_task(jobs, clock):
+def test_the_time_left_counts_trials_of_the_same_task(specs, clock):
     outcomes = {0: Outcome("finished", 0.5, seconds=10.0)}
-    shows, _ = shown(jobs, outcomes)
+    shows, _ = shown(specs, outcomes)
     assert shows.seconds_left() == (10 + 10) / 2
     shows.began(1)
     clock.now += 6

@@ -15,7 +15,7 @@ import pytest
 
 import variants  # noqa: F401  (registers the layers of the saved models)
 from experiments.tracking import Store
-from tests.conftest import ROOT
+from tests.conftest import ROOT, spec_of
 
 SMALL = ("task.train_size=64", "task.validation_size=32", "task.test_size=32", "model.units=4", "training.epochs=2")
 
@@ -55,7 +55,7 @@ def test_a_sweep_from_start_to_table_and_again_from_the_store(train, tmp_path):
     scores = {}
     for trial in trials(tmp_path):
         scores.setdefault(trial.tags["trial_key"], []).append(trial.score)
-    assert [len(each) for each in scores.values()] == [2] * 4
+    assert [len(pair) for pair in scores.values()] == [2] * 4
     assert all(a == b for a, b in scores.values()), "rerun=true must give the same bits"
 
 
@@ -74,8 +74,9 @@ def test_what_a_run_holds(train, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     (trial,) = trials(tmp_path, "one")
     assert trial.name == "adding/peephole/s0" and trial.status == "FINISHED"
-    assert len(trial.params) <= 15
-    assert trial.params["settings"].split() == list(SMALL)
+    assert {"variant": "peephole", "task": "adding", "seed": "0", "units": "4"}.items() <= trial.params.items()
+    assert {word.partition("=")[0]: word.partition("=")[2] for word in SMALL}.items() <= trial.params.items()
+    assert trial.params["variant.peephole"] == "diagonal" and trial.params["variant.input_gate"] == "learned"
     assert {"kind": "trial", "study": "one", "diverged": "false"}.items() <= trial.tags.items()
     scores = {"train/loss", "train/mse", "val/mse", "best/mse", "test/mse", "test/baseline"}
     times = {"time/epoch_s", "time/step_ms", "time/compile_s"}
@@ -84,7 +85,7 @@ def test_what_a_run_holds(train, tmp_path):
     note = trial.tags["mlflow.note.content"]
     assert "**peephole** on **adding**" in note and "python -m experiments.train variant=peephole" in note
     client, files = artifacts(tmp_path, trial)
-    assert files == {"config.yaml", "versions.yaml", "model.keras", "images"}
+    assert files == {"config.yaml", "layer.yaml", "versions.yaml", "model.keras", "images"}
     for metric in ("train/loss", "val/mse", "time/epoch_s"):
         assert [point.step for point in client.get_metric_history(trial.run_id, metric)] == [1, 2]
     assert [point.step for point in client.get_metric_history(trial.run_id, "test/mse")] == [0]
@@ -100,7 +101,7 @@ def test_the_command_of_a_run_can_be_pasted_into_a_shell(train, tmp_path):
     (trial,) = trials(tmp_path)
     command = re.search(r"Train it again: `python -m experiments.train (.*)`", trial.tags["mlflow.note.content"])[1]
     assert shlex.split(command) == [*given, f"output_dir={tmp_path}/out", "rerun=true"]
-    assert shlex.split(trial.params["settings"]) == list(given)
+    assert trial.params["variant.gate_activation"] == "{forget:hard_sigmoid}"
 
 
 def test_a_trial_that_fails_does_not_take_the_others_along(train, tmp_path):
@@ -112,14 +113,14 @@ def test_a_trial_that_fails_does_not_take_the_others_along(train, tmp_path):
 
 
 def test_an_exception_is_recorded_with_its_traceback(make_config, tmp_path, monkeypatch):
-    from experiments.sweep import run_trial as record
-    from experiments.trial import fit as trial
+    from experiments.sweep.run_trial import run_trial
+    from experiments.trial import fit
 
     def explode(*_, **__):
         raise MemoryError("the tensor is too large")
 
-    monkeypatch.setattr(trial, "run", explode)
-    outcome = record.find_or_train(make_config(), (), verbose=0)
+    monkeypatch.setattr(fit, "fit", explode)
+    outcome = run_trial(spec_of(make_config()), verbose=0)
     assert (outcome.status, outcome.score, outcome.error) == ("failed", None, "MemoryError: the tensor is too large")
     (run,) = trials(tmp_path)
     client, files = artifacts(tmp_path, run)

@@ -18,14 +18,13 @@ from experiments.config import compose as config
 from experiments.config.identity import plain, trial_key
 from experiments.errors import UserError
 from experiments.sweep import __main__ as manage
-from experiments.sweep import archive, compare
-from experiments.sweep import check as repeat
-from experiments.sweep.compare import Trained
+from experiments.sweep import archive, check
 from experiments.tracking import Store
 from experiments.tracking.transfer import Receiver, records
-from tests.test_manage import KEYS, add
-from tests.test_sweep import SMALL
-from tests.test_tracking import server
+from tests.stores import new_store
+from tests.sweep.test_commands import KEYS, add
+from tests.sweep.test_run import SMALL
+from tests.tracking.test_store import server
 
 METRICS = {
     1: {"train/loss": 0.1 + 0.2, "val/mse": math.nan, "time/epoch_s": 3.5},
@@ -37,7 +36,7 @@ METRICS = {
 def exported(tmp_path_factory):
     """A store with a study of three finished runs and others, and its export."""
     folder = tmp_path_factory.mktemp("exported")
-    store = Store(None, str(folder / "out"))
+    store = new_store(folder / "out")
     files = folder / "files"
     (files / "deep").mkdir(parents=True)
     (files / "model.keras").write_bytes(os.urandom(100_000))
@@ -63,14 +62,14 @@ def run_command(store, *words):
 
 def content(store, study="s"):
     """All that a store says of the finished trials of a study, files included, without ids."""
-    client, found = mlflow.MlflowClient(store.uri), {}
-    for each in records(store, study):
-        folder = Path(client.download_artifacts(each.run_id, "")) if client.list_artifacts(each.run_id) else None
+    client, trials = mlflow.MlflowClient(store.uri), {}
+    for record in records(store, study):
+        folder = Path(client.download_artifacts(record.run_id, "")) if client.list_artifacts(record.run_id) else None
         files = {f.relative_to(folder): f.read_bytes() for f in folder.rglob("*") if f.is_file()} if folder else {}
-        said = {name: value for name, value in vars(each).items() if name not in ("run_id", "metrics")}
-        metrics = {name: [(s, t, repr(v)) for s, t, v in points] for name, points in each.metrics.items()}
-        found.setdefault(each.key, []).append((said, metrics, files))
-    return found
+        texts = {name: value for name, value in vars(record).items() if name not in ("run_id", "metrics")}
+        metrics = {name: [(s, t, repr(v)) for s, t, v in points] for name, points in record.metrics.items()}
+        trials.setdefault(record.key, []).append((texts, metrics, files))
+    return trials
 
 
 def imported(store):
@@ -79,7 +78,7 @@ def imported(store):
 
 def test_a_study_is_the_same_in_another_store(exported, tmp_path, capsys):
     source, file = exported
-    target = Store(None, str(tmp_path / "new"))
+    target = new_store(tmp_path / "new")
     assert run_command(target, "import", f"file={file}") == 0
     assert "study s: 3 runs brought in, 0 were there already" in capsys.readouterr().out
     assert content(target) == content(source) and len(content(target)) == 3
@@ -93,7 +92,7 @@ def test_a_study_is_the_same_in_another_store(exported, tmp_path, capsys):
 
 
 def test_two_runs_of_a_trial_come_both_and_one_that_is_there_stays_alone(tmp_path, capsys):
-    source, target = Store(None, str(tmp_path / "a")), Store(None, str(tmp_path / "b"))
+    source, target = new_store(tmp_path / "a"), new_store(tmp_path / "b")
     for key in (KEYS[0], KEYS[0], KEYS[1]):
         add(source, key, "adding/v/s0")
     add(target, KEYS[1], "adding/v/s0")
@@ -119,7 +118,7 @@ CALLS = ("create_run", "log_batch", "log_artifacts", "set_terminated", "delete_t
 def test_an_import_that_was_interrupted_anywhere_is_completed(exported, tmp_path, monkeypatch, number):
     """The process ends before the `number`th request that changes the store, of those for the first run."""
     source, file = exported
-    target, count = Store(None, str(tmp_path)), 0
+    target, count = new_store(tmp_path), 0
     client = target.client.client
 
     def counting(method):
@@ -160,7 +159,7 @@ def test_an_import_that_was_interrupted_anywhere_is_completed(exported, tmp_path
 
 def test_what_is_left_of_an_import_gives_way_to_a_trial_that_was_trained_meanwhile(exported, tmp_path):
     _, file = exported
-    target = Store(None, str(tmp_path))
+    target = new_store(tmp_path)
     with archive.Reader(file) as reader:
         digest = next(digest for digest, record in reader.records.items() if record.key == KEYS[0])
     left = add(target, KEYS[0], "adding/v/s0", "KILLED", importing=digest)
@@ -181,7 +180,7 @@ def test_a_study_goes_through_a_server(exported, tmp_path):
         run_command(remote, "import", f"file={file}", place)
         assert content(remote) == content(source)
         run_command(remote, "export", "study=s", f"file={tmp_path}/s.zip", place)
-    back = Store(None, str(tmp_path / "back"))
+    back = new_store(tmp_path / "back")
     run_command(back, "import", f"file={tmp_path}/s.zip")
     assert content(back) == content(source)
 
@@ -244,7 +243,7 @@ BROKEN = {
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory):
-    return Store(None, str(tmp_path_factory.mktemp("target")))
+    return new_store(tmp_path_factory.mktemp("target"))
 
 
 @pytest.mark.parametrize("case", BROKEN)
@@ -284,7 +283,7 @@ def test_an_export_that_fails_leaves_no_file(exported, tmp_path, monkeypatch):
     "overrides",
     [
         ("variant=zoneout", "training.optimizer=sgd", "training.learning_rate=1e-05", "training.clipnorm=null"),
-        ("variant=coupled_gates", "variant.gate_activation={forget: hard_sigmoid}", "model.embedding=null"),
+        ("variant=odyssey/coupled_gates", "variant.gate_activation={forget: hard_sigmoid}", "model.embedding=null"),
         ("variant=chrono", "task=char_lm", "task.limit=3000", "training.patience=3", "seed=7"),
         ("task=sunspots", "sweep.timeout_s=3", "tracking.uri=sqlite:///x.db", "data_dir=/data"),
     ],
@@ -314,31 +313,42 @@ def test_configurations_that_cannot_be_restored(make_config, change, message):
         config.restored(values)
 
 
-def trained(tensor=(1.0, 2.0), **metrics):
-    values = {(1, "loss"): 0.25, (2, "loss"): math.nan, (0, "test/mse"): 0.5}
-    return Trained(values | {(1, name): value for name, value in metrics.items()}, [("a/kernel", np.float32(tensor))])
+METRICS_OF_TRAINING = {"epoch 1, loss": 0.25, "epoch 2, loss": math.nan, "test/mse": 0.5}
 
 
 @pytest.mark.parametrize(
-    ("second", "difference"),
+    ("again", "difference"),
     [
-        (trained(), ""),
-        (trained(loss=math.nextafter(0.25, 1)), "epoch 1, loss: 0.25 and 0.25000000000000006"),
-        (trained(more=1.0), "epoch 1, more: absent and 1.0"),
-        (trained([1.0, 2.0000002]), "a/kernel: 1 of 2 values differ, by 2.384185791015625e-07 at most"),
-        (trained([1.0, math.nan]), "a/kernel: 1 of 2 values differ, by 0.0 at most"),
-        (trained([[1.0, 2.0]]), "a/kernel: float32 (2,) and float32 (1, 2)"),
-        (Trained(trained().metrics, []), "tensors: a/kernel and "),
+        ({}, ""),
+        ({"epoch 1, loss": math.nextafter(0.25, 1)}, "epoch 1, loss: 0.25 and 0.25000000000000006"),
+        ({"epoch 1, more": 1.0}, "epoch 1, more: absent and 1.0"),
+        ({"test/mse": math.nan}, "test/mse: 0.5 and nan"),
     ],
 )
-def test_the_first_difference_of_two_trainings_is_told(second, difference):
-    assert compare.difference(trained(), second) == difference
+def test_the_first_metric_that_differs_is_told(again, difference):
+    assert check.metrics_difference(METRICS_OF_TRAINING, METRICS_OF_TRAINING | again) == difference
 
 
-def test_zeros_of_both_signs_differ_and_times_do_not_count():
-    assert compare.tensors_difference([("a", np.zeros(2))], [("a", -np.zeros(2))]).startswith("a: 2 of 2 values differ")
-    epochs = {2: {"val/mse": 2.0, "time/epoch_s": 1.0}, 1: {"val/mse": 1.0}}
-    assert list(compare.metrics_of(epochs, {"mse": 3.0})) == [(1, "val/mse"), (2, "val/mse"), (0, "test/mse")]
+@pytest.mark.parametrize(
+    ("again", "difference"),
+    [
+        ([1.0, 2.0], ""),
+        ([1.0, 2.0000002], "a/kernel: 1 of 2 values differ, by 2.384185791015625e-07 at most"),
+        ([1.0, math.nan], "a/kernel: 1 of 2 values differ, by 0.0 at most"),
+        ([-0.0, 2.0], "a/kernel: 1 of 2 values differ, by 1.0 at most"),
+        ([[1.0, 2.0]], "a/kernel: float32 (2,) and float32 (1, 2)"),
+        (None, "tensors: a/kernel and "),
+    ],
+)
+def test_the_first_tensor_that_differs_is_told(again, difference):
+    tensors = {} if again is None else {"a/kernel": np.float32(again)}
+    assert check.tensors_difference({"a/kernel": np.float32([1.0, 2.0])}, tensors) == difference
+
+
+def test_zeros_of_both_signs_differ():
+    assert check.metrics_difference({"a": 0.0}, {"a": -0.0}) == "a: 0.0 and -0.0"
+    zeros = {"a": np.zeros(2)}, {"a": -np.zeros(2)}
+    assert check.tensors_difference(*zeros) == "a: 2 of 2 values differ, by 0.0 at most"
 
 
 def test_a_trial_is_checked_and_what_the_store_has_of_it(train, tmp_path, capsys, monkeypatch):
@@ -346,20 +356,20 @@ def test_a_trial_is_checked_and_what_the_store_has_of_it(train, tmp_path, capsys
     assert train("variant=peephole", "model.dropout=0.2", *SMALL).returncode == 0
     store = Store(None, f"{tmp_path}/out")
     (trial,) = store.trials("default")
-    trainings, train_twice = [], repeat.train_twice
+    trainings, train_twice = [], check.train_twice
 
-    def train_once(settings):
-        trainings.append(trainings[0] if trainings else train_twice(settings))
+    def train_once(spec):
+        trainings.append(trainings[0] if trainings else train_twice(spec))
         return trainings[0]
 
-    monkeypatch.setattr(repeat, "train_twice", train_once)
+    monkeypatch.setattr(check, "train_twice", train_once)
     before = sorted((tmp_path / "out").rglob("*"))
     words = ("check", "adding/peephole/s0", "study=default")
     assert run_command(store, *words) == 0
     out = capsys.readouterr().out
     assert re.search(r"identical: 33 metrics of 2 epochs, \d+ tensors", out) and "equal to the store: 33 metrics" in out
     assert sorted((tmp_path / "out").rglob("*")) == before
-    assert [each.run_id for each in store.trials("default")] == [trial.run_id]
+    assert [run.run_id for run in store.trials("default")] == [trial.run_id]
     store.client.log_metric(trial.run_id, "val/mse", 0.5, step=2)
     assert run_command(store, words[0], trial.run_id, words[2]) == 1
     assert re.search(

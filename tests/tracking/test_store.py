@@ -19,6 +19,7 @@ from filelock import FileLock
 
 from experiments.errors import UserError
 from experiments.tracking import STORE_ERRORS, Store, is_away, is_held
+from tests.stores import new_store
 
 LOCK = Path("no lock")
 
@@ -40,7 +41,7 @@ def statuses(store):
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(None, str(tmp_path))
+    return new_store(tmp_path)
 
 
 def test_a_run_comes_back_as_it_was_recorded(store):
@@ -126,9 +127,9 @@ def test_the_newest_finished_run_counts(store):
 
 
 def _race(folder, rounds, number, barrier):
-    for each in range(rounds):
+    for k in range(rounds):
         barrier.wait()
-        store = Store(None, f"{folder}/{each}")
+        store = Store(None, f"{folder}/{k}")
         run = start(store, f"key{number}")
         run.log({0: {"test/mse": number}})
         run.end("FINISHED")
@@ -149,8 +150,8 @@ def _together(target, *arguments):
 def test_processes_that_race_for_a_fresh_store_lose_no_run(tmp_path, rounds):
     """So many stores, one after the other, four processes each."""
     _together(_race, str(tmp_path), rounds)
-    for each in range(rounds):
-        store = Store(None, f"{tmp_path}/{each}")
+    for k in range(rounds):
+        store = Store(None, f"{tmp_path}/{k}")
         trials = store.trials("study")
         assert sorted(trial.tags["trial_key"] for trial in trials) == ["key0", "key1", "key2", "key3"]
         assert {trial.status for trial in trials} == {"FINISHED"}

@@ -9,16 +9,16 @@ import variants
 from experiments import tasks
 from experiments.config.schema import Optimizer
 from experiments.tasks import Metric
-from experiments.trial import fit as trial
-from experiments.trial import model
-from experiments.trial import model_cache as compiled
+from experiments.trial import model, model_cache
+from experiments.trial.fit import fit
+from tests.conftest import spec_of
 
 TINY = ("task.length=8", "task.train_size=64", "task.validation_size=20", "task.test_size=30", "model.units=4")
 
 
 def run(config, folder, **arguments):
     epochs = {}
-    result = trial.run(config, tasks.build(config.task), epochs.update, folder, **arguments)
+    result = fit(spec_of(config), tasks.build(config.task), epochs.update, folder, **arguments)
     return result, epochs
 
 
@@ -55,17 +55,17 @@ def test_bits_per_character_are_those_of_reading_without_a_break(make_config, tm
     tokens = tasks.build(config.task).test.tokens
     share = -(-(len(tokens) - 1) // 4)
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    surprise, right = [], []
+    surprise, correct = [], []
     for start in range(0, len(tokens) - 1, share):
         shown, asked = tokens[start : start + share], tokens[start + 1 : start + 1 + share]
         shown = shown[: len(asked)]
         logits = loaded.predict(shown[None], verbose=0)[0].astype("float64")
         log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
         surprise += list(-log_p[np.arange(len(asked)), asked])
-        right += list(logits.argmax(axis=-1) == asked)
+        correct += list(logits.argmax(axis=-1) == asked)
     assert len(surprise) == len(tokens) - 1
     assert result.test["bpc"] == pytest.approx(np.mean(surprise) / math.log(2), rel=1e-4)
-    assert result.test["accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
+    assert result.test["accuracy"] == pytest.approx(np.mean(correct), abs=1e-6)
     assert result.loop == "fast" and result.parameters == loaded.count_params()
 
 
@@ -77,7 +77,7 @@ def test_every_pass_over_a_stream_begins_in_an_empty_state(make_config, tmp_path
     task = tasks.build(config.task)
     epochs = {}
     twice = dataclasses.replace(task, test=task.validation)
-    result = trial.run(config, twice, epochs.update, tmp_path)
+    result = fit(spec_of(config), twice, epochs.update, tmp_path)
     assert result.test["bpc"] == pytest.approx(epochs[result.best_epoch]["val/bpc"], rel=1e-6)
 
 
@@ -91,7 +91,7 @@ def test_what_a_task_measures_itself_is_in_the_result(make_config, tmp_path):
         monitor=task.score,
         measure=lambda predict: {"worst": float(np.abs(predict(task.test) - task.test.targets).max())},
     )
-    result = trial.run(config, measured, lambda _: None, tmp_path)
+    result = fit(spec_of(config), measured, lambda _: None, tmp_path)
     predicted = keras.saving.load_model(tmp_path / "model.keras").predict(task.test.inputs, verbose=0)
     assert result.test["worst"] == pytest.approx(np.abs(predicted - task.test.targets).max(), rel=1e-5)
     assert list(result.test) == ["worst", "mse"]
@@ -125,13 +125,13 @@ def test_a_loss_that_is_not_finite_ends_the_trial_as_diverged(make_config, tmp_p
 def test_gradients_are_clipped_by_their_whole_norm(make_config):
     config = make_config("training.clipnorm=0.25")
     built = model.build(tasks.build(config.task), config.variant, config.model)
-    compiled.compile_model(built, tasks.build(config.task), config.training)
+    model_cache.compile_model(built, tasks.build(config.task), config.training)
     assert built.optimizer.global_clipnorm == 0.25
-    assert set(compiled.OPTIMIZERS) == set(Optimizer)
+    assert set(model_cache.OPTIMIZERS) == set(Optimizer)
 
 
 def test_the_model_is_made_of_our_layers(make_config):
-    config = make_config("variant=coupled_gates", "model.layers=3", "model.units=5")
+    config = make_config("variant=odyssey/coupled_gates", "model.layers=3", "model.units=5")
     built = model.build(tasks.build(config.task), config.variant, config.model)
     ours = [layer for layer in built.layers if isinstance(layer, variants.GatedLSTM)]
     assert [layer.return_sequences for layer in ours] == [True, True, False]

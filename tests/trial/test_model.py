@@ -28,7 +28,7 @@ def test_what_fills_a_sequence_up_changes_nothing(make_config, tokens, per_step,
     built = model.build(task, make_config("variant=peephole").variant, settings)
     outputs = [np.asarray(built({"inputs": x, "mask": MASK})) for x in (clean, garbage)]
     if per_step:
-        outputs = [each[MASK] for each in outputs]
+        outputs = [output[MASK] for output in outputs]
     np.testing.assert_array_equal(*outputs)
     alone = built({"inputs": clean[1:2, :3], "mask": MASK[1:2, :3]})
     expected = outputs[0][7:10] if per_step else outputs[0][1]

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from experiments import tasks
-from experiments.trial import fit as trial
-from experiments.trial import model_cache as compiled
+from experiments.trial import model_cache
+from experiments.trial.fit import fit
+from experiments.trial.model_cache import compiled_model
+from tests.conftest import spec_of
 
 TINY = ("task.train_size=64", "task.validation_size=20", "task.test_size=30", "model.units=4", "training.epochs=3")
 ADDING = ("task=adding", "task.length=8", *TINY)
@@ -26,10 +28,10 @@ QUICK = ("dropout", "stream")
 
 def weights_and_score(config, folder, queue=None):
     folder.mkdir(exist_ok=True)
-    result = trial.run(config, tasks.build(config.task), lambda epochs: None, folder)
+    result = fit(spec_of(config), tasks.build(config.task), lambda epochs: None, folder)
     weights = keras.saving.load_model(folder / "model.keras").get_weights()
-    found = [result.test, [weight.tobytes() for weight in weights]]
-    return found if queue is None else queue.put(found)
+    numbers = [result.test, [weight.tobytes() for weight in weights]]
+    return numbers if queue is None else queue.put(numbers)
 
 
 def in_a_fresh_process(config, folder):
@@ -37,25 +39,25 @@ def in_a_fresh_process(config, folder):
     queue = context.Queue()
     process = context.Process(target=weights_and_score, args=(config, folder, queue))
     process.start()
-    found = queue.get(timeout=240)
+    numbers = queue.get(timeout=240)
     process.join()
-    return found
+    return numbers
 
 
 @pytest.fixture(autouse=True)
 def nothing_compiled_before():
-    compiled._kept.clear()
+    model_cache._cache.clear()
 
 
 @pytest.mark.parametrize("case", [pytest.param(c, marks=[] if c in QUICK else pytest.mark.slow) for c in CASES])
 def test_the_same_bits_as_in_a_fresh_process(make_config, tmp_path, case):
     first = make_config(*CASES[case], "seed=1", "training.learning_rate=0.01")
     weights_and_score(first, tmp_path)
-    (model,) = compiled._kept.values()
+    (model,) = model_cache._cache.values()
     second = make_config(*CASES[case], "seed=2", "training.learning_rate=0.02")
-    found = weights_and_score(second, tmp_path)
-    assert list(compiled._kept.values()) == [model], "compiled once"
-    assert found == in_a_fresh_process(second, tmp_path / "fresh")
+    numbers = weights_and_score(second, tmp_path)
+    assert list(model_cache._cache.values()) == [model], "compiled once"
+    assert numbers == in_a_fresh_process(second, tmp_path / "fresh")
 
 
 def test_nothing_is_compiled_for_another_seed(make_config, tmp_path):
@@ -63,7 +65,7 @@ def test_nothing_is_compiled_for_another_seed(make_config, tmp_path):
     seconds = []
     for seed in (0, 1):
         config = make_config(*ADDING, f"seed={seed}")
-        seconds.append(trial.run(config, task, lambda epochs: None, tmp_path).compile_s)
+        seconds.append(fit(spec_of(config), task, lambda epochs: None, tmp_path).compile_s)
     assert seconds[1] < seconds[0] / 4
 
 
@@ -72,16 +74,16 @@ def test_nothing_is_compiled_for_another_seed(make_config, tmp_path):
 )
 def test_what_changes_the_graph_is_compiled_anew(make_config, other):
     for config in (make_config(*ADDING), make_config(*ADDING, other)):
-        compiled.first_model(config, tasks.build(config.task))
-    assert len(compiled._kept) == 2
+        compiled_model(spec_of(config), tasks.build(config.task))
+    assert len(model_cache._cache) == 2
 
 
 def test_the_first_values_are_those_of_the_seed(make_config):
     task = tasks.build(make_config(*ADDING).task)
 
     def values(*settings):
-        model = compiled.first_model(make_config(*ADDING, "model.dropout=0.5", *settings), task)
-        return [np.array(variable) for variable in compiled.state(model)]
+        model = compiled_model(spec_of(make_config(*ADDING, "model.dropout=0.5", *settings)), task).model
+        return [np.array(variable) for variable in model_cache.state(model)]
 
     first, other, again = values("seed=0"), values("seed=1"), values("seed=0")
     assert all((a == b).all() for a, b in zip(first, again, strict=True))
@@ -91,7 +93,7 @@ def test_the_first_values_are_those_of_the_seed(make_config):
 
 
 def test_models_used_longest_ago_are_given_up(make_config):
-    for units in range(1, compiled.KEPT + 3):
+    for units in range(1, model_cache.SIZE + 3):
         config = make_config(*ADDING, f"model.units={units}")
-        compiled.first_model(config, tasks.build(config.task))
-    assert len(compiled._kept) == compiled.KEPT
+        compiled_model(spec_of(config), tasks.build(config.task))
+    assert len(model_cache._cache) == model_cache.SIZE

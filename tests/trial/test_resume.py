@@ -7,9 +7,9 @@ import keras
 import pytest
 
 from experiments import tasks
-from experiments.trial import callbacks
-from experiments.trial import fit as trial
-from experiments.trial import model_cache as compiled
+from experiments.trial import callbacks, model_cache
+from experiments.trial.fit import fit
+from tests.conftest import spec_of
 
 TINY = ("task=adding", "task.length=8", "task.train_size=64", "task.validation_size=20", "task.test_size=30")
 SMALL = (*TINY, "model.units=4", "training.epochs=6", "sweep.checkpoint_s=0")
@@ -25,12 +25,12 @@ QUICK = ("random", "patience")
 
 def train(config, folder, listener=lambda epochs: None):
     folder.mkdir(exist_ok=True)
-    result = trial.run(config, tasks.build(config.task), listener, folder, owner="me")
+    result = fit(spec_of(config), tasks.build(config.task), listener, folder, owner="me")
     return result, [weight.tobytes() for weight in keras.saving.load_model(folder / "model.keras").get_weights()]
 
 
 def numbers(epochs):
-    return {e: {name: value for name, value in each.items() if name[:4] != "time"} for e, each in epochs.items()}
+    return {e: {name: value for name, value in metrics.items() if name[:4] != "time"} for e, metrics in epochs.items()}
 
 
 class Stop(BaseException):
@@ -56,7 +56,7 @@ def test_the_same_bits_after_interruptions(make_config, tmp_path, case):
     for count in (1, 2, result.epochs - 1):
         with pytest.raises(Stop):
             train(config, tmp_path / "parts", stopping_after(count, told))
-        compiled._kept.clear()  # as in a fresh process
+        model_cache._cache.clear()  # as in a fresh process
     again, again_weights = train(config, tmp_path / "parts", told.update)
     assert again_weights == weights
     assert again.test == result.test
@@ -115,12 +115,12 @@ def test_checkpoints_take_two_percent_of_the_time_unless_told_otherwise(monkeypa
         told.append(list(epochs))
         clock.now += 0.0625
 
-    keeper = callbacks.Keeper(None, "", progress, None, listen, every_s)
-    keeper.set_model(SimpleNamespace(stop_training=False))
-    keeper.on_train_begin()
+    recorder = callbacks.Recorder(None, "", progress, None, listen, every_s)
+    recorder.set_model(SimpleNamespace(stop_training=False))
+    recorder.on_train_begin()
     for epoch in range(20):
         clock.now += 1.0
         progress.epochs[epoch + 1] = {}
-        keeper.on_epoch_end(epoch)
-    assert [each[-1] for each in told] == written
-    assert [epoch for each in told for epoch in each] == list(range(1, written[-1] + 1))
+        recorder.on_epoch_end(epoch)
+    assert [epochs[-1] for epochs in told] == written
+    assert [epoch for epochs in told for epoch in epochs] == list(range(1, written[-1] + 1))

@@ -1,17 +1,17 @@
-from experiments.sweep.schedule import Waiting
+from experiments.sweep.scheduler import Queue
 
 
 def order(models, workers):
     """Who does what, when workers take turns."""
-    waiting = Waiting(dict(enumerate(models)))
+    queue = Queue(dict(enumerate(models)))
     for trial in range(len(models)):
-        waiting.add(trial)
+        queue.add(trial)
     compiled = dict.fromkeys(range(workers))
     taken = []
-    while waiting:
+    while queue:
         for worker in compiled:
-            others = {model for each, model in compiled.items() if each != worker}
-            trial = waiting.take(0.0, compiled[worker], others)
+            others = {model for other, model in compiled.items() if other != worker}
+            trial = queue.take(0.0, compiled[worker], others)
             if trial is not None:
                 compiled[worker] = models[trial]
                 taken.append((worker, trial))
@@ -25,10 +25,10 @@ def test_a_worker_stays_with_the_model_that_it_has_compiled():
 
 
 def test_when_no_model_is_left_to_begin_a_worker_helps_where_most_trials_wait():
-    waiting = Waiting(dict(enumerate("abbb")))
+    queue = Queue(dict(enumerate("abbb")))
     for trial in range(4):
-        waiting.add(trial)
-    assert waiting.take(0.0, "c", {"a", "b"}) == 1
+        queue.add(trial)
+    assert queue.take(0.0, "c", {"a", "b"}) == 1
 
 
 def test_every_trial_is_taken_once():
@@ -36,10 +36,10 @@ def test_every_trial_is_taken_once():
 
 
 def test_a_trial_that_another_process_is_at_waits():
-    waiting = Waiting({0: "a", 1: "a"})
-    waiting.add(0, since=5.0)
-    waiting.add(1)
-    assert waiting.take(1.0, "a", set()) == 1
-    assert waiting.take(1.0, "a", set()) is None
-    assert waiting.take(5.0, "a", set()) == 0
-    assert len(waiting) == 0
+    queue = Queue({0: "a", 1: "a"})
+    queue.add(0, since=5.0)
+    queue.add(1)
+    assert queue.take(1.0, "a", set()) == 1
+    assert queue.take(1.0, "a", set()) is None
+    assert queue.take(5.0, "a", set()) == 0
+    assert len(queue) == 0

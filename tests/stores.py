@@ -1,0 +1,26 @@
+"""Empty stores. Making one from nothing takes MLflow seconds, so that it is made once and copied."""
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from experiments.tracking import Store
+
+
+@cache
+def _empty() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        Store(None, folder)
+        return Path(folder, "mlflow.db").read_bytes()
+
+
+def put_store(folder: Path) -> None:
+    """Put an empty database where the lab looks for it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "mlflow.db").write_bytes(_empty())
+
+
+def new_store(folder: Path) -> Store:
+    """An empty store in a folder."""
+    put_store(folder)
+    return Store(None, str(folder))
