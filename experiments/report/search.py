@@ -26,8 +26,8 @@ class Best:
         draws: How many draws have a score.
         chosen: How many of them are the best tenth.
         mean: Mean test score of those.
-        p: Of Welch's t-test against the best tenth of the row it is compared with, after Holm's correction; NaN if there
-            is none.
+        p: Of Welch's t-test against the best tenth of the row that it is compared with, after Holm's correction; NaN
+            if there is none.
         settings: The draw that is best on the validation part.
         score: Its test score.
     """

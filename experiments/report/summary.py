@@ -122,9 +122,9 @@ def _seeds(study: Study, hidden: list[tuple[str, Comparison]]) -> list[str]:
     plans = [(comparison.needed, row) for row, comparison in hidden if _planned(comparison)]
     sentences = []
     if few:
+        most = max(comparison.difference.count for comparison in few)
         sentences.append(
-            f"{_count(study, max(comparison.difference.count for comparison in few))} cannot show any difference, however large: "
-            f"the test needs {few[0].enough} or more."
+            f"{_count(study, most)} cannot show any difference, however large: the test needs {few[0].enough} or more."
         )
     if plans:
         needed, row = min(plans)
