@@ -75,8 +75,8 @@ def test_boxes_average_a_tree_exactly():
     assert boxes.variance == pytest.approx(values.var(), abs=2e-3)
     np.testing.assert_allclose(boxes.marginal([0], [grid]), values.mean(1), atol=5e-3)
     np.testing.assert_allclose(boxes.marginal([0, 1], [grid[::50], grid[::50]]), values[::50, ::50], atol=1e-12)
-    assert boxes.variance_of([1]) == pytest.approx(values.mean(0).var() / values.var(), abs=5e-3)
-    assert boxes.variance_of([0, 1]) == pytest.approx(1)
+    assert boxes.variance_share([1]) == pytest.approx(values.mean(0).var() / values.var(), abs=5e-3)
+    assert boxes.variance_share([0, 1]) == pytest.approx(1)
 
 
 def test_the_best_learning_rate_is_found_on_its_logarithmic_scale():
