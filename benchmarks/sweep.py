@@ -22,11 +22,10 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 import numpy as np
 import psutil
-from hydra import compose, initialize_config_dir
 from mlflow import MlflowClient
 
 from experiments import tasks
-from experiments.config import compose as config
+from experiments.config.compose import compose
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = {"XS": (16, 32), "S": (32, 64)}  # batch, units: those of benchmarks/layers.py
@@ -36,13 +35,8 @@ CLIPNORM = 1.0
 VARIANTS = {  # arguments of keras.layers.LSTM
     "standard": {},
     "swapped": {"activation": "sigmoid", "recurrent_activation": "tanh"},
-    "hard_gates": {"recurrent_activation": "hard_sigmoid"},
+    "one_switch/hard_sigmoid_gates": {"recurrent_activation": "hard_sigmoid"},
 }
-HARD_GATES = """\
-defaults: [/schema/variant@_here_]
-name: hard_gates
-gate_activation: hard_sigmoid
-"""
 TASKS = {"adding": "test/mse", "temporal_order": "test/cross_entropy"}  # the score that is compared: the loss
 CONTESTANTS = ("plain", "basic", "gatelab")
 TOLERANCE = 0.01
@@ -57,12 +51,12 @@ sizes: batch, units; the tasks have 100 time steps
 contestants, each a process that begins with nothing in its store
   plain    a loop over keras.layers.LSTM models in one process: model.fit with Keras's default jit_compile and
            TensorFlow's default threads, mlflow.log_metric for every metric and epoch, model.keras as artifact
-  basic    the same trials as a Hydra app, on Hydra's basic launcher
+  basic    the same trials as a Hydra app, on Hydra's launcher and sweeper `basic`
   gatelab  python -m experiments.train -m
   Linux only, as they are held to the cores that they may use.
 
 work
-  {len(VARIANTS)} variants, which keras.layers.LSTM can say: {", ".join(VARIANTS)}; 2 tasks: {", ".join(TASKS)}.
+  {len(VARIANTS)} variants, which keras.layers.LSTM can represent: {", ".join(VARIANTS)}; 2 tasks: {", ".join(TASKS)}.
   The number of inputs is the task's: 2 for adding, 6 for temporal_order. An epoch has {BATCHES["train"]} training
   steps and {BATCHES["validation"]} batches of validation. First weights, batches and their order are the same.
   That all did the same work is checked: mean test losses over the seeds may differ by {TOLERANCE:.0%} at most, as sums
@@ -87,8 +81,8 @@ class Measured:
 
     def second_of(self, pattern):
         """When the first line that has a pattern came, and the match; None if there is none."""
-        found = ((second, pattern.search(line)) for second, line in self.lines)
-        return next(((second, match) for second, match in found if match), None)
+        matches = ((second, pattern.search(line)) for second, line in self.lines)
+        return next(((second, match) for second, match in matches if match), None)
 
 
 def overrides(size, epochs):
@@ -96,7 +90,7 @@ def overrides(size, epochs):
     batch, units = SIZES[size]
     sizes = [f"task.{part}_size={count * batch}" for part, count in BATCHES.items()]
     training = [f"epochs={epochs}", f"batch_size={batch}", f"learning_rate={LEARNING_RATE}", f"clipnorm={CLIPNORM}"]
-    return ["task.length=100", *sizes, f"model.units={units}", *(f"training.{each}" for each in training)]
+    return ["task.length=100", *sizes, f"model.units={units}", *(f"training.{setting}" for setting in training)]
 
 
 def plain_work(size, epochs, seeds, folder):
@@ -116,9 +110,8 @@ def plain_work(size, epochs, seeds, folder):
 
 
 def plain_task(name, words, file):
-    with initialize_config_dir(str(config.CONF), version_base="1.3"):
-        settings = config.load(compose("config", overrides=[f"task={name}", *words]))
-    task = tasks.build(settings.task, settings.data_dir)
+    config = compose([f"task={name}", *words])
+    task = tasks.build(config.task, config.data_dir)
     parts = {part: getattr(task, part) for part in BATCHES}
     inputs = {f"{part}_x": split.inputs for part, split in parts.items()}
     np.savez(file, **inputs, **{f"{part}_y": split.targets for part, split in parts.items()})
@@ -137,10 +130,7 @@ def command(name, size, arguments, cores, folder):
     seeds = range(arguments.seeds)
     swept = [f"variant={','.join(VARIANTS)}", f"task={','.join(TASKS)}", f"seed={','.join(map(str, seeds))}"]
     if name == "gatelab":
-        added = folder / "conf"
-        (added / "variant").mkdir(parents=True)
-        (added / "variant" / "hard_gates.yaml").write_text(HARD_GATES)
-        ours = [f"hydra.searchpath=[file://{added}]", f"output_dir={folder}", f"sweep.workers={workers(arguments)}"]
+        ours = [f"output_dir={folder}", f"sweep.workers={workers(arguments)}"]
         return [sys.executable, "-m", "experiments.train", "-m", *swept, *ours, *overrides(size, arguments.epochs)]
     work = folder / "work.json"
     work.write_text(json.dumps(plain_work(size, arguments.epochs, seeds, folder)))
@@ -222,27 +212,32 @@ def resident(process):
 def scores(folder):
     """Test losses of all finished trials of a store, by task and variant."""
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
-    experiments = [each.experiment_id for each in client.search_experiments()]
-    found = {(task, variant): [] for task in TASKS for variant in VARIANTS}
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    losses = {(task, variant_name(variant)): [] for task in TASKS for variant in VARIANTS}
     for run in client.search_runs(experiments, "attributes.status = 'FINISHED'", max_results=10_000):
         if run.data.tags.get("kind") == "report":
             continue
-        task, variant, _ = run.info.run_name.split("/")
-        found[task, variant].append(run.data.metrics[TASKS[task]])
-    return found
+        task, *folders, _ = run.info.run_name.split("/")
+        losses[task, folders[-1]].append(run.data.metrics[TASKS[task]])
+    return losses
 
 
-def compare(found, seeds):
+def variant_name(file):
+    """What runs call the variant of a file."""
+    return file.rpartition("/")[2]
+
+
+def compare(losses, seeds):
     """Print the mean scores of all contestants. Returns the largest relative difference of two of them."""
-    print(f"  {'mean test loss':<27}" + "".join(f"{name:>12}" for name in found) + f"{'difference':>12}")
+    print(f"  {'mean test loss':<36}" + "".join(f"{name:>12}" for name in losses) + f"{'difference':>12}")
     worst = 0.0
-    for task, variant in next(iter(found.values())):
-        counts = {name: len(each[task, variant]) for name, each in found.items()}
+    for task, variant in next(iter(losses.values())):
+        counts = {name: len(scores[task, variant]) for name, scores in losses.items()}
         if set(counts.values()) != {seeds}:
             raise SystemExit(f"{task}/{variant}: not every store has {seeds} runs: {counts}")
-        means = [statistics.mean(each[task, variant]) for each in found.values()]
+        means = [statistics.mean(scores[task, variant]) for scores in losses.values()]
         difference = (max(means) - min(means)) / min(means)
-        print(f"  {task:<16}{variant:<11}" + "".join(f"{mean:>12.6f}" for mean in means) + f"{difference:>12.3%}")
+        print(f"  {task:<16}{variant:<20}" + "".join(f"{mean:>12.6f}" for mean in means) + f"{difference:>12.3%}")
         worst = max(worst, difference)
     print(f"  largest difference {worst:.3%}, allowed {TOLERANCE:.0%}", flush=True)
     return worst
@@ -251,8 +246,8 @@ def compare(found, seeds):
 def where_plain_time_goes(measured, began, folder):
     """Parts of the seconds of `_plain_sweep.py`, from the times that it wrote."""
     trials = [json.loads(line) for line in (folder / "times.jsonl").read_text().splitlines()]
-    inside, before = sum(each["ended"] - each["began"] for each in trials), trials[0]["began"] - began
-    train, compiling, record = (sum(each[name] for each in trials) for name in ("train", "compile", "record"))
+    inside, before = sum(trial["ended"] - trial["began"] for trial in trials), trials[0]["began"] - began
+    train, compiling, record = (sum(trial[name] for trial in trials) for name in ("train", "compile", "record"))
     parts = {
         "training": train,
         "compiling": compiling,
@@ -265,14 +260,14 @@ def where_plain_time_goes(measured, began, folder):
 
 
 def where_our_time_goes(measured):
-    """Seconds before and after the time of the workers, and the shares of it, as the launcher says them at its end.
+    """Seconds before and after the time of the workers, and the shares of it, from the last line of the launcher.
 
-    It says that time in whole seconds, so that the seconds before it are no better known.
+    It gives that time in whole seconds, so that the seconds before it are no better known.
     """
-    said = measured.second_of(SHARES)
-    if said is None:
-        return "the launcher did not say"
-    ended, match = said
+    summary = measured.second_of(SHARES)
+    if summary is None:
+        return "the launcher did not print it"
+    ended, match = summary
     workers_s = sum(int(count) * UNITS_S[unit] for count, unit in re.findall(r"(\d+) (h|min|s)\b", match["time"]))
     before, after = ended - workers_s, measured.seconds - ended
     return f"before the workers {before:.0f} s, after them {after:.1f} s, {workers_s} s with them: {match['shares']}"
@@ -285,20 +280,20 @@ def measure_size(size, arguments, output):
     trials = len(VARIANTS) * len(TASKS) * seeds
     steps = arguments.epochs * BATCHES["train"]
     print(f"\n{size}: batch {batch}, {units} units; {trials} trials of {steps} steps", flush=True)
-    rows, found = [], {}
+    rows, losses = [], {}
     for name in arguments.only:
         folder = output / size / name
         folder.mkdir(parents=True)
         words, where = command(name, size, arguments, cores, folder), ROOT if name == "gatelab" else folder
         began = time.time()
         measured = measure(words, cores, folder, where)
-        went = where_our_time_goes(measured) if name == "gatelab" else where_plain_time_goes(measured, began, folder)
-        print(f"  {name}: {measured.seconds:.1f} s: {went}", flush=True)
+        shares = where_our_time_goes(measured) if name == "gatelab" else where_plain_time_goes(measured, began, folder)
+        print(f"  {name}: {measured.seconds:.1f} s: {shares}", flush=True)
         rows.append({"size": size, "contestant": name, "seconds": measured.seconds, "peak GB": measured.gigabytes})
-        rows[-1] |= {"trials/min": 60 * trials / measured.seconds, "cores": len(cores), "where": went}
-        found[name] = scores(folder)
+        rows[-1] |= {"trials/min": 60 * trials / measured.seconds, "cores": len(cores), "where": shares}
+        losses[name] = scores(folder)
     show(rows)
-    return rows, compare(found, seeds)
+    return rows, compare(losses, seeds)
 
 
 def show(rows):
@@ -327,13 +322,12 @@ def parse():
 
 def warm_up(cores):
     """Bring what all contestants import into the page cache."""
-    words = [sys.executable, "-c", "import hydra, keras, mlflow, tensorflow, experiments.trial"]
+    words = [sys.executable, "-c", "import hydra, keras, mlflow, tensorflow, experiments.trial.fit"]
     subprocess.run(words, cwd=ROOT, check=True, capture_output=True, preexec_fn=lambda: os.sched_setaffinity(0, cores))
 
 
 def main():
     arguments = parse()
-    config.register()
     output = Path(arguments.output_dir or tempfile.mkdtemp(prefix="sweep-")).resolve()
     cores = cores_of(arguments)
     print(f"{len(cores)} cores, {workers(arguments)} workers", flush=True)

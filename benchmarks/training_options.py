@@ -22,10 +22,10 @@ OPTIONS = [(jit, steps) for jit in (False, True) for steps in (1, 8, 32)]
 
 def model(jit_compile, steps_per_execution, time_steps, features, units):
     keras.utils.set_random_seed(0)
-    made = keras.Sequential([keras.Input((time_steps, features)), StandardLSTM(units), keras.layers.Dense(1)])
+    network = keras.Sequential([keras.Input((time_steps, features)), StandardLSTM(units), keras.layers.Dense(1)])
     optimizer = keras.optimizers.Adam(global_clipnorm=1.0)
-    made.compile(optimizer, "mse", jit_compile=jit_compile, steps_per_execution=steps_per_execution)
-    return made
+    network.compile(optimizer, "mse", jit_compile=jit_compile, steps_per_execution=steps_per_execution)
+    return network
 
 
 def measure(size, batches, rounds):
@@ -37,14 +37,14 @@ def measure(size, batches, rounds):
     data = data.with_options(without_autotune)
     models = {options: model(*options, time_steps, features, units) for options in OPTIONS}
     first, steps = {}, {options: [] for options in OPTIONS}
-    for options, each in models.items():
+    for options, network in models.items():
         began = time.perf_counter()
-        each.fit(data, shuffle=False, verbose=0)
+        network.fit(data, shuffle=False, verbose=0)
         first[options] = time.perf_counter() - began
     for _ in range(rounds):
-        for options, each in models.items():
+        for options, network in models.items():
             began = time.perf_counter()
-            each.fit(data, shuffle=False, verbose=0)
+            network.fit(data, shuffle=False, verbose=0)
             steps[options].append((time.perf_counter() - began) / batches)
     return first, {options: statistics.median(times) for options, times in steps.items()}
 

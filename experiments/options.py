@@ -82,13 +82,14 @@ class StoreOptions:
 STORE = [option.name for option in fields(StoreOptions)]
 
 
-def parse(schema: type[Schema], words: Sequence[str]) -> Schema:
+def parse(schema: type[Schema], words: Sequence[str], others: Sequence[str] = ()) -> Schema:
     """Read the words `name=value` of a command line.
 
     Args:
         schema: A dataclass of annotated fields, of type str, int or bool, or None of these. Those without a default
             are needed.
         words: The words.
+        others: Names of options that the command reads by itself, for the message of an unknown one.
 
     Raises:
         UserError: for a word that is no option, a value that does not fit, and an option that is missing.
@@ -98,9 +99,8 @@ def parse(schema: type[Schema], words: Sequence[str]) -> Schema:
     for word in words:
         name, _, text = word.partition("=")
         if name not in known or not text:
-            raise UserError(
-                f"{word}: there is no such option here. Options: {', '.join(f'{option}=' for option in known)}"
-            )
+            allowed = ", ".join(f"{option}=" for option in (*known, *others))
+            raise UserError(f"{word}: there is no such option here. Options: {allowed}")
         attribute, kind = known[name]
         values[attribute] = _value(name, text, kind)
     for option in fields(schema):  # type: ignore[arg-type]

@@ -24,3 +24,8 @@ def new_store(folder: Path) -> Store:
     """An empty store in a folder."""
     put_store(folder)
     return Store(None, str(folder))
+
+
+def is_untouched(folder: Path) -> bool:
+    """Whether the database is as `put_store` has put it."""
+    return (folder / "mlflow.db").read_bytes() == _empty()

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,42 +14,124 @@ from tests.conftest import ROOT
 from tests.docs.docs_pages import PAGES
 
 FILES = [file for folder in ("variants", "experiments", "hydra_plugins") for file in (ROOT / folder).rglob("*.py")]
-HYDRA = {"train", "config"}
-LAZY = {"backend": {"tensorflow", "jax", "torch"}, "onnx_graph": {"onnx"}}  # imported inside of functions only
+LAZY = {"backend.py": {"tensorflow", "jax", "torch"}, "onnx_graph.py": {"onnx"}}  # imported inside of functions only
+
+# What each room of the lab may import: itself and these. Whoever starts a process (train, `__main__`) may import all.
+LOWEST = {"errors", "options"}
+ROOMS = {
+    "errors": set(),
+    "options": {"errors"},
+    "analysis": {"errors"},
+    "tasks": LOWEST,
+    "config": LOWEST | {"tasks"},
+    "trial": LOWEST | {"tasks", "config"},
+    "tracking": LOWEST | {"tasks", "config", "trial"},
+    "report": LOWEST | {"analysis", "tasks", "config", "trial", "tracking"},
+    "gates": LOWEST | {"analysis", "tasks", "config", "trial", "tracking"},
+    "sweep": LOWEST | {"tasks", "config", "trial", "tracking"},
+    "search": LOWEST | {"tasks", "config", "trial", "tracking", "sweep"},
+}
+REPORT = "experiments.report.command"  # what a sweep calls at its end
+OUTSIDE = {  # packages that only these rooms know
+    "mlflow": {"tracking"},
+    "hydra": {"config", "search"},
+    "omegaconf": {"config", "search"},
+    "variants": {"trial", "gates"},
+    "keras": {"trial", "gates", "sweep"},
+    "tensorflow": {"trial"},
+}
 
 
 def imports(file: Path, top_level: bool = False) -> set[str]:
     """Dotted names that a file imports, wherever in it or, at its top level, as soon as it is imported itself."""
-    found = set()
+    names = set()
     module = ast.parse(file.read_text())
     for node in module.body if top_level else ast.walk(module):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
 
 
-def tops(file: Path) -> set[str]:
-    return {name.split(".")[0] for name in imports(file)}
+def module_of(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_import_directions(file):
-    found, top = imports(file), tops(file)
-    inside = file.relative_to(ROOT)
-    if inside.parts[0] == "variants":
-        lazy = LAZY.get(file.stem, set())
-        assert top <= set(sys.stdlib_module_names) | {"keras", "numpy", "variants"} | lazy
-        assert not imports(file, top_level=True) & lazy
-    if "tasks" in inside.parts or "analysis" in inside.parts:
-        assert not top & {"variants", "hydra", "omegaconf", "mlflow", "tensorflow", "keras"}
-    if top & {"hydra", "omegaconf"}:
-        assert inside.parts[0] == "hydra_plugins" or file.stem in HYDRA
-    if "mlflow" in top:
-        assert inside.parent == Path("experiments/tracking")
-    assert "experiments.train" not in found
-    assert "keras.src" not in " ".join(found), "private module of Keras"
+def of_folder(folder: str) -> list[Path]:
+    return [file for file in FILES if file.relative_to(ROOT).parts[0] == folder]
+
+
+def name(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_nobody_imports_an_entry_point_or_a_private_module(file):
+    names = imports(file)
+    assert "experiments.train" not in names and not any(n.endswith("__main__") for n in names)
+    assert "keras.src" not in " ".join(names), "private module of Keras"
+
+
+@pytest.mark.parametrize("file", of_folder("variants"), ids=name)
+def test_the_library_imports_keras_and_numpy_only(file):
+    lazy = LAZY.get(file.name, set())
+    tops = {n.split(".")[0] for n in imports(file)}
+    assert tops <= set(sys.stdlib_module_names) | {"keras", "numpy", "variants"} | lazy
+    assert not imports(file, top_level=True) & lazy
+
+
+@pytest.mark.parametrize("file", of_folder("experiments"), ids=name)
+def test_import_directions_of_the_lab(file):
+    """Each room imports what stands before it, and one public function of the report at the end of a sweep."""
+    room = module_of(file).split(".")[1] if file.parent != ROOT / "experiments" else file.stem
+    if room in ("__init__", "train"):
+        return
+    names = imports(file)
+    allowed = set(ROOMS) if file.name == "__main__.py" else ROOMS[room]
+    rooms = {n.split(".")[1] for n in names if n.startswith("experiments.")} & set(ROOMS) - {room}
+    if room == "sweep" and rooms - allowed == {"report"}:
+        assert {n for n in names if n.startswith("experiments.report.")} == {REPORT}
+        rooms.remove("report")
+    assert rooms <= allowed
+    tops = {n.split(".")[0] for n in names}
+    assert not {package for package in tops & OUTSIDE.keys() if room not in OUTSIDE[package]}
+    if room == "analysis":
+        assert tops <= set(sys.stdlib_module_names) | {
+            "numpy",
+            "scipy",
+            "statsmodels",
+            "sklearn",
+            "optuna",
+            "experiments",
+        }
+    assert "variants.loop" not in names, "internals of the library"
+    if room == "trial":
+        assert not any(n.startswith("experiments.gates") for n in names)
+
+
+def test_no_import_circle():
+    modules = {module_of(file): file for file in FILES}
+    graph = {
+        module: {n for n in imports(file) & modules.keys() if n != module and not _is_package_of(n, module)}
+        for module, file in modules.items()
+    }
+    tuple(TopologicalSorter(graph).static_order())  # raises a CycleError that names the circle
+
+
+def _is_package_of(package: str, module: str) -> bool:
+    """`from package import module` inside of the package is no circle."""
+    return module.startswith(f"{package}.")
+
+
+def test_the_lab_has_four_files_beside_its_rooms():
+    assert len(list((ROOT / "experiments").glob("*.py"))) <= 4
+    assert {f.name for f in (ROOT / "experiments").iterdir() if f.is_dir()} - {"__pycache__"} == set(ROOMS) - LOWEST
+
+
+def test_tests_mirror_the_code():
+    rooms = {folder.name for folder in (ROOT / "tests").iterdir() if (folder / "__init__.py").exists()}
+    assert rooms == {"variants", "docs", "benchmarks", *ROOMS} - LOWEST
 
 
 def test_names_that_hydra_and_packaging_need():

@@ -25,7 +25,7 @@ from variants.layers import (
     SwappedLSTM,
     SwappedLSTMCell,
 )
-from variants.trace import state_gradients, trace
+from variants.trace import Tracer, state_gradients, trace
 
 __all__ = [
     "JANET",
@@ -45,6 +45,7 @@ __all__ = [
     "SwappedLSTMCell",
     "TiedInputGateLSTM",
     "TiedInputGateLSTMCell",
+    "Tracer",
     "ZoneoutLSTM",
     "ZoneoutLSTMCell",
     "binary",

@@ -42,7 +42,7 @@ STRAIGHT_THROUGH = {binary}  # whose gradient is not that of the function
 
 
 def get_activation(argument: str, value: Any) -> Activation:
-    """A Keras activation, or `binary` or `centered_sigmoid`, by name, serialized form or as a callable.
+    """Look up a Keras activation, `binary` or `centered_sigmoid`, by name or serialized form; a callable is itself.
 
     Raises:
         ValueError: names the argument and the value if Keras does not know it.
@@ -64,7 +64,7 @@ def activate(activation: Activation, values: Any) -> Any:
 
 
 def get_gate_activations(value: Any, gates: tuple[str, ...]) -> dict[str, Activation]:
-    """The activation of each learned gate, from one activation for all or from a dict by gate.
+    """Look up the activation of each learned gate, from one activation for all or from a dict by gate.
 
     Gates that a dict does not name keep the sigmoid.
 
@@ -84,14 +84,14 @@ def get_gate_activations(value: Any, gates: tuple[str, ...]) -> dict[str, Activa
 
 
 def is_per_gate(value: Any) -> bool:
-    """True for a dict by gate, False for a single activation (whose serialized form is a dict too)."""
+    """Whether a value is a dict by gate, not a single activation, whose serialized form is a dict too."""
     return isinstance(value, Mapping) and "class_name" not in value
 
 
 def serialize_activation(value: Any) -> Any:
-    """The form of an activation, or of a dict of activations by gate, that a config stores."""
+    """Make the form of an activation, or of a dict of activations by gate, that a config stores."""
     if is_per_gate(value):
-        return {gate: serialize_activation(each) for gate, each in value.items()}
+        return {gate: serialize_activation(activation) for gate, activation in value.items()}
     activation = get_activation("activation", value)
-    ours = [name for name, each in OWN.items() if each is activation]
-    return ours[0] if ours else keras.activations.serialize(activation)
+    own_names = {function: name for name, function in OWN.items()}
+    return own_names.get(activation) or keras.activations.serialize(activation)

@@ -1,8 +1,9 @@
-"""The only code that depends on the backend: a loop over steps, vector-Jacobian products, custom gradients, randomness.
+"""The only code that depends on the backend: a loop over steps, gradients, compiling, randomness.
 
 Tensors come in nested lists, tuples and dicts.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from keras import tree
 
 Tensor = Any
 Body = Callable[[Any, Any], tuple[Any, Any]]
+Tap = Callable[[Any, str], Tensor]
 
 
 def value(variable: Any) -> Tensor:
@@ -37,7 +39,7 @@ def uniform(shape: tuple[Any, ...], seed: keras.random.SeedGenerator) -> Tensor:
 def scan(
     body: Body,
     carry: Any,
-    each: dict[str, Any],
+    inputs: dict[str, Any],
     output: dict[str, Any],
     reverse: bool = False,
     ahead: Sequence[str] = (),
@@ -47,34 +49,35 @@ def scan(
     Args:
         body: The step. Its carry and its output have the structure, shapes and types of the arguments below.
         carry: What the first step starts from.
-        each: Tensors by name whose first axis is time; a step gets their slices.
+        inputs: Tensors by name whose first axis is time; a step gets their slices.
         output: Tensors by name that look like the output of one step. An output with the name of an input takes
             over its memory, on TensorFlow.
-        reverse: Start from the last step; the stacked outputs stay in the order of `each`.
-        ahead: What of `each` to read one step ahead, on TensorFlow. A slice that comes from the state of the loop is
-            a buffer of its own, on which XLA computes gates up to twice as fast as on one that it reads inside of
-            the computation.
+        reverse: Start from the last step; the stacked outputs stay in the order of the inputs.
+        ahead: Names of the inputs to read one step ahead, on TensorFlow. A slice that comes from the state of the
+            loop is a buffer of its own, on which XLA computes gates up to twice as fast as on one that it reads
+            inside of the computation.
     """
     if keras.backend.backend() == "jax":
         import jax
 
-        return jax.lax.scan(body, carry, each, reverse=reverse)
+        return jax.lax.scan(body, carry, inputs, reverse=reverse)
     if keras.backend.backend() == "torch":
-        return _scan_torch(body, carry, each, output, reverse)
-    return _scan_tensorflow(body, carry, each, output, reverse, ahead)
+        return _scan_torch(body, carry, inputs, output, reverse)
+    return _scan_tensorflow(body, carry, inputs, output, reverse, ahead)
 
 
 def _scan_tensorflow(
-    body: Body, carry: Any, each: dict[str, Any], output: dict[str, Any], reverse: bool, ahead: Sequence[str]
+    body: Body, carry: Any, inputs: dict[str, Any], output: dict[str, Any], reverse: bool, ahead: Sequence[str]
 ) -> tuple[Any, dict[str, Any]]:
     import tensorflow as tf
 
-    first = tree.flatten(each)[0]
+    first = tree.flatten(inputs)[0]
     steps = first.shape[0] if first.shape[0] is not None else tf.shape(first)[0]
+    # Not cleared after reading: an output with the name of an input is written where that step was read.
     arrays = tree.map_structure(
-        lambda x: tf.TensorArray(x.dtype, steps, element_shape=x.shape[1:], clear_after_read=False).unstack(x), each
+        lambda x: tf.TensorArray(x.dtype, steps, element_shape=x.shape[1:], clear_after_read=False).unstack(x), inputs
     )
-    new = {name: value for name, value in output.items() if name not in each}
+    new = {name: example for name, example in output.items() if name not in inputs}
     empty = tree.map_structure(lambda x: tf.TensorArray(x.dtype, steps, element_shape=x.shape), new)
     outputs = {name: empty[name] if name in new else arrays[name] for name in output}
 
@@ -82,6 +85,7 @@ def _scan_tensorflow(
         return steps - 1 - count if reverse else count
 
     def read(count: Tensor, outputs: dict[str, Any], early: bool) -> dict[str, Any]:
+        # An array that is written too is in the state of the loop; the steps still to be read are as they were.
         sources = {name: outputs.get(name, array) for name, array in arrays.items() if (name in ahead) == early}
         return tree.map_structure(lambda array: array.read(index(count)), sources)
 
@@ -95,13 +99,13 @@ def _scan_tensorflow(
     return carry, tree.map_structure(lambda array: array.stack(), outputs)
 
 
-def _scan_torch(body: Body, carry: Any, each: Any, output: Any, reverse: bool) -> tuple[Any, Any]:
-    steps = range(tree.flatten(each)[0].shape[0])
-    found = []
+def _scan_torch(body: Body, carry: Any, inputs: Any, output: Any, reverse: bool) -> tuple[Any, Any]:
+    steps = range(tree.flatten(inputs)[0].shape[0])
+    outputs = []
     for step in reversed(steps) if reverse else steps:
-        carry, values = body(carry, tree.map_structure(lambda x, step=step: x[step], each))
-        found.append(tree.flatten(values))
-    stacked = [keras.ops.stack(values) for values in zip(*(found[::-1] if reverse else found), strict=True)]
+        carry, values = body(carry, tree.map_structure(lambda x, step=step: x[step], inputs))
+        outputs.append(tree.flatten(values))
+    stacked = [keras.ops.stack(values) for values in zip(*(outputs[::-1] if reverse else outputs), strict=True)]
     return carry, tree.pack_sequence_as(output, stacked)
 
 
@@ -152,3 +156,94 @@ def differentiable(
         return outputs, gradient
 
     return list(function(*variables))
+
+
+class Compiled:
+    """A function of tensors, on TensorFlow compiled to a graph for each signature, on JAX and torch as it is.
+
+    Attributes:
+        compile_s: Seconds of the calls that compiled.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.compile_s = 0.0
+        self._function = function
+        self._compilations: Callable[[], int] = lambda: 0
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            graph_function: Any = tf.function(function, autograph=False)
+            self._function = graph_function
+            self._compilations = graph_function.experimental_get_tracing_count
+
+    def __call__(self, *arguments: Any) -> Any:
+        start, before = time.perf_counter(), self._compilations()
+        result = self._function(*arguments)
+        if self._compilations() > before:
+            self.compile_s += time.perf_counter() - start
+        return result
+
+
+def tap_gradients(function: Callable[[Tap], tuple[Tensor, Any]]) -> tuple[list[Tensor], Any]:
+    """Differentiate a function at places inside of it.
+
+    Args:
+        function: Gets `tap(shape, dtype)`, which gives zeros that it adds wherever it is to be differentiated, and
+            returns a scalar and whatever else it computes on the way.
+
+    Returns:
+        The gradients of the scalar with respect to the zeros, in the order of the taps, zeros where it does not
+        depend on them; and what else the function returned.
+    """
+    backend = keras.backend.backend()
+    if backend == "jax":
+        return _tap_gradients_jax(function)
+    if backend == "torch":
+        return _tap_gradients_torch(function)
+    import tensorflow as tf
+
+    taps: list[Tensor] = []
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+
+        def tap(shape: Any, dtype: str) -> Tensor:
+            taps.append(tf.zeros(shape, dtype))
+            tape.watch(taps[-1])
+            return taps[-1]
+
+        scalar, rest = function(tap)
+    return tape.gradient(scalar, taps, unconnected_gradients=tf.UnconnectedGradients.ZERO), rest
+
+
+def _tap_gradients_jax(function: Callable[[Tap], tuple[Tensor, Any]]) -> tuple[list[Tensor], Any]:
+    import jax
+
+    taps: list[Tensor] = []
+
+    def tap(shape: Any, dtype: str) -> Tensor:
+        taps.append(jax.numpy.zeros(shape, dtype))
+        return taps[-1]
+
+    def at(zeros: list[Tensor]) -> tuple[Tensor, Any]:
+        remaining = iter(zeros)
+        return function(lambda shape, dtype: next(remaining))
+
+    jax.eval_shape(lambda: function(tap))  # computes nothing, and tells how many taps there are, and their shapes
+    zeros = [jax.numpy.zeros(tensor.shape, tensor.dtype) for tensor in taps]
+    scalar, gradient, rest = jax.vjp(at, zeros, has_aux=True)
+    return gradient(jax.numpy.ones_like(scalar))[0], rest
+
+
+def _tap_gradients_torch(function: Callable[[Tap], tuple[Tensor, Any]]) -> tuple[list[Tensor], Any]:
+    import torch
+
+    taps: list[Tensor] = []
+
+    def tap(shape: Any, dtype: str) -> Tensor:
+        taps.append(keras.ops.zeros(shape, dtype).requires_grad_())
+        return taps[-1]
+
+    with torch.enable_grad():
+        scalar, rest = function(tap)
+    gradients = torch.autograd.grad(scalar, taps, allow_unused=True)
+    zeros = map(torch.zeros_like, taps)
+    return [zero if gradient is None else gradient for gradient, zero in zip(gradients, zeros, strict=True)], rest

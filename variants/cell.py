@@ -61,7 +61,7 @@ class GatedLSTMCell(keras.layers.LSTMCell):
             Gers and Schmidhuber 2000; the peepholes themselves are trained. Default True.
         peephole_initializer: How peepholes start. Default None: as `kernel_initializer` says, as TensorFlow Addons'
             did.
-        chrono_time: What version 0.1.0 called `bias_initializer=ChronoInitializer(chrono_time)`. Default None.
+        chrono_time: The former name of `bias_initializer=ChronoInitializer(chrono_time)`. Default None.
         **kwargs: The other arguments of `keras.layers.LSTMCell`, with their meaning and defaults: `use_bias`,
             `unit_forget_bias` (for a learned forget gate), `dropout`, `recurrent_dropout`, `seed`, and the
             initializers, regularizers and constraints of `kernel`, `recurrent` and `bias`. With a

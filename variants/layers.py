@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from variants.cell import GatedLSTMCell
-from variants.loop import observed, run
+from variants.loop import layer_runner, run
 from variants.switches import RENAMED
 from variants.validation import check_mask, check_sequences, check_states, check_weights
 
@@ -149,9 +149,9 @@ class GatedLSTM(keras.layers.RNN):
 
     def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
         """Run the steps: last output, outputs and final states. The hook of `keras.layers.RNN`."""
-        observer = observed.get()
-        if observer is not None:
-            return observer(self, sequences, initial_state, mask)
+        runner = layer_runner.get()
+        if runner is not None:
+            return runner(self, sequences, initial_state, mask)
         if not training or self.loop != "fast":
             return super().inner_loop(sequences, initial_state, mask, training)
         return run(

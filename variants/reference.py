@@ -54,7 +54,7 @@ def reference(
     recurrent_gates = {g: np.zeros((batch, units)) for g in learned}
     if len(initial) == 3:
         recurrent_gates = dict(zip(learned, np.split(initial[2], len(learned), axis=1), strict=True))
-    valid = np.ones((batch, steps), bool) if mask is None else np.asarray(mask, bool)
+    steps_mask = np.ones((batch, steps), bool) if mask is None else np.asarray(mask, bool)
     out = np.zeros((batch, units))
     trace: dict[str, list[Array]] = {name: [] for name in (*TRACES, "output")}
 
@@ -67,9 +67,9 @@ def reference(
                 total = total + sum(g[source] @ w["R"][source, block] for source in learned)
             return total
 
-        def gate(name: str, seen: Array) -> Array:
+        def gate(name: str, cell: Array) -> Array:
             p = w["p"].get(name)
-            peep = 0.0 if p is None else (p * seen if p.ndim == 1 else seen @ p)
+            peep = 0.0 if p is None else (p * cell if p.ndim == 1 else cell @ p)
             return act[name](sums(name) + peep)
 
         one = np.ones((batch, units))
@@ -80,10 +80,10 @@ def reference(
         o = gate("output", c_new) if "output" in learned else one
         h_new = o * act["cell"](c_new)
 
-        keep = valid[:, t, None]
+        valid = steps_mask[:, t, None]
         now = {"input": i, "forget": f, "output": o}
-        recurrent_gates = {g: np.where(keep, now[g], recurrent_gates[g]) for g in learned}
-        c, h, out = np.where(keep, c_new, c), np.where(keep, h_new, h), np.where(keep, h_new, out)
+        recurrent_gates = {g: np.where(valid, now[g], recurrent_gates[g]) for g in learned}
+        c, h, out = np.where(valid, c_new, c), np.where(valid, h_new, h), np.where(valid, h_new, out)
         for name, value in zip((*TRACES, "output"), (i, f, o, z, c, h, out), strict=True):
             trace[name].append(value)
     return {name: np.stack(values, axis=1) for name, values in trace.items()}
@@ -117,9 +117,9 @@ def unpack(config: Mapping[str, Any], weights: Sequence[Array]) -> dict[str, dic
 
 
 def _activations(config: Mapping[str, Any]) -> dict[str, Any]:
-    of_gates = config["gate_activation"]
+    per_gate = config["gate_activation"]
     names = {
-        gate: of_gates.get(gate, "sigmoid") if isinstance(of_gates, Mapping) else of_gates
+        gate: per_gate.get(gate, "sigmoid") if isinstance(per_gate, Mapping) else per_gate
         for gate in ("input", "forget", "output")
     }
     names |= {"candidate": config["candidate_activation"], "cell": config["output_activation"]}

@@ -1,28 +1,20 @@
 """What happens inside the recurrent layers of a model: gates and states of every step, and the gradients of states."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from variants.backend import vjp
+from variants.backend import Compiled, Tap, tap_gradients
 from variants.cell import GatedLSTMCell
-from variants.loop import Steps, observed, outputs_of, prepare
+from variants.loop import Steps, layer_runner, mask_outputs, prepare
 
 Array = np.ndarray
 Tensor = Any
-
-
-@dataclass(frozen=True)
-class Record:
-    """One call of a layer: its name, the layer, and its arrays `(batch, time, ...)`."""
-
-    name: str
-    layer: Any
-    arrays: dict[str, Array]
 
 
 def trace(model: keras.Model, x: Any) -> dict[str, dict[str, Array]]:
@@ -33,8 +25,8 @@ def trace(model: keras.Model, x: Any) -> dict[str, dict[str, Array]]:
 
     Args:
         model: A Keras model with at least one `GatedLSTM` or a subclass.
-        x: What the model is called with: an array, or a list or dict of arrays. All steps of all its sequences are
-            kept, six values for each unit.
+        x: What the model is called with: an array, or a list or dict of arrays. All steps of all its sequences stay
+            in memory, six values for each unit.
 
     Returns:
         By layer name, in the order of the calls (`name:2` is the second call of a shared layer), the arrays
@@ -46,7 +38,8 @@ def trace(model: keras.Model, x: Any) -> dict[str, dict[str, Array]]:
     Raises:
         ValueError: if the model calls no layer of this library, or one whose cell has a `call` of its own.
     """
-    return {record.name: record.arrays for record in _records(model, x)}
+    _, traces = _call(model, x, _trace_layer)
+    return {name: _arrays(layer_trace) for name, layer_trace in traces.items()}
 
 
 def state_gradients(model: keras.Model, x: Any, y: Any, loss: Any = None) -> dict[str, dict[str, Array]]:
@@ -71,85 +64,243 @@ def state_gradients(model: keras.Model, x: Any, y: Any, loss: Any = None) -> dic
     """
     if loss is None and not model.compiled:
         raise ValueError("`loss` must be given for a model that is not compiled. Received: loss=None")
-    records = _records(model, x)
-    shapes = [(*np.swapaxes(each.arrays["hidden_state"], 0, 1).shape,) for each in records for _ in range(2)]
-    types = [each.layer.compute_dtype for each in records for _ in range(2)]
-    nudges = [ops.zeros(shape, dtype) for shape, dtype in zip(shapes, types, strict=True)]
-    gradients = vjp(lambda *given: _loss(model, x, y, loss, given), nudges, ops.ones((), "float32"))
-    gradients = [nudge if gradient is None else gradient for gradient, nudge in zip(gradients, nudges, strict=True)]
-    norms = [np.linalg.norm(_array(gradient), axis=-1) for gradient in gradients]
+    targets = keras.tree.map_structure(ops.convert_to_tensor, y)
+
+    def compute_loss(outputs: Tensor) -> Tensor:
+        return keras.losses.get(loss)(targets, outputs) if loss else model.compute_loss(x, targets, outputs)
+
+    traces, gradients = _differentiate(model, x, compute_loss, ("hidden_state", "cell_state"))
     return {
-        record.name: {
-            "hidden_state": _unmasked(_in_time(record.layer, hidden), record.arrays["mask"]),
-            "cell_state": _unmasked(_in_time(record.layer, cell), record.arrays["mask"]),
-        }
-        for record, hidden, cell in zip(records, norms[::2], norms[1::2], strict=True)
+        name: {state: _norms(layer_trace, tensor) for state, tensor in gradients[name].items()}
+        for name, layer_trace in traces.items()
     }
 
 
-def _records(model: keras.Model, x: Any) -> list[Record]:
-    records: list[Record] = []
+class Tracer:
+    """Gates, cell states and gradients of a model in training, in one pass over it.
 
-    def record(layer: Any, sequences: Tensor, initial_state: list[Tensor], mask: Tensor | None) -> Any:
-        steps = Steps(layer.cell, return_sequences=True)
-        each, _ = prepare(layer.cell, sequences, mask, go_backwards=layer.go_backwards)
-        hidden, final, saved = steps.forward(each, None, list(initial_state), steps.weights())
-        calls = sum(earlier.layer is layer for earlier in records)
-        name = f"{layer.name}:{calls + 1}" if calls else layer.name
-        records.append(Record(name, layer, _arrays(layer, steps.sums(each, saved), each, saved, final)))
-        return (*outputs_of(hidden, final[0], each.get("keep"), layer.zero_output_for_mask), final)
+    On TensorFlow the pass is compiled once, by the first call, and takes a tenth of the time of `trace` and
+    `state_gradients` or less. Nothing about the model changes, and dropout is off. Layers that carry states from
+    batch to batch start from zeros.
 
-    _call(model, x, record)
-    if not records:
-        raise ValueError(f"`model` calls no layer of `variants`. Received: a model named {model.name!r}")
-    return records
+    Args:
+        model: As in `trace`, compiled with a loss. It is read as it is at each call.
+
+    Attributes:
+        layers: The recurrent layers by their names as in `trace`, from the first call on.
+
+    Example:
+
+    >>> tracer = Tracer(model)
+    >>> tracer(inputs, targets)["first"]["forget_gate"].shape
+    (64, 20, 32)
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+        self.layers: dict[str, Any] = {}
+        self._compiled = Compiled(self._run)
+
+    @property
+    def compile_s(self) -> float:
+        """Seconds that compiling has taken, which the first call does, and one with other shapes."""
+        return self._compiled.compile_s
+
+    def __call__(self, inputs: Any, targets: Any, sample_weights: Any = None) -> dict[str, dict[str, Array]]:
+        """Trace the layers on a batch.
+
+        Args:
+            inputs: What the model is called with.
+            targets: Targets of the loss.
+            sample_weights: Their weights. Default: all the same.
+
+        Returns:
+            By layer name, float32 arrays in the order of reading: the gates of `gate_names` and cell_state, each
+            `(batch, time, units)`; mask `(batch, time)`; and gradient `(batch, time)`, the norms of dLoss/dc_t, NaN
+            at masked steps. Gates at masked steps are not defined.
+
+        Raises:
+            ValueError: as `trace`, and if the model is not compiled.
+        """
+        if not self.model.compiled:
+            raise ValueError(f"`model` must be compiled with a loss. Received: {self.model!r}, which is not")
+        traced = self._compiled(inputs, targets, sample_weights)
+        return {
+            name: {quantity: np.swapaxes(ops.convert_to_numpy(tensor), 0, 1) for quantity, tensor in tensors.items()}
+            for name, tensors in traced.items()
+        }
+
+    def _run(self, inputs: Any, targets: Any, sample_weights: Any) -> dict[str, dict[str, Tensor]]:
+        """Compute tensors by layer and quantity, time first."""
+
+        def compute_loss(outputs: Tensor) -> Tensor:
+            return self.model.compute_loss(inputs, targets, outputs, sample_weights)
+
+        traces, gradients = _differentiate(self.model, inputs, compute_loss, ("cell_state",), from_zeros=True)
+        self.layers = {name: layer_trace.layer for name, layer_trace in traces.items()}
+        tensors = {}
+        for name, layer_trace in traces.items():
+            norms = ops.norm(ops.cast(gradients[name]["cell_state"], "float32"), axis=-1)
+            values = {quantity: ops.cast(tensor, "float32") for quantity, tensor in layer_trace.tensors.items()}
+            gradient = ops.where(layer_trace.mask, norms, np.nan)
+            tensors[name] = {**values, "mask": layer_trace.mask, "gradient": gradient}
+        return tensors
 
 
-def _call(model: keras.Model, x: Any, observer: Callable[..., Any]) -> Any:
-    """Call a model whose recurrent layers are run by an observer, and leave its variables as they are."""
+def gate_names(cell: GatedLSTMCell) -> list[str]:
+    """Name the gates of a cell that have a meaning of their own: the learned ones, and a coupled forget gate.
 
-    def checked(layer: Any, *arguments: Any) -> Any:
+    As the activations are named: input_gate, forget_gate, output_gate.
+    """
+    coupled = ["forget_gate"] if cell.forget_gate == "coupled" else []
+    return [f"{gate}_gate" for gate in cell.learned_gates] + coupled
+
+
+@dataclass(frozen=True)
+class LayerTrace:
+    """One call of a layer, time first and in the order of reading."""
+
+    layer: Any
+    tensors: dict[str, Tensor]
+    """Activations and states by name, `(time, batch, units)`; an open gate is the number 1."""
+    mask: Tensor
+    """`(time, batch)`."""
+
+
+def _call(model: keras.Model, x: Any, trace_layer: Callable[..., Any]) -> tuple[Tensor, dict[str, LayerTrace]]:
+    """Call a model whose recurrent layers `trace_layer` runs, and leave its variables as they are."""
+    traces: dict[str, LayerTrace] = {}
+    refusal = ""
+
+    def runner(layer: Any, sequences: Tensor, initial_state: Sequence[Tensor], mask: Tensor | None) -> Any:
+        nonlocal refusal
         if type(layer.cell).call is not GatedLSTMCell.call:
-            raise ValueError(f"{type(layer.cell).__name__} of layer {layer.name!r} has a `call` of its own")
-        return observer(layer, *arguments)
+            refusal = f"{type(layer.cell).__name__} of layer {layer.name!r} has a `call` of its own"
+            raise ValueError(refusal)
+        calls = sum(earlier.layer is layer for earlier in traces.values())
+        name = f"{layer.name}:{calls + 1}" if calls else layer.name
+        outputs, traces[name] = trace_layer(layer, sequences, list(initial_state), mask)
+        return outputs
 
-    token = observed.set(checked)
+    token = layer_runner.set(runner)
     try:
         with keras.StatelessScope():
-            return model(x, training=False)
+            outputs = model(x, training=False)
+    except ValueError as error:
+        if not refusal:
+            raise
+        raise ValueError(refusal) from error  # without the arguments of the layer, which Keras adds
     finally:
-        observed.reset(token)
+        layer_runner.reset(token)
+    if not traces:
+        raise ValueError(f"`model` calls no layer of `variants`. Received: a model named {model.name!r}")
+    return outputs, traces
 
 
-def _arrays(
-    layer: Any, sums: Tensor, each: dict[str, Tensor], saved: dict[str, Any], final: list[Tensor]
-) -> dict[str, Array]:
+def _trace_layer(
+    layer: Any,
+    sequences: Tensor,
+    initial_state: list[Tensor],
+    mask: Tensor | None,
+    tap: Tap | None = None,
+    states: Sequence[str] = (),
+    from_zeros: bool = False,
+) -> tuple[Any, LayerTrace]:
+    """Run a layer as Keras's loop would, with taps on the given states; what it returns, and its trace."""
     cell = layer.cell
-    found = cell.activations(sums, saved["states"])
-    ones = ops.ones_like(found["candidate"])
-    coupled = 1 - found["input_gate"] if cell.forget_gate == "coupled" else ones
-    gates = {
-        "input_gate": found.get("input_gate", ones),
-        "forget_gate": found.get("forget_gate", coupled),
-        "output_gate": found.get("output_gate", ones),
-        "candidate": found["candidate"],
-    }
-    states = {
-        name: ops.concatenate([before[1:], last[None]])
-        for name, before, last in zip(("hidden_state", "cell_state"), saved["states"], final, strict=False)
-    }
-    time, batch = ops.shape(sums)[:2]
-    mask = np.ones((batch, time), bool)
-    if "keep" in each:
-        mask = _in_time(layer, ops.convert_to_numpy(each["keep"])[..., 0])
-    arrays = {name: _in_time(layer, _array(value)) for name, value in {**gates, **states}.items()}
-    unmasked = {name: _unmasked(arrays[name], mask[..., None]) for name in gates}
-    return {**arrays, **unmasked, "mask": mask}
+    steps = _TappedSteps(cell, return_sequences=True)
+    inputs, _ = prepare(cell, sequences, mask, go_backwards=layer.go_backwards)
+    time, batch = ops.shape(inputs["sums"])[:2]
+    if tap is not None:
+        inputs |= {f"{state}_tap": tap((time, batch, cell.units), layer.compute_dtype) for state in states}
+    if from_zeros and layer.stateful:
+        initial_state = [ops.zeros_like(state) for state in initial_state]
+    hidden, final, saved = steps.forward(inputs, None, initial_state, steps.weights())
+    tensors = cell.activations(steps.sums(inputs, saved), saved["states"])
+    # At masked steps the states that are carried on, not those of the equation.
+    tensors |= {"hidden_state": hidden, "cell_state": ops.concatenate([saved["states"][1][1:], final[1][None]])}
+    step_mask = inputs["mask"][..., 0] if "mask" in inputs else ops.ones((time, batch), "bool")
+    outputs = mask_outputs(hidden, final[0], inputs.get("mask"), layer.zero_output_for_mask)
+    return (*outputs, final), LayerTrace(layer, tensors, step_mask)
+
+
+class _TappedSteps(Steps):
+    """Steps that add zeros to each new state that has a tap: their gradients are those of the state."""
+
+    def step(
+        self, parts: list[Tensor], states: list[Tensor], weights: list[Tensor], now: dict[str, Tensor]
+    ) -> list[Tensor]:
+        if "cell_state_tap" not in now:
+            return super().step(parts, states, weights, now)
+        self.cell.new_cell_state = lambda c: c + now["cell_state_tap"]
+        try:
+            hidden, *rest = super().step(parts, states, weights, now)
+        finally:
+            del self.cell.new_cell_state
+        return [hidden + now["hidden_state_tap"] if "hidden_state_tap" in now else hidden, *rest]
+
+
+def _differentiate(
+    model: keras.Model,
+    x: Any,
+    compute_loss: Callable[[Tensor], Tensor],
+    states: Sequence[str],
+    from_zeros: bool = False,
+) -> tuple[dict[str, LayerTrace], dict[str, dict[str, Tensor]]]:
+    """Trace a model, and differentiate the loss with respect to the states of each step.
+
+    Args:
+        model: The model.
+        x: What it is called with.
+        compute_loss: From its outputs to the loss, or losses whose mean it is.
+        states: The states: cell_state, with hidden_state before it or not.
+        from_zeros: Whether layers that carry states start from zeros.
+
+    Returns:
+        By layer name the trace, with the gates of `gate_names` and cell_state; and the gradients `(time, batch,
+        units)` by state.
+    """
+    layers: dict[str, Any] = {}
+
+    def run(tap: Tap) -> tuple[Tensor, dict[str, Any]]:
+        trace_layer = partial(_trace_layer, tap=tap, states=states, from_zeros=from_zeros)
+        outputs, traces = _call(model, x, trace_layer)
+        layers.update({name: layer_trace.layer for name, layer_trace in traces.items()})
+        loss = ops.cast(ops.mean(compute_loss(outputs)), "float32")
+        return loss, {name: _meaningful(layer_trace) for name, layer_trace in traces.items()}
+
+    gradients, traced = tap_gradients(run)
+    traces = {name: LayerTrace(layers[name], tensors, mask) for name, (tensors, mask) in traced.items()}
+    remaining = iter(gradients)
+    return traces, {name: {state: next(remaining) for state in states} for name in traces}
+
+
+def _meaningful(layer_trace: LayerTrace) -> tuple[dict[str, Tensor], Tensor]:
+    names = [*gate_names(layer_trace.layer.cell), "cell_state"]
+    return {name: layer_trace.tensors[name] for name in names}, layer_trace.mask
+
+
+def _arrays(layer_trace: LayerTrace) -> dict[str, Array]:
+    layer, tensors = layer_trace.layer, layer_trace.tensors
+    mask = _in_time(layer, ops.convert_to_numpy(layer_trace.mask))
+    states = {name: _in_time(layer, _array(tensors[name])) for name in ("hidden_state", "cell_state")}
+    arrays: dict[str, Array] = {}
+    for name in ("input_gate", "forget_gate", "output_gate", "candidate"):
+        is_open = isinstance(tensors[name], int)
+        values = np.ones_like(states["cell_state"]) if is_open else _in_time(layer, _array(tensors[name]))
+        arrays[name] = _unmasked(values, mask[..., None])
+    return {**arrays, **states, "mask": mask}
+
+
+def _norms(layer_trace: LayerTrace, gradient: Tensor) -> Array:
+    layer = layer_trace.layer
+    norms = np.linalg.norm(_array(gradient), axis=-1)
+    return _unmasked(_in_time(layer, norms), _in_time(layer, ops.convert_to_numpy(layer_trace.mask)))
 
 
 def _array(tensor: Tensor) -> Array:
-    wide = keras.backend.standardize_dtype(tensor.dtype) == "float64"
-    return np.asarray(ops.convert_to_numpy(tensor if wide else ops.cast(tensor, "float32")))
+    is_wide = keras.backend.standardize_dtype(tensor.dtype) == "float64"
+    return np.asarray(ops.convert_to_numpy(tensor if is_wide else ops.cast(tensor, "float32")))
 
 
 def _in_time(layer: Any, values: Array) -> Array:
@@ -159,33 +310,3 @@ def _in_time(layer: Any, values: Array) -> Array:
 
 def _unmasked(values: Array, mask: Array) -> Array:
     return np.where(mask, values, np.nan).astype(values.dtype)
-
-
-class _NudgedSteps(Steps):
-    """Steps with something added to each new hidden and cell state: zeros, whose gradients are those of the states."""
-
-    def step(
-        self, parts: list[Tensor], states: list[Tensor], weights: list[Tensor], now: dict[str, Tensor]
-    ) -> list[Tensor]:
-        self.cell.new_cell_state = lambda cell: cell + now["nudge_cell"]
-        try:
-            hidden, *rest = super().step(parts, states, weights, now)
-        finally:
-            del self.cell.new_cell_state
-        return [hidden + now["nudge_hidden"], *rest]
-
-
-def _loss(model: keras.Model, x: Any, y: Any, loss: Any, nudges: tuple[Tensor, ...]) -> Tensor:
-    pairs = iter(zip(nudges[::2], nudges[1::2], strict=True))
-
-    def nudge(layer: Any, sequences: Tensor, initial_state: list[Tensor], mask: Tensor | None) -> Any:
-        steps = _NudgedSteps(layer.cell, return_sequences=True)
-        each, _ = prepare(layer.cell, sequences, mask, go_backwards=layer.go_backwards)
-        each["nudge_hidden"], each["nudge_cell"] = next(pairs)
-        hidden, final, _ = steps.forward(each, None, list(initial_state), steps.weights())
-        return (*outputs_of(hidden, final[0], each.get("keep"), layer.zero_output_for_mask), final)
-
-    predicted = _call(model, x, nudge)
-    targets = keras.tree.map_structure(ops.convert_to_tensor, y)
-    value = keras.losses.get(loss)(targets, predicted) if loss else model.compute_loss(x, targets, predicted)
-    return ops.cast(ops.mean(value), "float32")  # a loss function, unlike a loss class, has a value per sequence

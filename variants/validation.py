@@ -1,4 +1,4 @@
-"""Errors for what a recurrent layer is given: argument, what was received, what is allowed."""
+"""Errors for bad input of recurrent layers: they name the argument, what was received and what is allowed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,18 +34,18 @@ def check_states(shapes: Any, sizes: Sequence[int], batch: int | None) -> None:
     """Refuse initial states of another number or shape than the layer has.
 
     Args:
-        shapes: The shapes of the states that were given, as a list, or of the one tensor.
+        shapes: The shapes of the states, as a list, or of the one tensor.
         sizes: The sizes of the layer's states.
         batch: The number of sequences, if known.
 
     Raises:
         ValueError: for anything but a list of one tensor `(batch, size)` for each state.
     """
-    several = isinstance(shapes, list)
-    fits = several and len(shapes) == len(sizes)
+    is_list = isinstance(shapes, list)
+    fits = is_list and len(shapes) == len(sizes)
     if not (fits and all(_fits(shape, (batch, size)) for shape, size in zip(shapes, sizes, strict=True))):
         allowed = ", ".join(f"({'batch' if batch is None else batch}, {size})" for size in sizes)
-        received = ", ".join(map(str, shapes)) if several else f"no list but one tensor, {shapes}"
+        received = ", ".join(map(str, shapes)) if is_list else f"no list but one tensor, {shapes}"
         raise ValueError(
             f"`initial_state` must be a list of {len(sizes)} tensors of the shapes {allowed}. Received: {received}"
         )
@@ -72,8 +72,8 @@ def check_weights(weights: Sequence[Any], layer: Any) -> None:
     expected = [tuple(weight.shape) for weight in layer.weights]
     received = [np.shape(weight) for weight in weights]
     if expected != received:
-        named = ", ".join(f"{weight.name} {tuple(weight.shape)}" for weight in layer.weights)
-        raise ValueError(f"`weights` of {layer.name!r} must be {named or 'none'}. Received: the shapes {received}")
+        names = ", ".join(f"{weight.name} {tuple(weight.shape)}" for weight in layer.weights)
+        raise ValueError(f"`weights` of {layer.name!r} must be {names or 'none'}. Received: the shapes {received}")
 
 
 def check_numbers(units: Any, rates: dict[str, Any]) -> None:

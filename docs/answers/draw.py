@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from experiments import analysis
 from experiments.gates import probes, survey
-from experiments.gates.source import load
+from experiments.gates.trained_trial import load_trial
 from experiments.report.figures import style
 from experiments.tracking import Store
 from experiments.tracking.lookup import find
@@ -97,11 +97,11 @@ def lags(values: dict[tuple[str, str, str], np.ndarray]) -> Figure:
 
 def steps(store: Store, study: str, name: str) -> Figure:
     """One unit, the one that counts open brackets best, on the beginning of a test string."""
-    source = load(store, find(store, name, study))
-    texts, layers = survey.read(source, 0)
-    tokens = source.task.tokens
+    trial = load_trial(store, find(store, name, study))
+    texts, layers = survey.trace_test_part(trial, 0)
+    tokens = trial.task.tokens
     first = next(iter(layers.values()))
-    depth = np.concatenate([probes.held([tokens[each] for each in text])["depth"] for text in texts])
+    depth = np.concatenate([probes.probe_targets([tokens[each] for each in text])["depth"] for text in texts])
     unit, _ = probes.best_unit(np.concatenate([each["cell_state"] for each in first]), depth)
     text, arrays = texts[0][:SHOWN], {name: each[:SHOWN, unit] for name, each in first[0].items()}
     before = np.concatenate([[0.0], arrays["cell_state"][:-1]])
@@ -118,7 +118,7 @@ def steps(store: Store, study: str, name: str) -> Figure:
     other = lower.twinx()
     other.step(
         time,
-        probes.held([tokens[each] for each in text])["depth"],
+        probes.probe_targets([tokens[each] for each in text])["depth"],
         where="mid",
         color="#009e73",
         linestyle=":",

@@ -183,5 +183,5 @@ def _line(axes: Axes, points: list[Point], arrow: bool = False, dashed: bool = F
 
 if __name__ == "__main__":
     pyplot.rcParams.update({"svg.hashsalt": "gatelab", "svg.fonttype": "path", "font.family": "DejaVu Sans"})
-    for each in CELLS:
-        draw(each)
+    for cell in CELLS:
+        draw(cell)

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from experiments import tasks
 from experiments.config.renamed import renamed_variants
 from experiments.config.schema import Config, Variant
-from experiments.errors import UserError
+from experiments.errors import UserError, first_line
 from experiments.options import problems
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -56,7 +56,9 @@ def compose(overrides: Sequence[str]) -> Config:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
             return load(hydra.compose("config", overrides=list(overrides)))
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(f"{' '.join(overrides)}: {error}{renamed_variants(overrides)}") from error
+        cause = error.__cause__  # Hydra names the override, OmegaConf what is wrong with it
+        reason = first_line(cause) if isinstance(cause, OmegaConfBaseException) else error
+        raise UserError(f"{' '.join(overrides)}: {reason}{renamed_variants(overrides)}") from error
 
 
 def load(cfg: DictConfig) -> Config:

@@ -1,7 +1,8 @@
 """The text of `--help`."""
 
 import textwrap
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, get_args
 
 from experiments import tasks
 from experiments.config.compose import choices
@@ -53,19 +54,23 @@ def help_text() -> str:
 def _rows(schema: type, prefix: str = "") -> list[str]:
     skipped = () if prefix else tuple(f"variant.{name}" for name, _, _ in described(Variant))
     return [
-        f"  {prefix + name:<32} {_kind(kind):<24} {_meaning(rule)}"
-        for name, kind, rule in described(schema)
+        f"  {prefix + name:<32} {_kind(kind):<24} {_meaning(field)}"
+        for name, kind, field in described(schema)
         if name not in skipped
     ]
 
 
 def _kind(kind: Any) -> str:
+    """A type as its possible values: `learned|open|null`, `int|null`, `any`."""
+    if isinstance(kind, UnionType):
+        return "|".join(map(_kind, get_args(kind)))
     if hasattr(kind, "__members__"):
         return "|".join(kind.__members__)
-    return "any" if kind is Any else str(getattr(kind, "__name__", kind)) if isinstance(kind, type) else str(kind)
+    names = {Any: "any", NoneType: "null"}
+    return names.get(kind) or (kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind))
 
 
-def _meaning(rule: Field) -> str:
-    bounds = {"at least": rule.minimum, "greater than": rule.above}
+def _meaning(field: Field) -> str:
+    bounds = {"at least": field.minimum, "greater than": field.above}
     ranges = [f"{words} {value:g}" for words, value in bounds.items() if value is not None]
-    return f"{rule.text} ({', '.join(ranges)})" if ranges else rule.text
+    return f"{field.text} ({', '.join(ranges)})" if ranges else field.text

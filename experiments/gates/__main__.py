@@ -2,14 +2,16 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from experiments.errors import UserError, first_line, reported
-from experiments.options import STORE, options
+from experiments.options import HELP, Field, StoreOptions, help_text, parse
 
 if TYPE_CHECKING:
-    from experiments.gates.sequence import Wanted
+    from experiments.gates.sequence import InputSequence
+    from experiments.gates.trained_trial import TrainedTrial
     from experiments.tracking import Store, StoredRun
 
 USAGE = """\
@@ -21,83 +23,56 @@ Write a page that shows what the gates and states of a trained trial do, step by
   python -m experiments.gates TRIAL TRIAL                            two trials of a task, side by side
 
 TRIAL is the name of a run, the id of a run, the key of a trial, or the beginning of an id or key.
-
-Options:
-
-  study=NAME            where to look for TRIAL (all studies)
-  split=PART            train, validation or test (test)
-  sequence=NUMBER       which sequence of it, from 0 (0)
-  length=STEPS          steps that are shown, at most (500)
-  out=FILE              the page (OUTPUT_DIR/pages/gates-TASK-VARIANT-SEED-KEY.html)
-  data_dir=FOLDER       folder of fetched files
-  output_dir=FOLDER     folder of the store (outputs)
-  tracking.uri=URI      another MLflow store, as in experiments.train
 """
-
-OPTIONS = {
-    "text": None,
-    "file": None,
-    "split": None,
-    "sequence": None,
-    "length": "500",
-    "out": None,
-    "study": None,
-    "data_dir": None,
-    **STORE,
-}
 MOST_TRIALS = 2
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatesOptions(StoreOptions):
+    study: Annotated[str | None, Field("where to look for TRIAL (all studies)", value="NAME")] = None
+    split: Annotated[str | None, Field("train, validation or test (test)", value="PART")] = None
+    sequence: Annotated[int | None, Field("which sequence of it, from 0 (0)", minimum=0, value="NUMBER")] = None
+    text: Annotated[str | None, Field("a text of your own instead of a sequence of the task", value="TEXT")] = None
+    file: Annotated[str | None, Field("a file with such a text, in UTF-8", value="FILE")] = None
+    length: Annotated[int, Field("steps that are shown, at most", minimum=1, value="STEPS")] = 500
+    out: Annotated[str | None, Field("the page (OUTPUT_DIR/pages/gates-TASK-VARIANT-SEED-KEY.html)", value="FILE")] = (
+        None
+    )
+    data_dir: Annotated[str | None, Field("folder of fetched files", value="FOLDER")] = None
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Write the page that a command line asks for.
+    """Write the page that a command line describes.
 
     Raises:
         UserError: for a mistake in it, or a trial or store that cannot be used.
     """
-    if not arguments or {"--help", "-h", "help"} & set(arguments):
-        print(USAGE, end="")
+    if not arguments or HELP & set(arguments):
+        print(USAGE, help_text(GatesOptions), sep="\n", end="")
         return
-    words = [word for word in arguments if "=" not in word]
-    given = options([word for word in arguments if "=" in word], OPTIONS, f"use {', '.join(f'{n}=' for n in OPTIONS)}")
-    if not 1 <= len(words) <= MOST_TRIALS:
-        raise UserError(f"{len(words)} trials are named: must be one, or two for side by side. --help explains it")
-    asked = _asked(given)
+    trials = [word for word in arguments if "=" not in word]
+    options = parse(GatesOptions, [word for word in arguments if "=" in word])
+    if not 1 <= len(trials) <= MOST_TRIALS:
+        raise UserError(f"{len(trials)} trials are named: must be one, or two for side by side. --help explains it")
+    text = _text(options)
     from experiments.tracking import STORE_ERRORS, Store
 
-    _check_store(given)
-    store = Store(given["tracking.uri"], given["output_dir"] or "", wait_s=30.0)
+    store = Store.of(options, wait_s=30.0)
     try:
-        _browse(store, words, given, asked)
+        _browse(store, trials, options, text)
     except STORE_ERRORS as error:
         raise UserError(f"tracking.uri={store.uri}: the store failed ({first_line(error)})") from error
 
 
-def _check_store(given: dict[str, str | None]) -> None:
-    """Refuse a store that is not there: it would be made."""
-    uri = given["tracking.uri"] or f"sqlite:///{given['output_dir']}/mlflow.db"
-    file = Path(uri.removeprefix("sqlite:///")).expanduser()
-    if uri.startswith("sqlite:///") and not file.exists():
-        raise UserError(f"there is no store {file}: name its output_dir=FOLDER or tracking.uri=URI")
-
-
-def _asked(given: dict[str, str | None]) -> "Wanted":
-    from experiments.gates.sequence import PARTS, Wanted
-
-    own = [name for name in ("text", "file") if given[name] is not None]
-    if len(own) == 2 or own and (given["split"] or given["sequence"]):
-        raise UserError("text=, file= and split= with sequence= exclude each other: each says what is read")
-    if given["split"] not in (None, *PARTS):
-        raise UserError(f"split={given['split']}: must be one of {', '.join(PARTS)}")
-    text = _content(given["file"]) if given["file"] else given["text"]
-    length = _number(given, "length", least=1)
-    return Wanted(text, given["split"] or "test", _number(given, "sequence", least=0), length)
-
-
-def _number(given: dict[str, str | None], name: str, least: int) -> int:
-    text = given[name] or "0"
-    if not text.isdecimal() or int(text) < least:
-        raise UserError(f"{name}={text}: must be a whole number, at least {least}")
-    return int(text)
+def _text(options: GatesOptions) -> str | None:
+    """The text to read, None for a sequence of the task."""
+    of_the_task = options.split is not None or options.sequence is not None
+    if (options.text is not None) + (options.file is not None) + of_the_task > 1:
+        raise UserError("text=, file= and split= with sequence= exclude each other: each names what is read")
+    if options.split not in (None, *PARTS):
+        raise UserError(f"split={options.split}: must be one of {', '.join(PARTS)}")
+    return _content(options.file) if options.file else options.text
 
 
 def _content(file: str) -> str:
@@ -112,34 +87,44 @@ def _content(file: str) -> str:
     return text
 
 
-def _browse(store: "Store", words: Sequence[str], given: dict[str, str | None], asked: "Wanted") -> None:
-    from experiments.tracking.lookup import find
+def _browse(store: "Store", words: Sequence[str], options: GatesOptions, text: str | None) -> None:
+    from experiments.tracking.lookup import described, find
+    from experiments.tracking.metadata import Param
 
-    trials = [find(store, word, given["study"]) for word in words]
-    names = {trial.params.get("task", trial.name.split("/")[0]) for trial in trials}
+    runs = [find(store, word, options.study) for word in words]
+    names = sorted({described(run).params[Param.TASK] for run in runs})
     if len(names) > 1:
-        raise UserError(f"{' and '.join(words)}: are of two tasks, {' and '.join(sorted(names))}. Choose one task")
+        raise UserError(f"{' and '.join(words)}: are of two tasks, {' and '.join(names)}. Choose one task")
     import numpy as np
 
     from experiments.gates.page import render
-    from experiments.gates.sequence import sequence
-    from experiments.gates.source import load, trace
+    from experiments.gates.trained_trial import activations, load_trial
 
-    sources = [load(store, trial, given["data_dir"]) for trial in trials]
-    read = [sequence(source.task, source.settings.task.name, asked) for source in sources]
-    tokens = {source.task.tokens for source in sources}
-    if len(tokens) > 1 or not all(np.array_equal(each.inputs, read[0].inputs) for each in read):
+    trials = [load_trial(store, run, options.data_dir) for run in runs]
+    sequences = [_sequence(trial, options, text) for trial in trials]
+    same_inputs = all(np.array_equal(sequence.inputs, sequences[0].inputs) for sequence in sequences)
+    if not same_inputs or len({trial.task.tokens for trial in trials}) > 1:
         raise UserError(f"{' and '.join(words)}: do not read the same, as the settings of their tasks differ")
-    page = render(read[0], [trace(source, read[0]) for source in sources])
-    _write(store, trials, page, Path(given["out"] or _place(store, trials)).expanduser())
+    page = render(sequences[0], [activations(trial, sequences[0]) for trial in trials])
+    _write(store, runs, page, Path(options.out).expanduser() if options.out else _default_file(store, runs))
 
 
-def _place(store: "Store", trials: Sequence["StoredRun"]) -> Path:
-    names = [f"{trial.name.replace('/', '-')}-{trial.tags.get('trial_key', trial.run_id)[:8]}" for trial in trials]
+def _sequence(trial: "TrainedTrial", options: GatesOptions, text: str | None) -> "InputSequence":
+    from experiments.gates.sequence import sequence_of_task, sequence_of_text
+
+    if text is None:
+        return sequence_of_task(trial.task, options.split or "test", options.sequence or 0, options.length)
+    return sequence_of_text(trial.task, trial.config.task.name, text, options.length)
+
+
+def _default_file(store: "Store", runs: Sequence["StoredRun"]) -> Path:
+    from experiments.tracking.metadata import Tag
+
+    names = [f"{run.name.replace('/', '-')}-{run.tags.get(Tag.TRIAL_KEY, run.run_id)[:8]}" for run in runs]
     return store.folder / "pages" / f"gates-{'-and-'.join(names)}.html"
 
 
-def _write(store: "Store", trials: Sequence["StoredRun"], page: str, file: Path) -> None:
+def _write(store: "Store", runs: Sequence["StoredRun"], page: str, file: Path) -> None:
     from experiments.tracking import Run
 
     try:
@@ -148,9 +133,9 @@ def _write(store: "Store", trials: Sequence["StoredRun"], page: str, file: Path)
     except OSError as error:
         raise UserError(f"out={file}: cannot be written ({error.strerror})") from error
     print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, open it in a browser")
-    for trial in trials:
-        Run(store.client, trial.run_id).add_files([file])
-        print(f"recorded as the artifact {file.name} of the run {trial.run_id} ({trial.name})")
+    for run in runs:
+        Run(store.client, run.run_id).add_files([file])
+        print(f"recorded as the artifact {file.name} of the run {run.run_id} ({run.name})")
 
 
 if __name__ == "__main__":

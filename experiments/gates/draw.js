@@ -6,7 +6,7 @@ const NONE = 65535, LARGEST = 65534;
 /** What a layer's quantity is at all units and steps: share(unit, step) of the unit's size, NaN where there is none. */
 function decoded(quantity, steps) {
   if (!quantity.share) {
-    const bytes = Uint8Array.from(atob(quantity.data), (each) => each.charCodeAt(0));
+    const bytes = Uint8Array.from(atob(quantity.data), (character) => character.charCodeAt(0));
     const codes = new Uint16Array(bytes.buffer), scale = (1 - quantity.low) / LARGEST;
     quantity.data = null;
     quantity.size = Math.max(...quantity.sizes);
@@ -44,7 +44,7 @@ function colorsOf(quantity, theme) {
   return (share) => {
     const place = Math.min(Math.max((share - quantity.low) / width, 0), stops.length - 1 - 1e-9);
     const below = Math.floor(place), part = place - below;
-    return stops[below].map((each, k) => Math.round(each + part * (stops[below + 1][k] - each)));
+    return stops[below].map((low, k) => Math.round(low + part * (stops[below + 1][k] - low)));
   };
 }
 
@@ -130,7 +130,7 @@ function drawStrip(canvas, quantity, unit, tokens, mask, column, { theme, scale 
 /** Lines of the chosen channels of a series, dashed ones of predictions, and the numbers at both ends. */
 function drawSeries(canvas, lines, mask, column, theme) {
   const height = 130, context = prepared(canvas, mask.length * column, height), edge = 10;
-  const values = lines.flatMap((each) => each.values.filter((value, step) => mask[step]));
+  const values = lines.flatMap((line) => line.values.filter((value, step) => mask[step]));
   hatch(context, mask, column, height, theme);
   if (!values.length) return;
   const low = values.reduce((a, b) => Math.min(a, b)), high = values.reduce((a, b) => Math.max(a, b));
@@ -140,11 +140,11 @@ function drawSeries(canvas, lines, mask, column, theme) {
   context.fillText(`${+high.toPrecision(3)}`, 3, edge);
   context.fillText(`${+low.toPrecision(3)}`, 3, height - 2);
   context.lineWidth = 1.6;
-  for (const each of lines) {
-    context.strokeStyle = each.number === undefined ? COLORS[theme].ink : lineColor(each.number, theme);
-    context.setLineDash(each.number === undefined ? [5, 3] : []);
+  for (const line of lines) {
+    context.strokeStyle = line.number === undefined ? COLORS[theme].ink : lineColor(line.number, theme);
+    context.setLineDash(line.number === undefined ? [5, 3] : []);
     context.beginPath();
-    each.values.forEach((value, step) => { if (mask[step]) context.lineTo((step + 0.5) * column, place(value)); });
+    line.values.forEach((value, step) => { if (mask[step]) context.lineTo((step + 0.5) * column, place(value)); });
     context.stroke();
   }
 }
@@ -154,7 +154,7 @@ const lineColor = (number, theme) => COLORS[theme].line[number % COLORS[theme].l
 const NAMES = { " ": "␣", "\n": "⏎", "\t": "⇥" };
 
 /** A token with white space that can be seen. */
-const visible = (token) => [...token].map((each) => NAMES[each] || each).join("");
+const visible = (token) => [...token].map((character) => NAMES[character] || character).join("");
 
 /** A token of a line of text. */
 const onOneLine = (token) => token === " " ? token : visible(token);

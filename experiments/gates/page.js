@@ -3,7 +3,7 @@
 class Panel {
   constructor(data) {
     this.data = data;
-    const best = data.worth.find((each) => each.layer === state.layer && each.quantity === state.quantity);
+    const best = data.topUnits.find((top) => top.layer === state.layer && top.quantity === state.quantity);
     this.unit = best ? best.unit : 0;
     this.unitField = make("input", { type: "number", "aria-label": "unit", min: 0, value: 0, onchange: () => {
       this.choose(Math.min(Math.max(Math.round(+this.unitField.value) || 0, 0), this.layer.units - 1));
@@ -23,12 +23,12 @@ class Panel {
       ...(INPUT.tokens ? [this.text] : []), this.legend, this.scroll,
       make("div", { class: "below" }, this.detail, this.places));
     this.element = make("section", { class: "panel", "aria-label": data.name }, make("h2", {}, data.name), this.absent,
-      this.body, ...worth(this));
+      this.body, ...topUnits(this));
     this.listen();
   }
 
   /** The layer that is shown; undefined if this model has none of that name. */
-  get layer() { return this.data.layers.find((each) => each.name === state.layer); }
+  get layer() { return this.data.layers.find((layer) => layer.name === state.layer); }
   of(quantity) { return decoded(this.layer.quantities[quantity], STEPS); }
 
   listen() {
@@ -54,7 +54,9 @@ class Panel {
       this.unit = this.rows[at(event)[1]];
       chooseStep(at(event)[0]);
     });
-    [this.series, this.strip].forEach((each) => each.addEventListener("click", (event) => chooseStep(at(event)[0])));
+    for (const canvas of [this.series, this.strip]) {
+      canvas.addEventListener("click", (event) => chooseStep(at(event)[0]));
+    }
     this.scroll.addEventListener("keydown", (event) => this.key(event));
     this.scroll.addEventListener("scroll", () => {
       for (const { scroll } of panels) {
@@ -79,29 +81,30 @@ class Panel {
     this.speak();
   }
 
-  speak() { document.getElementById("said").textContent = this.now.textContent; }
+  speak() { document.getElementById("announcement").textContent = this.now.textContent; }
 
   /** Say the value of a unit at a step. */
   tell(step, unit) {
-    const said = this.data.answers ? ` · the model says ${this.data.answers[step]}` : "";
+    const prediction = this.data.predictions ? ` · the model predicts ${this.data.predictions[step]}` : "";
     const value = number(this.of(state.quantity).value(unit, step));
-    this.now.textContent = MASK[step] ? `${stepName(step)}, unit ${unit}: ${TITLES[state.quantity]} = ${value}${said}`
+    this.now.textContent = MASK[step] ? `${stepName(step)}, unit ${unit}: ${TITLES[state.quantity]} = ${value}${prediction}`
       : `${stepName(step)}: the sequence has ended`;
   }
 
   /** The units in the order of the rows. */
   order() {
     const units = [...Array(this.layer.units).keys()], steps = [...MASK.keys()].filter((step) => MASK[step]);
-    const given = this.layer.scores[state.order];
+    const byQuantity = this.layer.scores[state.order];
     let key = (unit) => -unit;
-    if (given) {
-      const scores = given[state.quantity] || (state.order === "counter" ? given.cell_state : units.map(() => 0));
+    if (byQuantity) {
+      const counters = state.order === "counter" && byQuantity.cell_state;
+      const scores = byQuantity[state.quantity] || counters || units.map(() => 0);
       key = (unit) => scores[unit];
     } else if (state.order !== "index") {
       const quantity = this.of(state.quantity), values = (unit) => steps.map((step) => quantity.value(unit, step));
-      const mean = (list) => list.reduce((sum, each) => sum + each, 0) / list.length;
-      const centred = (list) => { const middle = mean(list); return list.map((each) => each - middle); };
-      const chosen = centred(values(this.unit)), dot = (a, b) => a.reduce((sum, each, k) => sum + each * b[k], 0);
+      const mean = (list) => list.reduce((sum, value) => sum + value, 0) / list.length;
+      const centred = (list) => { const middle = mean(list); return list.map((value) => value - middle); };
+      const chosen = centred(values(this.unit)), dot = (a, b) => a.reduce((sum, value, k) => sum + value * b[k], 0);
       const alike = (list) => dot(list, chosen) / (Math.sqrt(dot(list, list)) || 1);
       key = state.order === "mean" ? (unit) => mean(values(unit)) : (unit) => alike(centred(values(unit)));
     }
@@ -129,7 +132,7 @@ class Panel {
     this.map.setAttribute("aria-label", `${TITLES[state.quantity]} of ${layer.units} units at ${STEPS} steps`);
     drawStrip(this.strip, quantity, this.unit, INPUT.tokens, MASK, this.column, state);
     if (INPUT.tokens) this.color(quantity);
-    else drawSeries(this.series, [...shownChannels(), ...this.data.predicted], MASK, this.column, state.theme);
+    else drawSeries(this.series, [...shownChannels(), ...this.data.predictedSeries], MASK, this.column, state.theme);
     this.drawLegend(quantity);
     this.tell(state.step, this.unit);
     this.detail.replaceChildren(...explained(this));
@@ -159,7 +162,7 @@ class Panel {
     const whose = state.scale === "unit" ? "each row has its own scale, here that of the selected unit"
       : "the ends are the greatest absolute value in this layer";
     const ended = MASK.includes(0) && "hatched: the sequence has ended";
-    const dashed = this.data.predicted.length > 0 && "dashed: what the model predicts";
+    const dashed = this.data.predictedSeries.length > 0 && "dashed: what the model predicts";
     const notes = [scaled && whose, quantity.low < 0 && "the middle is 0", ended, dashed];
     this.legend.replaceChildren(make("span", {}, `${TITLES[state.quantity]}:`), number(low), bar, number(end),
       make("span", { class: "note" }, notes.filter(Boolean).join("; ")));
@@ -186,8 +189,8 @@ function chooseStep(step) {
 
 /** The channels that are drawn. */
 function shownChannels() {
-  const chosen = state.channels.filter((each) => each < INPUT.channels.length);
-  return chosen.map((each) => ({ ...INPUT.channels[each], number: each }));
+  const chosen = state.channels.filter((number) => number < INPUT.channels.length);
+  return chosen.map((number) => ({ ...INPUT.channels[number], number }));
 }
 
 /** A choice among named values that redraws the page. */
@@ -203,14 +206,14 @@ function choice(title, name, options) {
 /** A box for each channel of a series that has several. */
 function channelBoxes() {
   if (INPUT.tokens || INPUT.channels.length === 1) return [];
-  const labelled = (each, k) => {
-    const box = make("input", { type: "checkbox", "aria-label": each.name, onchange: () => {
-      const others = state.channels.filter((one) => one !== k);
+  const labelled = (channel, k) => {
+    const box = make("input", { type: "checkbox", "aria-label": channel.name, onchange: () => {
+      const others = state.channels.filter((number) => number !== k);
       state.channels = box.checked ? [...others, k].sort((a, b) => a - b) : others;
       draw();
     } });
     box.checked = state.channels.includes(k);
-    return make("label", { style: `border-left: 4px solid ${lineColor(k, state.theme)}` }, box, each.name);
+    return make("label", { style: `border-left: 4px solid ${lineColor(k, state.theme)}` }, box, channel.name);
   };
   const title = make("legend", {}, "channels drawn");
   return [make("fieldset", { class: "channels" }, title, ...INPUT.channels.map(labelled))];
@@ -223,19 +226,19 @@ function draw() {
   panels.forEach((panel) => panel.draw());
 }
 
-const fields = {}, panels = DATA.panels.map((each) => new Panel(each));
-const layers = [...new Set(DATA.panels.flatMap((each) => each.layers.map((layer) => layer.name)))];
+const fields = {}, panels = DATA.panels.map((data) => new Panel(data));
+const layers = [...new Set(DATA.panels.flatMap((panel) => panel.layers.map((layer) => layer.name)))];
 fields.step = make("input", { type: "number", "aria-label": "step", min: 0, max: STEPS - 1, onchange: () => {
   chooseStep(Math.round(+fields.step.value) || 0);
 } });
 document.getElementById("page").append(
   make("div", { class: "controls" },
-    choice("layer", "layer", Object.fromEntries(layers.map((each) => [each, each]))),
+    choice("layer", "layer", Object.fromEntries(layers.map((name) => [name, name]))),
     choice("what is shown", "quantity", TITLES), choice("rows by", "order", ORDERS), choice("width", "zoom", ZOOMS),
     choice("scale, if unbounded", "scale", SCALES),
     make("label", {}, "step", fields.step)),
   ...channelBoxes(),
-  make("div", { class: `panels ${panels.length > 1 ? "two" : "one"}` }, ...panels.map((each) => each.element)));
+  make("div", { class: `panels ${panels.length > 1 ? "two" : "one"}` }, ...panels.map((panel) => panel.element)));
 
 const inTheme = (theme) => { state.theme = theme; draw(); };
 dark.addEventListener("change", () => inTheme(dark.matches ? "dark" : "light"));

@@ -9,10 +9,12 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from experiments.gates.answers import answers
-from experiments.gates.sequence import Sequenced, of_characters
-from experiments.gates.source import Traced
-from experiments.gates.units import Bounds, Read, scores, symbols_of, worth_a_look
+from experiments.gates.predictions import predictions
+from experiments.gates.sequence import InputSequence, is_character_level
+from experiments.gates.trained_trial import Activations, TrainedTrial
+from experiments.gates.unit_scores import LayerTrace, Scores, symbol_numbers, top_units, unit_scores
+from experiments.tracking.metadata import Tag
+from experiments.trial.gate_statistics import Bounds
 
 Array = np.ndarray
 
@@ -20,33 +22,32 @@ FOLDER = Path(__file__).parent
 LARGEST = 65534  # the code of the upper end; one more means no value
 DIGITS = 5
 MOST_LINES = 4
-FILES = ("page.css", "draw.js", "words.js", "page.js")
+FILES = ("page.css", "draw.js", "explanations.js", "page.js")
 
 
-def render(read: Sequenced, traced: Sequence[Traced]) -> str:
+def render(sequence: InputSequence, panels: Sequence[Activations]) -> str:
     """The page for one trial, or for two side by side.
 
     Args:
-        read: The sequence.
-        traced: What each trial does with it.
+        sequence: The sequence.
+        panels: The activations of each trial on it.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
-    files = {name: Markup((FOLDER / name).read_text(encoding="utf-8")) for name in FILES}
-    data = {"input": _input(read, traced[0]), "panels": [_panel(read, each) for each in traced]}
+    first = panels[0].trial
     return environment.get_template("page.html.j2").render(
-        task=traced[0].source.task,
-        task_name=traced[0].source.settings.task.name,
-        read=read,
-        trials=[_about(read, each) for each in traced],
-        data=data,
-        files=files,
+        task=first.task,
+        task_name=first.config.task.name,
+        sequence=sequence,
+        trials=[_summary(sequence, panel) for panel in panels],
+        data={"input": _input(sequence, first), "panels": [_panel(sequence, panel) for panel in panels]},
+        files={name: Markup((FOLDER / name).read_text(encoding="utf-8")) for name in FILES},
     )
 
 
 def encode(values: Array, unbounded: bool, signed: bool) -> dict[str, Any]:
-    """What the page has of a quantity: 16-bit codes, and what they stand for.
+    """Encode a quantity for the page: 16-bit codes, and what they stand for.
 
     Each unit has a size: 1, or its greatest absolute value if the quantity has no bounds or leaves -1 to 1. A code k up
     to 65534 stands for size * (low + k (1 - low) / 65534), so that the error is at most size / 65534; 65535 stands for
@@ -70,98 +71,98 @@ def encode(values: Array, unbounded: bool, signed: bool) -> dict[str, Any]:
     return {"low": low, "sizes": [float(f"{size:.7g}") for size in sizes], "data": data}
 
 
-def _input(read: Sequenced, traced: Traced) -> dict[str, Any]:
-    task, inputs = traced.source.task, read.inputs[: read.shown]
-    found: dict[str, Any] = {"mask": read.mask[: read.shown].astype(int).tolist(), "tokens": None, "channels": None}
+def _input(sequence: InputSequence, trial: TrainedTrial) -> dict[str, Any]:
+    task, inputs = trial.task, sequence.inputs[: sequence.shown]
+    mask = sequence.mask[: sequence.shown].astype(int).tolist()
     if task.vocabulary is None:
-        names = _channel_names(traced, inputs.shape[1])
-        found["channels"] = [
-            {"name": name, "values": _short(column)} for name, column in zip(names, inputs.T, strict=True)
-        ]
-        return found
+        names = _channel_names(trial, inputs.shape[1])
+        channels = [{"name": name, "values": _short(column)} for name, column in zip(names, inputs.T, strict=True)]
+        return {"mask": mask, "tokens": None, "channels": channels}
     tokens = task.tokens or tuple(map(str, range(task.vocabulary)))
-    return {**found, "tokens": [tokens[k] for k in inputs], "characters": of_characters(tokens)}
+    characters = is_character_level(tokens)
+    return {"mask": mask, "tokens": [tokens[k] for k in inputs], "characters": characters, "channels": None}
 
 
 def _short(values: Array) -> list[float]:
     return [float(f"{value:.6g}") for value in values]
 
 
-def _predicted(read: Sequenced, traced: Traced) -> list[dict[str, Any]]:
-    """The outputs of a task that asks for numbers at every step, where they are few enough to be drawn."""
-    task = traced.source.task
+def _predicted_series(sequence: InputSequence, activations: Activations) -> list[dict[str, Any]]:
+    """The outputs of a task with numbers as targets of every step, where they are few enough to be drawn."""
+    task = activations.trial.task
     if not task.per_step or task.loss != "mean_squared_error" or task.outputs > MOST_LINES:
         return []
-    return [{"values": _short(output)} for output in traced.outputs[: read.shown].T]
+    return [{"values": _short(output)} for output in activations.outputs[: sequence.shown].T]
 
 
-def _channel_names(traced: Traced, count: int) -> list[str]:
-    settings = vars(traced.source.settings.task)
+def _channel_names(trial: TrainedTrial, count: int) -> list[str]:
+    settings = vars(trial.config.task)
     columns = settings.get("inputs") or settings.get("target")
     columns = [columns] if isinstance(columns, str) and columns != "all" else columns
     if isinstance(columns, list | tuple) and len(columns) == count:
         return [str(column) for column in columns]
-    labels = traced.source.task.labels
+    labels = trial.task.labels
     return list(labels) if len(labels) == count else [f"channel {k}" for k in range(count)]
 
 
-def _panel(read: Sequenced, traced: Traced) -> dict[str, Any]:
-    layers = {name: _read(read, traced, name) for name in traced.layers}
-    every = {name: scores(each) for name, each in layers.items()}
-    task = traced.source.task
-    said = answers(task, traced.outputs, read.targets)
+def _panel(sequence: InputSequence, activations: Activations) -> dict[str, Any]:
+    traces = {layer: _trace(sequence, activations, layer) for layer in activations.layers}
+    scores = {layer: unit_scores(trace) for layer, trace in traces.items()}
+    task = activations.trial.task
+    lines = predictions(task, activations.outputs, sequence.targets)
     return {
-        "name": traced.source.trial.name,
-        "activation": traced.source.settings.variant.output_activation,
-        "answers": said[: read.shown] if task.per_step else None,
-        "predicted": _predicted(read, traced),
-        "worth": [{**vars(each), "value": round(each.value, DIGITS)} for each in worth_a_look(layers, every)],
-        "layers": [_layer(name, traced, every[name]) for name in layers],
+        "name": activations.trial.run.name,
+        "activation": activations.output_activation,
+        "predictions": lines[: sequence.shown] if task.per_step else None,
+        "predictedSeries": _predicted_series(sequence, activations),
+        "topUnits": [{**vars(unit), "value": round(unit.value, DIGITS)} for unit in top_units(traces, scores)],
+        "layers": [_layer(layer, activations, scores[layer]) for layer in traces],
     }
 
 
-def _read(read: Sequenced, traced: Traced, layer: str) -> Read:
-    steps = np.flatnonzero(read.mask[: read.shown])
-    steps = steps[::-1] if layer in traced.backwards else steps
-    arrays = {quantity: values[steps] for quantity, values in traced.layers[layer].items()}
-    return Read(arrays, symbols_of(read.inputs[steps]), steps, traced.bounds[layer])
+def _trace(sequence: InputSequence, activations: Activations, layer: str) -> LayerTrace:
+    steps = np.flatnonzero(sequence.mask[: sequence.shown])
+    steps = steps[::-1] if layer in activations.backwards else steps
+    arrays = {quantity: values[steps] for quantity, values in activations.layers[layer].items()}
+    return LayerTrace(arrays, symbol_numbers(sequence.inputs[steps]), steps, activations.bounds[layer])
 
 
-def _layer(name: str, traced: Traced, found: dict[str, dict[str, Array]]) -> dict[str, Any]:
-    arrays = traced.layers[name]
+def _layer(name: str, activations: Activations, scores: Scores) -> dict[str, Any]:
+    arrays, bounds = activations.layers[name], activations.bounds[name]
     return {
         "name": name,
         "units": arrays["cell_state"].shape[1],
-        "backwards": name in traced.backwards,
+        "backwards": name in activations.backwards,
         "scores": {
-            score: {quantity: np.round(values, DIGITS).tolist() for quantity, values in each.items()}
-            for score, each in found.items()
+            score: {quantity: np.round(values, DIGITS).tolist() for quantity, values in by_quantity.items()}
+            for score, by_quantity in scores.items()
         },
         "quantities": {
-            quantity: encode(values, quantity == "cell_state", _signed(traced.bounds[name], quantity, values))
+            quantity: encode(values, quantity == "cell_state", _is_signed(bounds, quantity, values))
             for quantity, values in arrays.items()
         },
     }
 
 
-def _signed(bounds: Mapping[str, Bounds | None], quantity: str, values: Array) -> bool:
+def _is_signed(bounds: Mapping[str, Bounds | None], quantity: str, values: Array) -> bool:
     if quantity in ("cell_state", "hidden_state"):
         return True
-    found = bounds.get(quantity, (0.0, 1.0))
-    return bool(np.nanmin(values) < 0) if found is None else found[0] < 0
+    low_high = bounds.get(quantity, (0.0, 1.0))
+    return bool(np.nanmin(values) < 0) if low_high is None else low_high[0] < 0
 
 
-def _about(read: Sequenced, traced: Traced) -> dict[str, Any]:
-    """What the head of the page says of a trial."""
-    source, tags, model = traced.source, traced.source.trial.tags, traced.source.settings.model
-    unit = f" {tags['score_unit']}" if tags.get("score_unit") else ""
+def _summary(sequence: InputSequence, activations: Activations) -> dict[str, Any]:
+    """The lines on a trial in the head of the page."""
+    trial, run, tags = activations.trial, activations.trial.run, activations.trial.run.tags
+    unit = f" {tags[Tag.SCORE_UNIT]}" if tags.get(Tag.SCORE_UNIT) else ""
+    lines = predictions(trial.task, activations.outputs, sequence.targets)
     return {
-        "name": source.trial.name,
-        "study": tags.get("study", ""),
-        "run_id": source.trial.run_id,
-        "variant": source.settings.variant.name,
-        "score": f"{tags.get('score_title', '')} on the test part {source.trial.score:.4g}{unit}",
-        "baseline": f"{tags.get('score_better', '')} is better; baseline {float(tags.get('baseline', 'nan')):.4g}",
-        "size": f"{model.layers} x {model.units} units",
-        "answer": None if source.task.per_step else answers(source.task, traced.outputs, read.targets)[0],
+        "name": run.name,
+        "study": tags.get(Tag.STUDY, ""),
+        "run_id": run.run_id,
+        "variant": trial.config.variant.name,
+        "score": f"{tags.get(Tag.SCORE_TITLE, '')} on the test part {run.score:.4g}{unit}",
+        "baseline": f"{tags.get(Tag.SCORE_BETTER, '')} is better; baseline {float(tags.get(Tag.BASELINE, 'nan')):.4g}",
+        "size": f"{trial.spec.model.layers} x {trial.spec.model.units} units",
+        "prediction": None if trial.task.per_step else lines[0],
     }

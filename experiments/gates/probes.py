@@ -1,4 +1,4 @@
-"""What cell states hold of a text, and in which order gates forget and write. Arrays in, numbers out."""
+"""Probes of hidden units: what cell states hold of a text, and in which order gates forget and write."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,8 @@ QUOTE = '"'
 LAGS = (-3, -2, -1, 0, 1, 2, 3)
 
 
-def held(symbols: Sequence[str]) -> dict[str, Array]:
-    """What a reader of a text may have to remember at each step, `(time,)` each, by name.
+def probe_targets(symbols: Sequence[str]) -> dict[str, Array]:
+    """What a reader of a text may have to remember at each step: by name, `(time,)`.
 
     - `count`: how many more a than b were read, of texts of S, a and b only;
     - `depth`: how many brackets are open, never below 0, if there are brackets;
@@ -23,74 +23,74 @@ def held(symbols: Sequence[str]) -> dict[str, Array]:
         symbols: The tokens read, characters.
     """
     alphabet = set(symbols)
-    found = {}
+    targets = {}
     if alphabet <= {"S", "a", "b"}:
-        found["count"] = np.cumsum([(each == "a") - (each == "b") for each in symbols])
+        targets["count"] = np.cumsum([(symbol == "a") - (symbol == "b") for symbol in symbols])
     if alphabet & set(OPENING):
-        found["depth"] = _depth(symbols)
+        targets["depth"] = _depth(symbols)
     if QUOTE in alphabet:
-        found["in_quotes"] = _in_quotes(symbols)
+        targets["in_quotes"] = _in_quotes(symbols)
     if "\n" in alphabet:
-        found["column"] = _column(symbols)
-    return {name: values.astype("float64") for name, values in found.items()}
+        targets["column"] = _column(symbols)
+    return {name: values.astype("float64") for name, values in targets.items()}
 
 
 def _depth(symbols: Sequence[str]) -> Array:
-    depth, found = 0, []
-    for each in symbols:
-        depth = max(0, depth + (each in OPENING) - (each in CLOSING))
-        found.append(depth)
-    return np.array(found)
+    depth, depths = 0, []
+    for symbol in symbols:
+        depth = max(0, depth + (symbol in OPENING) - (symbol in CLOSING))
+        depths.append(depth)
+    return np.array(depths)
 
 
 def _in_quotes(symbols: Sequence[str]) -> Array:
-    inside, before, found = False, "", []
-    for each in symbols:
-        if each == before == "\n":
+    inside, previous, states = False, "", []
+    for symbol in symbols:
+        if symbol == previous == "\n":
             inside = False
-        inside ^= each == QUOTE
-        before = each
-        found.append(inside)
-    return np.array(found)
+        inside ^= symbol == QUOTE
+        previous = symbol
+        states.append(inside)
+    return np.array(states)
 
 
 def _column(symbols: Sequence[str]) -> Array:
-    column, found = 0, []
-    for each in symbols:
-        column = 0 if each == "\n" else column + 1
-        found.append(column)
-    return np.array(found)
+    column, columns = 0, []
+    for symbol in symbols:
+        column = 0 if symbol == "\n" else column + 1
+        columns.append(column)
+    return np.array(columns)
 
 
-def best_unit(states: Array, wanted: Array) -> tuple[int, float]:
-    """The unit whose state has the largest squared correlation with what is wanted, on one half of the steps.
+def best_unit(states: Array, target: Array) -> tuple[int, float]:
+    """Find the unit whose state has the largest squared correlation with a target, on one half of the steps.
 
     Returns the unit and its squared correlation on the other half, so that choosing the best of many units does not
     flatter it. 0 if either is constant there.
 
     Args:
         states: `(time, units)`.
-        wanted: `(time,)`.
+        target: `(time,)`.
     """
-    middle = len(wanted) // 2
-    chosen = int(squared_correlation(states[:middle], wanted[:middle]).argmax())
-    return chosen, float(squared_correlation(states[middle:, [chosen]], wanted[middle:])[0])
+    middle = len(target) // 2
+    unit = int(squared_correlation(states[:middle], target[:middle]).argmax())
+    return unit, float(squared_correlation(states[middle:, [unit]], target[middle:])[0])
 
 
-def squared_correlation(states: Array, wanted: Array) -> Array:
+def squared_correlation(states: Array, target: Array) -> Array:
     """Squared correlation over time of each unit, `(time, units)`, with `(time,)`; 0 where one of them is constant."""
-    return correlation(states, np.broadcast_to(wanted[:, None], states.shape)) ** 2
+    return correlation(states, np.broadcast_to(target[:, None], states.shape)) ** 2
 
 
 def correlation(first: Array, second: Array) -> Array:
     """Correlation over time, `(units,)`, of two arrays `(time, units)`; 0 where one of them is constant."""
-    first, second = (each.astype("float64") - each.mean(axis=0) for each in (first, second))
+    first, second = (values.astype("float64") - values.mean(axis=0) for values in (first, second))
     scale = np.sqrt((first**2).sum(axis=0) * (second**2).sum(axis=0))
     return np.divide((first * second).sum(axis=0), scale, out=np.zeros(first.shape[1]), where=scale > 1e-12)
 
 
-def forgetting_and_writing(forget_gate: Array, input_gate: Array, candidate: Array) -> dict[int, float]:
-    """Correlation of how much a unit forgets, 1 - f_t, with how much it writes `lag` steps later, |i z| at t + lag.
+def forget_write_correlation(forget_gate: Array, input_gate: Array, candidate: Array) -> dict[int, float]:
+    """Correlate how much a unit forgets, 1 - f_t, with how much it writes `lag` steps later, |i z| at t + lag.
 
     The mean over the units, by lag. A peak at lag 1 would mean that units forget first and write at the next step, a
     peak at 0 that they do both at one step.
@@ -100,10 +100,10 @@ def forgetting_and_writing(forget_gate: Array, input_gate: Array, candidate: Arr
         input_gate: i.
         candidate: z.
     """
-    forgets, writes = 1 - forget_gate, np.abs(input_gate * candidate)
-    time = len(forgets)
-    found = {}
+    forgetting, writing = 1 - forget_gate, np.abs(input_gate * candidate)
+    time = len(forgetting)
+    correlations = {}
     for lag in LAGS:
         start, end = max(0, -lag), min(time, time - lag)
-        found[lag] = float(correlation(forgets[start:end], writes[start + lag : end + lag]).mean())
-    return found
+        correlations[lag] = float(correlation(forgetting[start:end], writing[start + lag : end + lag]).mean())
+    return correlations

@@ -1,26 +1,33 @@
-"""`python -m experiments.gates.survey study=NAME`: what the cell states of all trials of a study hold. See --help."""
+"""`python -m experiments.gates.survey study=NAME`: probes of the hidden units of all trials of a study. See --help."""
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
 from experiments import analysis
+from experiments.analysis.format import interval
 from experiments.errors import UserError, reported
-from experiments.gates import probes, units
-from experiments.options import STORE, options
-from experiments.report.format import interval
+from experiments.gates import probes
+from experiments.gates.unit_scores import QUANTITIES, LayerTrace, symbol_numbers, unit_scores
+from experiments.options import HELP, Field, StoreOptions, help_text, parse
 from experiments.tasks import Split, Stream
 
 if TYPE_CHECKING:
-    from experiments.gates.source import Source
+    from experiments.gates.trained_trial import TrainedTrial
+    from experiments.tracking import Store, StoredRun
 
-Layers = dict[str, list[dict[str, np.ndarray]]]  # by name, for each sequence the quantities `(time, units)`
+Array = np.ndarray
+Layers = dict[str, list[dict[str, Array]]]  # by name, for each sequence the quantities `(time, units)`
+Place = tuple[str, str, str]  # task, variant with the settings that vary, replicate
 
 USAGE = """\
 Look into the trained model of every finished trial of a study, and of the same model before training.
@@ -33,19 +40,22 @@ For each task and variant, mean over seeds and 95 % interval of
   has to remember (brackets that are open, ...); the unit is chosen on one half of the text and measured on the other;
 - switch, toggle, counter: the best score of a unit, as the gate browser ranks them;
 - forgets_and_writes: the correlation over time of 1 - f with |i z| at lags of -3 to 3 steps, mean over the units.
-
-Options:
-
-  variant=NAME          only this one
-  steps=NUMBER          steps of a text that are read (2000); of short sequences 40 are read, whole
-  out=FILE              all numbers by trial as CSV (OUTPUT_DIR/STUDY/survey.csv)
-  data_dir=FOLDER       folder of fetched files
-  output_dir=FOLDER     folder of the store (outputs)
-  tracking.uri=URI      another MLflow store
 """
-OPTIONS = {"study": None, "variant": None, "steps": "2000", "out": None, "data_dir": None, **STORE}
 SEQUENCES = 40
 ORDER = ("forget_gate", "input_gate", "candidate")
+STATES = ("trained", "untrained")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurveyOptions(StoreOptions):
+    study: Annotated[str, Field("the study", value="NAME")]
+    variant: Annotated[str | None, Field("only this one", value="NAME")] = None
+    steps: Annotated[
+        int,
+        Field("steps of a text that are read; of short sequences 40 are read, whole", minimum=20, value="NUMBER"),
+    ] = 2000
+    out: Annotated[str | None, Field("all numbers by trial as CSV (OUTPUT_DIR/STUDY/survey.csv)", value="FILE")] = None
+    data_dir: Annotated[str | None, Field("folder of fetched files", value="FOLDER")] = None
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -54,90 +64,118 @@ def main(arguments: Sequence[str]) -> None:
     Raises:
         UserError: for a mistake in the arguments, or a study without a trained model.
     """
-    if not arguments or {"--help", "-h", "help"} & set(arguments):
-        print(USAGE, end="")
+    if not arguments or HELP & set(arguments):
+        print(USAGE, help_text(SurveyOptions), sep="\n", end="")
         return
-    given = options(arguments, OPTIONS, f"use {', '.join(f'{name}=' for name in OPTIONS)}")
-    if given["study"] is None:
-        raise UserError("which study? For example: python -m experiments.gates.survey study=counters")
-    if not (given["steps"] or "").isdecimal() or int(given["steps"] or "0") < 20:
-        raise UserError(f"steps={given['steps']}: must be a number of steps, at least 20")
+    options = parse(SurveyOptions, arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from experiments.report.tables import write
     from experiments.tracking import Store
 
-    store = Store(given["tracking.uri"], given["output_dir"] or "")
-    rows = list(_rows(store, given))
-    file = Path(given["out"]) if given["out"] else store.folder / given["study"] / "survey.csv"
+    store = Store.of(options)
+    frame = pd.DataFrame(_rows(store, options))
+    file = Path(options.out).expanduser() if options.out else store.folder / options.study / "survey.csv"
     file.parent.mkdir(parents=True, exist_ok=True)
-    write(file, rows)
-    _show(rows)
+    frame.to_csv(file, index=False)
+    Console(width=None if sys.stdout.isatty() else 120).print(table(frame), highlight=False)
     print(f"All numbers: {file}")
 
 
-def _rows(store: Any, given: dict[str, str | None]) -> Iterator[dict[str, Any]]:
-    from experiments.gates.source import load
-    from experiments.report.command import load as read_study
+def _rows(store: "Store", options: SurveyOptions) -> Iterator[dict[str, Any]]:
+    from experiments.gates.trained_trial import load_trial
+    from experiments.tracking.lookup import unknown_study
+    from experiments.tracking.metadata import Param
 
-    study = read_study(store, given["study"] or "")
-    chosen = {place: trial for place, trial in study.runs.placed.items() if given["variant"] in (None, place.variant)}
-    finished = [(place, trial) for place, trial in chosen.items() if np.isfinite(trial.score)]
+    runs = store.trials(options.study)
+    if not runs:
+        raise unknown_study(store, options.study)
+    finished = {
+        place: run
+        for place, run in finished_trials(runs).items()
+        if np.isfinite(run.score) and options.variant in (None, run.params[Param.VARIANT])
+    }
     if not finished:
-        raise UserError(f"study={given['study']}: it has no finished trial{_of(given['variant'])}")
-    for number, (place, trial) in enumerate(finished, 1):
-        print(f"[{number}/{len(finished)}] {trial.name}", flush=True)
-        source = load(store, trial, given["data_dir"])
-        where = {"task": place.task, "variant": place.row, "replicate": place.replicate}
-        for state in ("trained", "untrained"):
+        variant = f" of variant {options.variant}" if options.variant else ""
+        raise UserError(f"study={options.study}: it has no finished trial{variant}")
+    for number, ((task, variant, replicate), run) in enumerate(finished.items(), 1):
+        print(f"[{number}/{len(finished)}] {run.name}", flush=True)
+        trial = load_trial(store, run, options.data_dir)
+        columns = {"task": task, "variant": variant, "replicate": replicate}
+        for state in STATES:
             if state == "untrained":
-                forget(source)
-            for measure, value in measures(source, int(given["steps"] or "0")).items():
-                yield {**where, "model": state, "measure": measure, "value": value}
+                restore_initial_weights(trial)
+            for measure, value in measures(trial, options.steps).items():
+                yield {**columns, "model": state, "measure": measure, "value": value}
 
 
-def _of(variant: str | None) -> str:
-    return f" of variant {variant}" if variant else ""
+def finished_trials(runs: Iterable["StoredRun"]) -> dict[Place, "StoredRun"]:
+    """The newest finished run of each trial of a study.
+
+    Trials of a task and variant are told apart by the settings in which they differ: those that a search drew belong
+    to the replicate, as the seed does, the others to the row of a table.
+
+    Args:
+        runs: Runs, newest first.
+    """
+    from experiments.tracking.lookup import newest
+    from experiments.tracking.metadata import Param, Tag, fields
+
+    finished = [run for run in newest(runs) if run.status == "FINISHED"]
+    values: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for run in finished:
+        for name, value in fields(run.params).items():
+            values[run.params[Param.TASK], run.params[Param.VARIANT], name].add(value)
+    places: dict[Place, StoredRun] = {}
+    for run in finished:
+        task, variant = run.params[Param.TASK], run.params[Param.VARIANT]
+        varying = {name: value for name, value in fields(run.params).items() if len(values[task, variant, name]) > 1}
+        drawn = run.tags.get(Tag.DRAWN, "").split(",")
+        settings = [f"{name}={value}" for name, value in varying.items() if name not in drawn]
+        draw = [f"{name}={value}" for name, value in varying.items() if name in drawn]
+        replicate = " ".join([*draw, f"seed={run.params[Param.SEED]}"])
+        places.setdefault((task, " ".join([variant, *settings]), replicate), run)
+    return places
 
 
-def forget(source: "Source") -> None:
-    """Give the model the weights that it had before training."""
+def restore_initial_weights(trial: "TrainedTrial") -> None:
+    """Give the model of a trial the weights that it had before training."""
     import keras
 
     from experiments.trial import model
 
-    keras.utils.set_random_seed(source.settings.seed)
-    first = model.build(source.task, source.settings.variant, source.settings.model)
-    model.with_weights_of(source.model, first)
+    keras.utils.set_random_seed(trial.config.seed)
+    initial = model.build(trial.task, trial.config.variant, trial.spec.model)
+    model.with_weights_of(trial.model, initial)
 
 
-def measures(source: "Source", steps: int) -> dict[str, float]:
+def measures(trial: "TrainedTrial", steps: int) -> dict[str, float]:
     """Everything that is measured of one model: of several layers the best, the order of the gates in the first."""
-    texts, layers = read(source, steps)
-    found: dict[str, float] = {}
-    for arrays in layers.values():
-        for name, value in [*_scores(texts, arrays), *_held(source.task.tokens, texts, arrays)]:
-            found[name] = max(found.get(name, 0.0), value)
+    symbols, layers = trace_test_part(trial, steps)
+    best: dict[str, float] = {}
+    for traces in layers.values():
+        for name, value in [*_unit_scores(symbols, traces), *_probe_scores(trial.task.tokens, symbols, traces)]:
+            best[name] = max(best.get(name, 0.0), value)
     first = next(iter(layers.values()))
-    orders = [probes.forgetting_and_writing(*map(each.get, ORDER)) for each in first]
-    return found | {f"forgets_and_writes {lag:+d}": float(np.mean([o[lag] for o in orders])) for lag in probes.LAGS}
+    orders = [probes.forget_write_correlation(*map(arrays.get, ORDER)) for arrays in first]
+    lags = {lag: float(np.mean([order[lag] for order in orders])) for lag in probes.LAGS}
+    return best | {f"forgets_and_writes {lag:+d}": value for lag, value in lags.items()}
 
 
-def read(source: "Source", steps: int) -> tuple[list[np.ndarray], Layers]:
-    """Symbols `(time,)` of each sequence of the test part that is read, and what each layer did on it."""
-    from variants import trace  # imports TensorFlow
+def trace_test_part(trial: "TrainedTrial", steps: int) -> tuple[list[Array], Layers]:
+    """Symbols `(time,)` of each sequence of the test part that is read, and the gates and states of each layer."""
+    from experiments.gates.trained_trial import model_inputs
+    from variants import trace
 
-    pieces = list(_pieces(source.task.test, steps))
-    symbols = [units.symbols_of(inputs) for inputs, _ in pieces]
+    symbols: list[Array] = []
     layers: Layers = {}
-    for inputs, mask in pieces:
-        given = {"inputs": inputs[None], "mask": mask[None]} if len(source.model.inputs) > 1 else inputs[None]
-        for name, arrays in trace(source.model, given).items():
-            each = {quantity: arrays[quantity][0, mask] for quantity in units.QUANTITIES}
-            layers.setdefault(name, []).append(each)
-    return [each[mask] for each, (_, mask) in zip(symbols, pieces, strict=True)], layers
+    for inputs, mask in _sequences(trial.task.test, steps):
+        symbols.append(symbol_numbers(inputs)[mask])
+        for name, arrays in trace(trial.model, model_inputs(trial.model, inputs, mask)).items():
+            layers.setdefault(name, []).append({quantity: arrays[quantity][0, mask] for quantity in QUANTITIES})
+    return symbols, layers
 
 
-def _pieces(part: Split | Stream, steps: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _sequences(part: Split | Stream, steps: int) -> Iterator[tuple[Array, Array]]:
+    """Inputs and masks: the beginning of a stream, or the first sequences."""
     if isinstance(part, Stream):
         tokens = part.tokens[:steps]
         yield tokens, np.ones(len(tokens), bool)
@@ -147,40 +185,33 @@ def _pieces(part: Split | Stream, steps: int) -> Iterator[tuple[np.ndarray, np.n
         yield inputs, np.ones(len(inputs), bool) if part.mask is None else part.mask[number]
 
 
-def _joined(arrays: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {quantity: np.concatenate([each[quantity] for each in arrays]) for quantity in units.QUANTITIES}
-
-
-def _scores(texts: list[np.ndarray], arrays: list[dict[str, np.ndarray]]) -> Iterator[tuple[str, float]]:
-    symbols = np.concatenate(texts)
-    whole = units.Read(_joined(arrays), symbols, np.arange(len(symbols)))
-    for score, by_quantity in units.scores(whole).items():
+def _unit_scores(symbols: list[Array], traces: list[dict[str, Array]]) -> Iterator[tuple[str, float]]:
+    """The best unit's score of each kind over all sequences, one after the other."""
+    arrays = {quantity: np.concatenate([trace[quantity] for trace in traces]) for quantity in QUANTITIES}
+    inputs = np.concatenate(symbols)
+    for score, by_quantity in unit_scores(LayerTrace(arrays, inputs, np.arange(len(inputs)))).items():
         yield score, max(float(values.max()) for values in by_quantity.values())
 
 
-def _held(
-    tokens: Sequence[str], texts: list[np.ndarray], arrays: list[dict[str, np.ndarray]]
+def _probe_scores(
+    tokens: Sequence[str], symbols: list[Array], traces: list[dict[str, Array]]
 ) -> Iterator[tuple[str, float]]:
-    """How well the best unit holds what every text asks to be held."""
+    """How well the best unit holds each target that all sequences have."""
     if not tokens:
         return
-    wanted = [probes.held([tokens[each] for each in text]) for text in texts]
-    for name in set.intersection(*map(set, wanted)):
-        states = np.concatenate([each["cell_state"] for each in arrays])
-        yield name, probes.best_unit(states, np.concatenate([each[name] for each in wanted]))[1]
+    targets = [probes.probe_targets([tokens[number] for number in text]) for text in symbols]
+    states = np.concatenate([trace["cell_state"] for trace in traces])
+    for name in set.intersection(*map(set, targets)):
+        yield name, probes.best_unit(states, np.concatenate([by_name[name] for by_name in targets]))[1]
 
 
-def _show(rows: Sequence[dict[str, Any]]) -> None:
-    """Mean and interval of each measure, and of the same before training."""
-    made = Table("task", "variant", "measure", "trained", "untrained", "seeds")
-    groups: dict[tuple[str, str, str], dict[str, list[float]]] = {}
-    for row in rows:
-        place = (row["task"], row["variant"], row["measure"])
-        groups.setdefault(place, {"trained": [], "untrained": []})[row["model"]].append(row["value"])
-    for place, values in groups.items():
-        each = [interval(analysis.mean(np.array(values[model]))) for model in ("trained", "untrained")]
-        made.add_row(*place, *each, str(len(values["trained"])))
-    Console(width=None if sys.stdout.isatty() else 120).print(made, highlight=False)
+def table(frame: pd.DataFrame) -> Table:
+    """Mean and interval over the replicates of each measure, and of the same before training."""
+    rows = Table("task", "variant", "measure", *STATES, "seeds")
+    for place, group in frame.groupby(["task", "variant", "measure"], sort=False):
+        values = [group.value[group.model == state].to_numpy() for state in STATES]
+        rows.add_row(*place, *(interval(analysis.mean(replicates)) for replicates in values), str(len(values[0])))
+    return rows
 
 
 if __name__ == "__main__":

@@ -120,17 +120,20 @@ def search(distributions: Mapping[str, Distribution], grid: Sequence[str], n_tri
             "a random search needs a key to draw, such as training.learning_rate='tag(log, interval(1e-4, 1e-1))', "
             "that is not in hydra.sweeper.grid; a grid alone is a sweep with hydra/sweeper=basic"
         )
-    draws = [{key: each.value(_fraction(seed, key, n)) for key, each in drawn.items()} for n in range(n_trials)]
-    lists = {key: each.values for key, each in distributions.items() if key in grid and isinstance(each, Choice)}
+    draws = [
+        {key: distribution.value(_fraction(seed, key, n)) for key, distribution in drawn.items()}
+        for n in range(n_trials)
+    ]
+    lists = {key: choice.values for key, choice in distributions.items() if key in grid and isinstance(choice, Choice)}
     cells = [dict(zip(lists, values, strict=True)) for values in product(*lists.values())]
-    kept = _distinct(draws)
-    return Search(kept, _distinct(cells), n_trials - len(kept))
+    distinct = _distinct(draws)
+    return Search(distinct, _distinct(cells), n_trials - len(distinct))
 
 
 def _check_grid(key: str, distributions: Mapping[str, Distribution]) -> None:
     if key not in distributions:
-        given = ", ".join(distributions) or "none"
-        raise UserError(f"hydra.sweeper.grid: {key} is not swept, give it a list of values. Swept: {given}")
+        swept = ", ".join(distributions) or "none"
+        raise UserError(f"hydra.sweeper.grid: {key} is not swept, give it a list of values. Swept: {swept}")
     if not isinstance(distributions[key], Choice):
         raise UserError(f"hydra.sweeper.grid: {key} is an interval; allowed in the grid: a,b,c, choice, range, glob")
 

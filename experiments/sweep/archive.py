@@ -64,7 +64,7 @@ class Writer:
         text = json.dumps(content, allow_nan=False).encode()
         self.digests[f"{place}/run.json"] = hashlib.sha256(text).hexdigest()
         self.zip.writestr(f"{place}/run.json", text)
-        for file in sorted(each for each in files.rglob("*") if each.is_file()):
+        for file in sorted(path for path in files.rglob("*") if path.is_file()):
             name = f"{place}/artifacts/{file.relative_to(files).as_posix()}"
             with file.open("rb") as opened:
                 self.digests[name] = _digest(opened)
@@ -72,7 +72,7 @@ class Writer:
 
 
 class Reader:
-    """A file of an export, all of which was found to be right.
+    """A file of an export, all of which was checked.
 
     Attributes:
         study: The study that its runs are of.
@@ -113,9 +113,9 @@ class Reader:
     def extract(self, record: Record, folder: Path) -> None:
         """Write the artifacts of a run into a folder."""
         for name in self.manifest["files"]:
-            found = FILE.fullmatch(name)
-            if found and found[1] == record.run_id:
-                target = folder / found[2]
+            match = FILE.fullmatch(name)
+            if match and match[1] == record.run_id:
+                target = folder / match[2]
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with self.zip.open(name) as source, target.open("wb") as written:
                     shutil.copyfileobj(source, written)
@@ -125,16 +125,16 @@ class Reader:
 
     def _read_manifest(self) -> dict[str, Any]:
         try:
-            found = json.loads(self.zip.read(MANIFEST))
-            written_by, number = found["gatelab"], found["format"]
+            manifest = json.loads(self.zip.read(MANIFEST))
+            written_by, number = manifest["gatelab"], manifest["format"]
         except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
             raise self._wrong("it has no manifest that can be read: it was not written by export") from error
         if number != FORMAT:
             raise self._wrong(f"gatelab {written_by} wrote it in format {number}; this one reads format {FORMAT}")
-        files, study = found.get("files"), found.get("study")
+        files, study = manifest.get("files"), manifest.get("study")
         if not isinstance(files, dict) or not isinstance(study, str) or not NAME.fullmatch(study):
             raise self._wrong("its manifest names no study and files that can be used")
-        return found
+        return manifest
 
     def _check_files(self) -> None:
         files = self.manifest["files"]

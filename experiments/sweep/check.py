@@ -3,17 +3,16 @@
 import math
 import os
 import tempfile
-from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from experiments import tasks
 from experiments.config.compose import restored
 from experiments.errors import UserError
-from experiments.sweep.workers import started
+from experiments.sweep.worker import output_to
+from experiments.sweep.workers import failure, started
 from experiments.tracking import Store, StoredRun, lookup
 from experiments.tracking.metadata import Param, Tag, versions
 from experiments.tracking.transfer import histories
@@ -21,9 +20,11 @@ from experiments.trial.source_digest import source_digest
 from experiments.trial.spec import TrialSpec
 
 NO_INFLUENCE = ("gatelab", "mlflow", "hydra-core")  # versions that the numbers do not depend on
+METRICS = ("epoch ", "test/")
 
-Metrics = dict[str, float]  # such as `epoch 3, val/mse` and `test/mse`; without times
-Tensors = dict[str, np.ndarray]  # every variable of the saved model by its path
+# The numbers of a training: metrics such as `epoch 3, val/mse` and `test/mse`, without times, then every variable of
+# the saved model by its path.
+Numbers = dict[str, np.ndarray]
 
 
 def check(store: Store, study: str, name: str, data_dir: str | None = None) -> int:
@@ -49,100 +50,86 @@ def check(store: Store, study: str, name: str, data_dir: str | None = None) -> i
     spec = TrialSpec.of(config, tasks.build(config.task, config.data_dir))
     spec = replace(spec, units=int(run.params.get(Param.UNITS, spec.units)))
     print(f"{run.name}: trained twice, each time in a fresh process ...", flush=True)
-    (metrics, tensors), (again, tensors_again) = train_twice(spec)
-    difference = metrics_difference(metrics, again) or tensors_difference(tensors, tensors_again)
-    epochs = len({metric.split(",")[0] for metric in metrics if metric.startswith("epoch ")})
-    counts = f"{len(metrics)} metrics of {epochs} epochs, {len(tensors)} tensors"
+    first, second = train_twice(spec)
+    difference = first_difference(first, second)
+    metrics = {name: value for name, value in first.items() if name.startswith(METRICS)}
+    epochs = len({metric.partition(",")[0] for metric in metrics if "," in metric})
+    counts = f"{len(metrics)} metrics of {epochs} epochs, {len(first) - len(metrics)} tensors"
     print(f"different: {difference}" if difference else f"identical: {counts}")
     changes = _changes(run, spec, before)
     return 1 if difference or not (_equals_store(store, run, metrics, changes) or changes) else 0
 
 
-def train_twice(spec: TrialSpec) -> tuple[tuple[Metrics, Tensors], tuple[Metrics, Tensors]]:
+def train_twice(spec: TrialSpec) -> list[Numbers]:
     """Train a trial in two fresh processes at the same time, which leave nothing behind.
 
     Raises:
         UserError: if it cannot be trained.
     """
-
-    def result(future: Future) -> tuple[Metrics, Tensors]:
-        try:
-            return future.result()
-        except Exception as error:
-            raise UserError(f"the trial cannot be trained again: {type(error).__name__}: {error}") from error
-
     with tempfile.TemporaryDirectory() as folder, started(spec.config, 2) as workers:
-        futures = [process.do(_train_silently, spec, f"{folder}/{k}") for k, process in enumerate(workers)]
-        first, second = map(result, futures)
-        return first, second
+        futures = [process.do(train, spec, f"{folder}/{k}") for k, process in enumerate(workers)]
+        reasons = [reason for future in futures if (reason := failure(future, None))]
+        if reasons:
+            raise UserError(f"the trial cannot be trained again: {reasons[0]}")
+        return [future.result() for future in futures]
 
 
-def _train_silently(spec: TrialSpec, folder: str) -> tuple[Metrics, Tensors]:
-    """In a process of its own: what the libraries below print tells nothing about the comparison."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    return train(spec, Path(folder))
+def train(spec: TrialSpec, folder: str) -> Numbers:
+    """Train a trial in this process, silently, and read back the model that it saved."""
+    with output_to(os.devnull):
+        import keras
 
+        from experiments.trial.fit import fit
 
-def train(spec: TrialSpec, folder: Path) -> tuple[Metrics, Tensors]:
-    """Train a trial in this process and read back the model that it saved."""
-    import keras
-
-    from experiments.trial.fit import fit
-
-    folder.mkdir()
-    epochs: dict[int, Any] = {}
-    result = fit(spec, tasks.build(spec.config.task, spec.config.data_dir), epochs.update, folder)
-    metrics = {_metric(epoch, name): value for epoch in sorted(epochs) for name, value in epochs[epoch].items()}
-    metrics |= {f"test/{name}": value for name, value in result.test.items()}
-    model = keras.saving.load_model(folder / "model.keras", compile=False)
-    tensors = {variable.path: variable.numpy() for variable in model.variables}
-    return {name: value for name, value in metrics.items() if "time/" not in name}, tensors
+        Path(folder).mkdir()
+        epochs: dict[int, dict[str, float]] = {}
+        result = fit(spec, tasks.build(spec.config.task, spec.config.data_dir), epochs.update, Path(folder))
+        epochs |= {0: {f"test/{name}": value for name, value in result.test.items()}}
+        numbers = {_metric(epoch, name): _bits(value) for epoch in epochs for name, value in epochs[epoch].items()}
+        model = keras.saving.load_model(Path(folder) / "model.keras", compile=False)
+    numbers |= {variable.path: variable.numpy() for variable in model.variables}
+    return {name: value for name, value in numbers.items() if "time/" not in name}
 
 
 def _metric(epoch: int, name: str) -> str:
     return f"epoch {epoch}, {name}" if epoch else name
 
 
-def metrics_difference(first: Metrics, second: Metrics) -> str:
-    """The first metric that differs, with both values; "" if none does. NaN equals NaN, 0.0 does not equal -0.0."""
+def _bits(value: float) -> np.ndarray:
+    """A metric as the store keeps it: what is not finite is NaN, and one NaN is like another."""
+    return np.array(value if math.isfinite(value) else math.nan)
+
+
+def first_difference(first: Numbers, second: Numbers) -> str:
+    """The first number or tensor that differs in any bit, with how it differs; "" if none does."""
     for name in {**first, **second}:
-        values = [repr(float(metrics[name])) if name in metrics else "absent" for metrics in (first, second)]
-        if values[0] != values[1]:
-            return f"{name}: {values[0]} and {values[1]}"
-    return ""
-
-
-def tensors_difference(first: Tensors, second: Tensors) -> str:
-    """The first tensor that differs, with the largest difference; "" if none does."""
-    if list(first) != list(second):
-        return f"tensors: {', '.join(first)} and {', '.join(second)}"
-    for path, a in first.items():
-        b = second[path]
-        if (a.shape, a.dtype) != (b.shape, b.dtype):
-            return f"{path}: {a.dtype} {a.shape} and {b.dtype} {b.shape}"
+        a, b = first.get(name), second.get(name)
+        if a is None or b is None or (a.shape, a.dtype) != (b.shape, b.dtype):
+            kinds = ["absent" if array is None else f"{array.dtype} {array.shape}" for array in (a, b)]
+            return f"{name}: {kinds[0]} and {kinds[1]}"
         if a.tobytes() != b.tobytes():
-            bits = [np.ascontiguousarray(x).view(f"u{x.dtype.itemsize}") for x in (a, b)]
-            count = int((bits[0] != bits[1]).sum())
+            if not a.ndim:
+                return f"{name}: {a.item()!r} and {b.item()!r}"
+            count = np.sum(
+                np.ascontiguousarray(a).view(f"V{a.itemsize}") != np.ascontiguousarray(b).view(f"V{a.itemsize}")
+            )
             with np.errstate(invalid="ignore"):
                 largest = np.nanmax(np.abs(np.subtract(a, b, dtype="float64")), initial=0.0)
-            return f"{path}: {count} of {a.size} values differ, by {float(largest)!r} at most"
+            return f"{name}: {count} of {a.size} values differ, by {float(largest)!r} at most"
     return ""
 
 
-def _equals_store(store: Store, run: StoredRun, metrics: Metrics, changes: list[str]) -> bool:
+def _equals_store(store: Store, run: StoredRun, metrics: Numbers, changes: list[str]) -> bool:
     """Say whether the recorded metrics are those of the training; of a run without an end those that there are."""
     stored = {
-        _metric(step, name): value
+        _metric(step, name): _bits(value)
         for name, points in histories(store, run.run_id, run.metrics).items()
         for step, _, value in points
         if not name.startswith(("time/", "best/")) and name != "test/baseline"
     }
-    again = {name: value if math.isfinite(value) else math.nan for name, value in metrics.items()}
     if run.status != "FINISHED":
-        again = {name: value for name, value in again.items() if name in stored}
-    difference = metrics_difference({name: stored[name] for name in again if name in stored} | stored, again)
+        metrics = {name: value for name, value in metrics.items() if name in stored}
+    difference = first_difference({name: stored[name] for name in metrics if name in stored} | stored, metrics)
     status = "" if run.status == "FINISHED" else f", whose run is {run.status}"
     if difference:
         print(f"different from the store{status}: {difference} (store first)")

@@ -197,7 +197,8 @@ def _add_pictures(run: Run, spec: TrialSpec, folder: Path) -> None:
     most = PICTURES if config.tracking.gates is None else None
     log = folder / "pictures.txt"
     recorded = set(log.read_text().splitlines()) if log.exists() else set()
-    for key, step, image in gate_pictures.drawn(folder / "gates", f"{config.variant.name} on {config.task.name}", most):
+    title = f"{config.variant.name} on {config.task.name}"
+    for key, step, image in gate_pictures.pictures(folder / "gates", title, most):
         if f"{key} {step}" not in recorded:
             run.add_image(key, step, image)
             with log.open("a") as opened:

@@ -53,7 +53,7 @@ def environment(config: Config) -> Iterator[None]:
 
 def check_layers(configs: Sequence[Config]) -> list[LayerCheck]:
     """Build the layers of configurations in this process, and match their units where that is asked for."""
-    with _output_to(os.devnull):
+    with output_to(os.devnull):
         from experiments import tasks
         from experiments.trial.parameter_match import units
 
@@ -78,9 +78,10 @@ def _try(config: Config, units: int) -> None:
 
     from experiments.trial.model import make_layer
 
+    layer = make_layer(config.variant, units)
     try:
-        make_layer(config.variant, units)(keras.ops.zeros((1, 2, 1)))
-    except (ValueError, TypeError) as error:
+        layer(keras.ops.zeros((1, 2, 1)))
+    except Exception as error:  # of Keras or of TensorFlow, whatever it is
         reason = str(error).split("\n\nArguments")[0].replace("\n\n", " ")
         raise UserError(f"variant={config.variant.name}: its layer cannot be used ({reason})") from error
 
@@ -90,7 +91,7 @@ def start() -> None:
     global _starting_s
     if "experiments.trial.fit" not in sys.modules:
         Thread(target=_end_with_parent, daemon=True).start()
-        with _output_to(os.devnull):
+        with output_to(os.devnull):
             import experiments.sweep.run_trial
             import experiments.trial.fit  # noqa: F401
         _starting_s = time.time() - psutil.Process().create_time()
@@ -106,7 +107,7 @@ def train(spec: "TrialSpec", wait: bool = False) -> "Outcome":
     from experiments.sweep.run_trial import Outcome, run_trial, scratch_folder
 
     global _starting_s
-    with _output_to(str(scratch_folder(spec) / "trial.log")):
+    with output_to(str(scratch_folder(spec) / "trial.log")):
         try:
             with terminable():
                 outcome = run_trial(spec, verbose=2, wait=wait)
@@ -126,7 +127,7 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _output_to(file: str) -> Iterator[None]:
+def output_to(file: str) -> Iterator[None]:
     """Send what this process and its libraries write to standard output and error to a file."""
     sys.stdout.flush()
     sys.stderr.flush()

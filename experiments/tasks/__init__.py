@@ -1,4 +1,4 @@
-"""The tasks that there are: every function marked `@task` in a module of this package."""
+"""The registry of tasks: every function marked `@task` in a module of this package."""
 
 import functools
 import importlib
@@ -24,9 +24,9 @@ _FUNCTIONS: dict[str, TaskFunction] = {}
 
 
 def task(function: TaskFunction) -> TaskFunction:
-    """Make a function available as a task.
+    """Register a function as a task.
 
-    Its annotated parameters become the fields `task.<parameter>`; a keyword-only parameter `data_dir` is given the
+    Its annotated parameters become the fields `task.<parameter>`; a keyword-only parameter `data_dir` receives the
     folder of fetched files.
     """
     _FUNCTIONS[function.__name__] = function
@@ -90,11 +90,10 @@ def build(settings: Any, data_dir: str | None = None) -> Task:
 
 
 def _reference_problems(references: list[Any]) -> list[str]:
-    fitting = [isinstance(each, dict) and set(each) == REFERENCE for each in references]
     return [
-        f"task.reference: {each!r} must have the fields {', '.join(sorted(REFERENCE))}"
-        for each, fits in zip(references, fitting, strict=True)
-        if not fits
+        f"task.reference: {reference!r} must have the fields {', '.join(sorted(REFERENCE))}"
+        for reference in references
+        if not (isinstance(reference, dict) and set(reference) == REFERENCE)
     ]
 
 

@@ -1,6 +1,6 @@
 """The table of all tasks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,6 @@ from rich.table import Table
 from experiments import tasks
 from experiments.errors import UserError
 from experiments.tasks import Split, Stream, Task
-from experiments.tasks._settings import names, settings_of
 from experiments.tasks.fetch import files_of, folder_of, missing
 
 COLUMNS = ("what is asked", "training / validation / test", "trivial baseline\nbest published", "data", "here")
@@ -18,19 +17,23 @@ BUNDLED = {"char_lm": "Python", "digits": "scikit-learn", "forecast": "statsmode
 LONGEST_REASON = 60
 
 
-def table(data_dir: str | None = None) -> Table:
-    """A row for each file of `conf/task`. Nothing is downloaded: what is not here is not measured either."""
-    made = Table(box=SIMPLE_HEAD, pad_edge=False)
-    made.add_column("task", no_wrap=True)
+def table(settings: Mapping[str, Any], data_dir: str | None = None) -> Table:
+    """A row for each task. Nothing is downloaded: what is not here is not measured either.
+
+    Args:
+        settings: The `task` part of the configuration of each task, by the name of its file in `conf/task`.
+        data_dir: Folder of fetched files; None: the user's cache folder.
+    """
+    rows = Table(box=SIMPLE_HEAD, pad_edge=False)
+    rows.add_column("task", no_wrap=True)
     for title in COLUMNS:
-        made.add_column(title, overflow="fold")
-    for name in names():
-        made.add_row(*_row(name, data_dir))
-    return made
+        rows.add_column(title, overflow="fold")
+    for name, task_settings in settings.items():
+        rows.add_row(name, *_cells(task_settings, data_dir))
+    return rows
 
 
-def _row(name: str, data_dir: str | None) -> list[str]:
-    settings = settings_of(name)
+def _cells(settings: Any, data_dir: str | None) -> list[str]:
     data, task, here = source(settings), None, "yes"
     if not data:
         data, here = "yours: task.path=FILE", "-"
@@ -41,7 +44,7 @@ def _row(name: str, data_dir: str | None) -> list[str]:
             task = tasks.build(settings, data_dir)
         except UserError as error:
             here = f"no: {_short(str(error), data_dir)}"
-    return [name, *_facts(task, settings), data, here]
+    return [*_facts(task, settings), data, here]
 
 
 def source(settings: Any) -> str:
@@ -68,13 +71,13 @@ def _facts(task: Task | None, settings: Any) -> list[str]:
 def _sizes(task: Task) -> str:
     parts = (task.train, task.validation, task.test)
     counts = [len(part.tokens) if isinstance(part, Stream) else len(part) for part in parts]
-    lengths = {length for part in parts for length in _lengths_of(part)}
+    lengths = {length for part in parts for length in _lengths(part)}
     steps = str(min(lengths)) if len(lengths) == 1 else f"{min(lengths)}-{max(lengths)}"
     what = f"tokens, {steps} at a time" if isinstance(task.train, Stream) else f"of {steps} steps"
     return f"{' / '.join(f'{count:,}' for count in counts)}\n{what}"
 
 
-def _lengths_of(part: Split | Stream) -> Iterable[int]:
+def _lengths(part: Split | Stream) -> Iterable[int]:
     if isinstance(part, Stream):
         return {part.length}
     if part.mask is None:
@@ -84,11 +87,11 @@ def _lengths_of(part: Split | Stream) -> Iterable[int]:
 
 def _reference(references: list[dict[str, Any]], task: Task | None) -> str:
     """The best published score, of the metric that trials are compared by."""
-    kept = [each for each in references if task is None or each["metric"] == task.score.name]
-    if not kept:
+    comparable = [reference for reference in references if task is None or reference["metric"] == task.score.name]
+    if not comparable:
         return ""
-    higher = task.score.better == "higher" if task else kept[0]["metric"] == "accuracy"
-    best = (max if higher else min)(kept, key=lambda each: each["score"])
+    higher = task.score.better == "higher" if task else comparable[0]["metric"] == "accuracy"
+    best = (max if higher else min)(comparable, key=lambda reference: reference["score"])
     return f"{best['score']:g} ({best['model']})"
 
 

@@ -1,4 +1,4 @@
-"""What a task is made of. Numbers only: nothing here knows of Keras or MLflow."""
+"""The parts of a task: data, metrics, head. Numbers only: nothing here knows of Keras or MLflow."""
 
 import math
 from collections.abc import Callable
@@ -16,7 +16,7 @@ class Split:
     Attributes:
         inputs: `(sequences, time, features)`, or tokens `(sequences, time)`.
         targets: `(sequences, ...)` at the last step, or `(sequences, time, ...)` at every step.
-        mask: `(sequences, time)`, False where a sequence has ended and is filled up; None if all are full.
+        mask: `(sequences, time)`, False where a sequence has ended and is padded; None if none is.
         weights: `(sequences, time)`, how much each target counts; None: 1, and 0 where the mask is False.
     """
 
@@ -86,7 +86,7 @@ class Task:
     """Data, head, loss and score of a task.
 
     Attributes:
-        title: One line that says what is asked.
+        title: What is to be predicted, in one line.
         train, validation, test: The three parts; they share no sequence's target and no random stream.
         outputs: Units of the dense head. Heads of classification give logits.
         per_step: Whether there is a target at every step, else at the last one.
@@ -97,7 +97,7 @@ class Task:
         vocabulary: Number of different tokens; None if the inputs are features.
         solved: Score that counts as solved, where the literature has one.
         digest: SHA-256 of the data that was read; "" for generated data.
-        monitor: Metric whose validation value chooses the epoch that is kept; None: the score.
+        monitor: Metric whose validation value chooses the epoch whose weights count; None: the score.
         measure: From a function that gives the model's outputs for a split to the values, by name, of the metrics
             that have no Keras metric. Called once, after training.
         tokens: What each token stands for, to show examples.
@@ -128,5 +128,5 @@ class Task:
 
     @property
     def chooses(self) -> Metric:
-        """The metric that chooses the epoch that is kept."""
+        """The metric that chooses the epoch whose weights count."""
         return self.monitor or self.score

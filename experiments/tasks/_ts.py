@@ -139,7 +139,7 @@ def _channel(text: str, where: str) -> np.ndarray:
 
 def _table_cases(lines: Lines, file: Path) -> Iterator[Case]:
     for where, line in lines:
-        separator = next((each for each in "\t," if each in line), None)
+        separator = next((character for character in "\t," if character in line), None)
         label, *cells = line.split(separator)
         if label.strip().lower() in MISSING:
             raise UserError(f"{where}, column 1: the label is missing")

@@ -42,12 +42,12 @@ class Windows:
 
 
 def windows(
-    shown: np.ndarray, targets: np.ndarray, ends: Sequence[int], window: int, horizon: int, source: str
+    inputs: np.ndarray, targets: np.ndarray, ends: Sequence[int], window: int, horizon: int, source: str
 ) -> list[Windows]:
     """All windows of training, validation and test, those whose targets lie in the part.
 
     Args:
-        shown: `(rows, features)`, the columns that inputs show.
+        inputs: `(rows, features)`, the columns that a model sees.
         targets: `(rows, series)`, the columns that are forecast.
         ends: The row after the last one of each part.
         window: Rows of an input.
@@ -58,7 +58,7 @@ def windows(
         UserError: if a part is too short for one window.
     """
     starts = (window, *ends[:2])
-    found = []
+    parts = []
     for name, start, end in zip(PARTS, starts, ends, strict=True):
         if end - start < horizon or start < window:
             raise UserError(
@@ -67,14 +67,14 @@ def windows(
                 f"least {horizon} in the part itself. Use a longer series, a smaller window or horizon, or another "
                 "task.split"
             )
-        found.append(
+        parts.append(
             Windows(
-                inputs=_sliding(shown[start - window : end - horizon], window),
+                inputs=_sliding(inputs[start - window : end - horizon], window),
                 targets=_sliding(targets[start:end], horizon),
                 last=targets[start - 1 : end - horizon, None],
             )
         )
-    return found
+    return parts
 
 
 def _sliding(rows: np.ndarray, length: int) -> np.ndarray:

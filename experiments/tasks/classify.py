@@ -11,14 +11,14 @@ import numpy as np
 from experiments.errors import UserError
 from experiments.options import Field
 from experiments.tasks import Split, Task, task
-from experiments.tasks._classes import SplitSeed, classification, stratified
-from experiments.tasks._ragged import filled_up
+from experiments.tasks._classification import SplitSeed, classification, stratified
+from experiments.tasks._padding import pad
 from experiments.tasks._ts import read_series
 from experiments.tasks.fetch import fetch_dataset
 
 PAIRS = ("japanese_vowels",)
 
-Share = Annotated[float, Field("share of the training series kept for validation", above=0, maximum=0.9)]
+Share = Annotated[float, Field("share of the training series held out for validation", above=0, maximum=0.9)]
 
 
 @task
@@ -34,13 +34,13 @@ def classify(
     """Say to which class a series belongs, after its last step.
 
     The files are the two that the UCR and UEA archives have for each problem. Of each class of the training file a
-    share is kept for validation; a class with one series stays in training. Each channel is scaled by its mean and
+    share is held out for validation; a class with one series stays in training. Each channel is scaled by its mean and
     standard deviation over the steps of the remaining training series; a constant one is only shifted. Series are
-    filled up with zeros to the longest one of their part, and masked if lengths differ.
+    padded with zeros to the longest one of their part, and masked if lengths differ.
 
-    The score is the share of test series classified correctly. The epoch that is kept has the lowest cross-entropy of
-    the validation series, which are often so few that many epochs have the same accuracy. The baseline always answers
-    with the most frequent class of the training series.
+    The score is the share of test series classified correctly. The weights are those of the epoch with the lowest
+    cross-entropy of the validation series, which are often so few that many epochs have the same accuracy. The baseline
+    always predicts the most frequent class of the training series.
 
     Source: Bagnall et al. 2018, the UEA archive; Dau et al. 2019, the UCR archive.
 
@@ -51,15 +51,15 @@ def classify(
     files = _files(path, test_path, dataset, data_dir)
     (series, names), (test_series, test_names) = (read_series(file) for file in files)
     labels = _classes(names, files[0])
-    targets, test_targets = (_targets(each, labels, files) for each in (names, test_names))
+    targets, test_targets = (_targets(part, labels, files) for part in (names, test_names))
     _check_channels(series, test_series, files)
-    kept, held_out = stratified(targets, validation, data_seed, files[0])
-    scale = _scale([series[k] for k in kept], files[0])
-    parts = [[series[k] for k in kept], [series[k] for k in held_out], test_series]
-    masked = any(len({len(each) for each in part}) > 1 for part in parts)
+    training, held_out = stratified(targets, validation, data_seed, files[0])
+    scale = _scale([series[k] for k in training], files[0])
+    parts = [[series[k] for k in training], [series[k] for k in held_out], test_series]
+    masked = any(len(set(map(len, part))) > 1 for part in parts)
     splits = [
-        _padded([scale(each) for each in part], part_targets, masked)
-        for part, part_targets in zip(parts, (targets[kept], targets[held_out], test_targets), strict=True)
+        _split(list(map(scale, part)), part_targets, masked)
+        for part, part_targets in zip(parts, (targets[training], targets[held_out], test_targets), strict=True)
     ]
     problem = re.sub("_train$", "", files[0].stem, flags=re.IGNORECASE)
     return classification(f"tell the {len(labels)} classes of {problem} apart", splits, labels, _digest(files))
@@ -79,11 +79,11 @@ def _files(path: str | None, test_path: str | None, dataset: str | None, data_di
 
 def _neighbour(file: Path) -> Path:
     """The test series beside the training series."""
-    found = re.fullmatch("(.*_)(train)", file.stem, flags=re.IGNORECASE)
-    if not found:
+    name = re.fullmatch("(.*_)(train)", file.stem, flags=re.IGNORECASE)
+    if not name:
         raise UserError(f"task.path={file}: give the test series too, task.test_path=FILE: the name is no ..._TRAIN")
-    test = "test" if found[2].islower() else "TEST"
-    neighbour = file.with_stem(found[1] + test)
+    test = "test" if name[2].islower() else "TEST"
+    neighbour = file.with_stem(name[1] + test)
     if not neighbour.exists():
         raise UserError(
             f"task.path={file}: no {neighbour.name} is beside it. Give the test series: task.test_path=FILE"
@@ -94,10 +94,10 @@ def _neighbour(file: Path) -> Path:
 def _classes(names: list[str], file: Path) -> list[str]:
     """The classes in the order of their numbers or, if some is no number, of the alphabet."""
     numeric = all(re.fullmatch(r"[-+]?\d+(\.\d*)?", name) for name in names)
-    found = sorted(set(names), key=lambda name: (float(name) if numeric else 0, name))
-    if len(found) < 2:
-        raise UserError(f"{file}: all series are of the class {found[0]!r}; to classify takes two classes")
-    return found
+    classes = sorted(set(names), key=lambda name: (float(name) if numeric else 0, name))
+    if len(classes) < 2:
+        raise UserError(f"{file}: all series are of the class {classes[0]!r}; to classify takes two classes")
+    return classes
 
 
 def _targets(names: list[str], labels: list[str], files: list[Path]) -> np.ndarray:
@@ -133,6 +133,6 @@ def _scale(series: list[np.ndarray], file: Path) -> Callable[[np.ndarray], np.nd
     return lambda values: ((values - mean) / deviation).astype("float32")
 
 
-def _padded(series: list[np.ndarray], targets: np.ndarray, masked: bool) -> Split:
-    inputs, mask = filled_up(series)
+def _split(series: list[np.ndarray], targets: np.ndarray, masked: bool) -> Split:
+    inputs, mask = pad(series)
     return Split(inputs, targets, mask if masked else None)

@@ -8,8 +8,8 @@ import numpy as np
 from experiments.errors import UserError
 from experiments.options import Field
 from experiments.tasks import Metric, Predict, Task, task
+from experiments.tasks._formal_languages import Word, legality_task, right, split
 from experiments.tasks._generated import DataSeed, TestSize, TrainSize, ValidationSize
-from experiments.tasks._legality import Word, legality_task, right, split
 
 BRACKETS = ("()", "[]")
 LETTERS = "abc"
@@ -166,15 +166,15 @@ def _check_lengths(kinds: int, train_length: int, test_length: int, short: int, 
     lengths = f"task.train_length={train_length}, task.test_length={test_length}"
     if train_length % 2 or test_length % 2 or train_length >= test_length:
         raise UserError(f"{lengths}: must be even, the second one greater (strings of brackets that all close)")
-    for wanted, first, last, part in (
+    for size, first, last, part in (
         (short, 2, train_length, "task.train_size + task.validation_size"),
         (long, train_length + 2, test_length, "task.test_size"),
     ):
         # Half of them, since strings are drawn until enough of them are new.
         allowed = sum(comb(n, n // 2) // (n // 2 + 1) * kinds ** (n // 2) for n in range(first, last + 1, 2)) // 2
-        if wanted > allowed:
+        if size > allowed:
             raise UserError(
-                f"{part}={wanted}: must be at most {allowed}, half of the strings of {first} to {last} brackets "
+                f"{part}={size}: must be at most {allowed}, half of the strings of {first} to {last} brackets "
                 f"({lengths})"
             )
 

@@ -162,14 +162,14 @@ def _fetch(names: Sequence[str], data_dir: str | None) -> list[Path]:
 def _check(path: Path, sha256: str) -> None:
     try:
         status = path.stat()
-        found = _sha256(path, status.st_size, status.st_mtime_ns)
+        checksum = _sha256(path, status.st_size, status.st_mtime_ns)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    if found != sha256:
+    if checksum != sha256:
         raise UserError(
             f"{path}: this file is not the one that the task needs, or it is damaged. It is left as it is: delete it "
             f"and a good copy is downloaded, or choose another folder with data_dir=FOLDER"
-            f"\n  SHA-256 expected  {sha256}\n  SHA-256 found     {found}"
+            f"\n  SHA-256 expected  {sha256}\n  SHA-256 received  {checksum}"
         )
 
 

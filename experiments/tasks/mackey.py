@@ -16,7 +16,7 @@ TRANSIENT = 1000  # units of time left out
 @task
 def mackey_glass(
     delay: Annotated[int, Field("delay of the feedback, in units of time; chaotic from about 17", minimum=1)] = 17,
-    horizon: Annotated[int, Field("units of time from the last value shown to the one asked for", minimum=1)] = 6,
+    horizon: Annotated[int, Field("units of time from the last value shown to the target", minimum=1)] = 6,
     window: Annotated[int, Field("values shown, one for each unit of time", minimum=1)] = 32,
     train_steps: Annotated[int, Field("values of the training part", minimum=2)] = 3000,
     validation_steps: Annotated[int, Field("values of the validation part, after those", minimum=1)] = 500,

@@ -7,7 +7,7 @@ import numpy as np
 from experiments.errors import UserError
 from experiments.options import Field
 from experiments.tasks import Metric, Predict, Split, Task, task
-from experiments.tasks._classes import ACCURACY, CROSS_ENTROPY, most_frequent_class
+from experiments.tasks._classification import ACCURACY, CROSS_ENTROPY, most_frequent_class
 from experiments.tasks._generated import MEAN_SQUARED_ERROR, DataSeed, TestSize, TrainSize, ValidationSize, three_parts
 
 COPIED = 10  # symbols to copy
@@ -63,7 +63,7 @@ def _adding(rng: np.random.Generator, size: int, length: int) -> Split:
 
 @task
 def copy_memory(
-    length: Annotated[int, Field("steps from the last symbol shown to the first one asked for", minimum=1)] = 20,
+    length: Annotated[int, Field("steps from the last symbol shown to the first target", minimum=1)] = 20,
     train_size: TrainSize = 10000,
     validation_size: ValidationSize = 500,
     test_size: TestSize = 1000,
@@ -73,7 +73,7 @@ def copy_memory(
 
     A sequence has `length + 20` steps: ten symbols drawn from 1 to 8, `length - 1` blanks (0), a delimiter (9), ten
     blanks. The target is blank for `length + 10` steps, then the ten symbols. The score is the cross-entropy over
-    all steps; `recall` is the share of the ten symbols that are given back right. Who remembers nothing answers
+    all steps; `recall` is the share of the ten symbols that are recalled. Who remembers nothing predicts
     blanks and then guesses among eight symbols, at a cost of 10 ln 8 / (length + 20).
 
     Source: Arjovsky, Shah and Bengio 2016 (Unitary evolution recurrent neural networks), section 4.1, after
@@ -94,7 +94,7 @@ def copy_memory(
         outputs=DELIMITER,
         per_step=True,
         loss="sparse_categorical_crossentropy",
-        metrics=(CROSS_ENTROPY, Metric("recall", "share of the symbols given back right", better="higher")),
+        metrics=(CROSS_ENTROPY, Metric("recall", "share of the symbols recalled", better="higher")),
         baseline=float(np.mean(test.targets > 0) * np.log(DELIMITER - 1)),
         baseline_title="blanks, then guesses among the eight symbols",
         vocabulary=DELIMITER + 1,

@@ -9,7 +9,7 @@ import numpy as np
 from experiments.errors import UserError
 from experiments.options import Field
 from experiments.tasks import Metric, Split, Task, task
-from experiments.tasks._ragged import filled_up
+from experiments.tasks._padding import pad
 from experiments.tasks.fetch import fetch_dataset
 
 DATASETS = ("jsb_chorales", "nottingham")
@@ -29,7 +29,7 @@ def music(
 ) -> Task:
     """Predict which of 88 keys sound in the next frame of a piece of music, from all frames before it.
 
-    Each piece of music is a sequence, filled up to the longest one and masked; each key is a sigmoid output. Pieces
+    Each piece of music is a sequence, padded to the longest one and masked; each key is a sigmoid output. Pieces
     longer than `segment` frames are cut for training only.
 
     The score is the negative log-likelihood of a frame, the sum over the 88 keys, in nats, averaged over all frames
@@ -91,15 +91,15 @@ def _pieces(cells: np.ndarray, name: str, file: Path) -> list[np.ndarray]:
                 f"{file}: piece {number} of {name} must have a row for each frame and {KEYS} columns of 0 or 1, "
                 f"and has the shape {piece.shape}"
             )
-    kept = [piece.astype("float32") for piece in pieces if len(piece) > 1]
-    if not kept:
+    long_enough = [piece.astype("float32") for piece in pieces if len(piece) > 1]
+    if not long_enough:
         raise UserError(f"{file}: {name} has no piece of two frames or more")
-    return kept
+    return long_enough
 
 
 def _split(pairs: list[Pair]) -> Split:
-    inputs, mask = filled_up([x for x, _ in pairs])
-    targets, _ = filled_up([y for _, y in pairs])
+    inputs, mask = pad([x for x, _ in pairs])
+    targets, _ = pad([y for _, y in pairs])
     return Split(inputs, targets, mask)
 
 

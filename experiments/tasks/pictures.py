@@ -10,7 +10,7 @@ import numpy as np
 from experiments.errors import UserError
 from experiments.options import Field
 from experiments.tasks import Split, Task, task
-from experiments.tasks._classes import SplitSeed, classification, stratified
+from experiments.tasks._classification import SplitSeed, classification, stratified
 from experiments.tasks.fetch import fetch_dataset
 
 DIGITS = tuple("0123456789")
@@ -35,8 +35,8 @@ def digits(
     targets = bundled.target.astype("int32")
     inputs = (bundled.data / 16).astype("float32").reshape(len(targets), -1, 8 if rows else 1)
     rest, test = stratified(targets, 0.2, data_seed, "digits")
-    kept, held_out = (rest[part] for part in stratified(targets[rest], 0.125, data_seed, "digits"))
-    splits = [Split(inputs[part], targets[part]) for part in (kept, held_out, test)]
+    training, held_out = (rest[part] for part in stratified(targets[rest], 0.125, data_seed, "digits"))
+    splits = [Split(inputs[part], targets[part]) for part in (training, held_out, test)]
     steps = "row by row" if rows else "pixel by pixel"
     digest = hashlib.sha256(bundled.data.tobytes() + bundled.target.tobytes()).hexdigest()
     return classification(f"say which digit an 8x8 picture shows, read {steps}", splits, DIGITS, digest)
@@ -47,7 +47,7 @@ def sequential_mnist(
     path: Annotated[str | None, Field(".npz file with x_train, y_train, x_test, y_test; null: dataset")] = None,
     dataset: Annotated[str | None, Field("file that is fetched: mnist")] = "mnist",
     permuted: Annotated[bool, Field("read the pixels in a random order, the same for all pictures")] = False,
-    validation_size: Annotated[int, Field("last training pictures, kept for validation", minimum=1)] = 10000,
+    validation_size: Annotated[int, Field("last training pictures, held out for validation", minimum=1)] = 10000,
     limit: Annotated[int | None, Field("pictures trained on, from the first; null: all", minimum=1)] = None,
     data_seed: Annotated[int, Field("seed of the order of the pixels, if permuted", minimum=0)] = 0,
     *,

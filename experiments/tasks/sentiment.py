@@ -9,8 +9,8 @@ import numpy as np
 from experiments.errors import UserError
 from experiments.options import Field
 from experiments.tasks import Split, Task, task
-from experiments.tasks._classes import classification
-from experiments.tasks._ragged import filled_up
+from experiments.tasks._classification import classification
+from experiments.tasks._padding import pad
 from experiments.tasks._vocabulary import digest, encode, vocabulary
 from experiments.tasks.fetch import fetch_dataset
 
@@ -28,7 +28,7 @@ def sentiment(
 
     The Stanford Sentiment Treebank with two classes, whole sentences only: 6,920, 872 and 1,821 of them, as tokens that
     white space separates. Words that training does not have, or not among its `vocabulary_limit` most frequent ones,
-    share one token. Sentences are filled up to the longest one and masked.
+    share one token. Sentences are padded to the longest one and masked.
 
     Score and baseline are those of `classify`.
 
@@ -40,8 +40,8 @@ def sentiment(
     tokens = vocabulary((word for words, _ in parts[0] for word in words), vocabulary_limit)
     title = "say whether a sentence of a film review is positive"
     lines = (f"{label} {' '.join(words)}\n" for part in parts for words, label in part)
-    made = classification(title, [_split(part, tokens) for part in parts], LABELS, digest(lines))
-    return replace(made, vocabulary=len(tokens), tokens=tokens)
+    untokenized = classification(title, [_split(part, tokens) for part in parts], LABELS, digest(lines))
+    return replace(untokenized, vocabulary=len(tokens), tokens=tokens)
 
 
 Sentence = tuple[list[str], int]
@@ -62,5 +62,5 @@ def _sentence(file: Path, number: int, line: str) -> Sentence:
 
 def _split(sentences: list[Sentence], tokens: tuple[str, ...]) -> Split:
     numbers = encode((word for words, _ in sentences for word in words), tokens)
-    inputs, mask = filled_up(np.split(numbers, np.cumsum([len(words) for words, _ in sentences])[:-1]))
+    inputs, mask = pad(np.split(numbers, np.cumsum([len(words) for words, _ in sentences])[:-1]))
     return Split(inputs, np.array([label for _, label in sentences], "int32"), mask)

@@ -36,7 +36,7 @@ def forecast(
     values: Annotated[Values, Field("log_returns: changes of the logarithm by row, in percent")] = Values.levels,
     relative: Annotated[bool, Field("show and forecast differences to the last value shown")] = False,
     window: Annotated[int, Field("past values shown", minimum=1)] = 24,
-    horizon: Annotated[int, Field("future values asked for", minimum=1)] = 1,
+    horizon: Annotated[int, Field("future values to forecast", minimum=1)] = 1,
     split: Annotated[list[float], Field("three shares, or three numbers of rows: training, validation, test")] = SPLIT,
     *,
     data_dir: str | None = None,
@@ -59,10 +59,10 @@ def forecast(
     source = path or dataset or f"statsmodels.datasets.{bundled}"
     table = _table(path, dataset, bundled, date, None if target is None else (target, inputs or target), data_dir)
     if values == Values.log_returns:
-        from experiments.tasks._table import log_returns
+        from experiments.tasks._columns import log_returns
 
         table = log_returns(table, source)
-    targets, shown = (list(table.columns) if each == "all" else _listed(each) for each in (target, inputs or target))
+    targets, shown = (list(table.columns) if name == "all" else _listed(name) for name in (target, inputs or target))
     ends = part_ends(split, len(table), source)
     scaled, deviations = _scaled(table, ends[0], source)
     parts = windows(scaled[shown].to_numpy("f4"), scaled[targets].to_numpy("f4"), ends, window, horizon, source)
@@ -92,16 +92,16 @@ def _table(
     path: str | None, dataset: str | None, bundled: str | None, date: str | None, columns: Any, data_dir: str | None
 ) -> "pandas.DataFrame":
     """All columns that are forecast or shown."""
-    from experiments.tasks._table import read_bundled, read_csv
+    from experiments.tasks._columns import read_bundled, read_csv
 
-    wanted: Any = None
+    names: Any = None
     if columns is not None:
-        wanted = "all" if "all" in columns else list(dict.fromkeys(name for each in columns for name in _listed(each)))
+        names = "all" if "all" in columns else list(dict.fromkeys(name for part in columns for name in _listed(part)))
     if path is None and dataset is not None:
         if dataset not in DATASETS:
             raise UserError(f"task.dataset={dataset}: no series to fetch. Allowed: {', '.join(DATASETS)}")
         path = str(fetch_dataset(dataset, data_dir)[0])
-    return read_csv(path, wanted, date) if path else read_bundled(bundled, wanted)
+    return read_csv(path, names, date) if path else read_bundled(bundled, names)
 
 
 def _scaled(table: "pandas.DataFrame", training_rows: int, source: str) -> tuple["pandas.DataFrame", "pandas.Series"]:

@@ -42,7 +42,7 @@ def spike_delay(
 
     The input is 1 at the steps T(n) = T(n-1) + `interval` + I(n) with T(0) = 0, and 0 elsewhere; I(n) is drawn
     evenly from 0 to `delays`. The target is I(n) at step T(n) and 0 elsewhere. A stream is solved if every error
-    in it is below 0.49; the score is the share of solved test streams. The baseline answers the mean training
+    in it is below 0.49; the score is the share of solved test streams. The baseline predicts the mean training
     target of steps with the same input. A stream is made of about `length` / `interval` random numbers: short ones
     come up in more than one part.
 
@@ -92,8 +92,8 @@ def timed_spikes(
 
     def draw(rng: np.random.Generator, size: int) -> Split:
         times, late = _spikes(rng, size, interval, delays, length)
-        asked = np.concatenate([np.zeros((size, 1), "int64"), times[:, :-1]], axis=1)
-        return Split(_at(asked, late, length), _at(times, np.ones_like(late), length))
+        requests = np.concatenate([np.zeros((size, 1), "int64"), times[:, :-1]], axis=1)
+        return Split(_at(requests, late, length), _at(times, np.ones_like(late), length))
 
     sizes = (train_size, validation_size, test_size)
     return _spike_task(
@@ -191,8 +191,8 @@ def periodic(
     ends = (train_length, validation_length, test_length)
     if not period <= train_length < validation_length < test_length:
         names = ("period", "train_length", "validation_length", "test_length")
-        given = ", ".join(f"task.{name}={value}" for name, value in zip(names, (period, *ends), strict=True))
-        raise UserError(f"{given}: each must be greater than the one before; the first two may be equal")
+        lengths = ", ".join(f"task.{name}={value}" for name, value in zip(names, (period, *ends), strict=True))
+        raise UserError(f"{lengths}: each must be greater than the one before; the first two may be equal")
     train, validation, test = (
         _run(_curve(shape, period, end), start, repeats)
         for start, end, repeats in zip((0, *ends), ends, (train_size, 1, 1), strict=False)

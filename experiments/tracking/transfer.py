@@ -51,26 +51,26 @@ class Record:
         return self.tags[Tag.TRIAL_KEY]
 
 
-def is_whole(trial: StoredRun) -> bool:
+def is_whole(run: StoredRun) -> bool:
     """Whether a run is finished, and not one that an import has left half done."""
-    return trial.status == "FINISHED" and trial.tags.get(Tag.KIND) == "trial" and Tag.IMPORTING not in trial.tags
+    return run.status == "FINISHED" and run.tags.get(Tag.KIND) == "trial" and Tag.IMPORTING not in run.tags
 
 
 def records(store: Store, study: str) -> Iterator[Record]:
     """All finished runs of the trials of a study, oldest first."""
-    experiments = {each: name for name, each in store.experiments().items()}
-    for trial in reversed(store.trials(study)):
-        if is_whole(trial):
-            info = store.client.get_run(trial.run_id).info
+    experiments = {experiment: name for name, experiment in store.experiments().items()}
+    for run in reversed(store.trials(study)):
+        if is_whole(run):
+            info = store.client.get_run(run.run_id).info
             yield Record(
-                trial.run_id,
+                run.run_id,
                 experiments[info.experiment_id].removeprefix(f"{study}/"),
-                trial.name,
+                run.name,
                 info.start_time,
                 info.end_time,
-                trial.params,
-                {name: value for name, value in trial.tags.items() if name != Tag.IMPORTED},
-                histories(store, trial.run_id, trial.metrics),
+                run.params,
+                {name: value for name, value in run.tags.items() if name != Tag.IMPORTED},
+                histories(store, run.run_id, run.metrics),
             )
 
 
@@ -88,17 +88,18 @@ def _history(store: Store, run_id: str, name: str) -> Sequence[Metric]:
 
 def artifacts(store: Store, run_id: str, folder: str | None = None) -> Iterator[str]:
     """The paths of all artifacts of a run, those in folders included."""
-    for each in store.client.list_artifacts(run_id, folder):
-        if each.is_dir:
-            yield from artifacts(store, run_id, each.path)
+    for artifact in store.client.list_artifacts(run_id, folder):
+        if artifact.is_dir:
+            yield from artifacts(store, run_id, artifact.path)
         else:
-            yield each.path
+            yield artifact.path
 
 
 def download(store: Store, run_id: str, path: str, folder: Path) -> Path | None:
     """Fetch an artifact into a folder, where it keeps its path; None if the run has no such artifact."""
     parent = str(PurePosixPath(path).parent)
-    if path not in [each.path for each in store.client.list_artifacts(run_id, None if parent == "." else parent)]:
+    siblings = store.client.list_artifacts(run_id, None if parent == "." else parent)
+    if path not in [artifact.path for artifact in siblings]:
         return None
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -126,18 +127,18 @@ class Receiver:
         self.study = study
         self.digests = set(digests)
         self.lock = lock
-        self.trials = store.trials(study)
+        self.runs = store.trials(study)
 
     def has(self, record: Record, digest: str) -> bool:
         """Whether the record need not come: it is there, or its trial has a finished run from elsewhere."""
-        found = [each for each in self.trials if is_whole(each) and each.tags.get(Tag.TRIAL_KEY) == record.key]
-        sources = {each.tags.get(Tag.IMPORTED) for each in found}
+        runs = [run for run in self.runs if is_whole(run) and run.tags.get(Tag.TRIAL_KEY) == record.key]
+        sources = {run.tags.get(Tag.IMPORTED) for run in runs}
         return digest in sources or bool(sources - self.digests)
 
     def forget(self, digest: str) -> None:
         """Delete what an interrupted import has left of a record that need not come."""
-        for each in self._left(digest):
-            self.store.client.delete_run(each.run_id)
+        for run in self._left(digest):
+            self.store.client.delete_run(run.run_id)
 
     def take(self, record: Record, digest: str, files: Path) -> None:
         """Bring in a record with its artifacts, which are the content of a folder."""
@@ -154,7 +155,7 @@ class Receiver:
             experiment = self.store.experiment(f"{self.study}/{record.task}")
             first = {str(name): str(value) for name, value in {Tag.STUDY: self.study, **mine}.items()}
             run_id = client.create_run(experiment, record.start_time, first, record.name).info.run_id
-        self._log(run_id, params=[Param(*each) for each in record.params.items()])
+        self._log(run_id, params=[Param(name, value) for name, value in record.params.items()])
         self._log(run_id, tags=_tags(others))
         self._log(run_id, metrics=[Metric(n, v, t, step) for n, p in record.metrics.items() for step, t, v in p])
         if any(files.iterdir()):
@@ -165,7 +166,7 @@ class Receiver:
         client.delete_tag(run_id, str(Tag.IMPORTING))
 
     def _left(self, digest: str) -> list[StoredRun]:
-        return [each for each in self.trials if each.tags.get(Tag.IMPORTING) == digest]
+        return [run for run in self.runs if run.tags.get(Tag.IMPORTING) == digest]
 
     def _log(self, run_id: str, **named: list[Any]) -> None:
         ((kind, entries),) = named.items()

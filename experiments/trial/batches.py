@@ -10,7 +10,7 @@ from experiments.tasks import Split, Stream
 
 
 class Order(keras.callbacks.Callback):
-    """Which sequences each batch of an epoch has: a permutation that only seed and epoch decide.
+    """The order of the training sequences: a permutation that depends on seed and epoch only.
 
     So training can be taken up at any epoch. Sequences that fill no batch are left out of the epoch.
 
@@ -50,7 +50,7 @@ def training_batches(part: Split | Stream, batch_size: int, order: Order) -> tf.
 
 
 def evaluation_batches(part: Split | Stream, batch_size: int, per_step: bool) -> tf.data.Dataset:
-    """Every sequence once, in order, with weights: the last batch is filled up with sequences of weight zero.
+    """Every sequence once, in order, with weights: the last batch is padded with sequences of weight zero.
 
     A stream is read as in training, all of it, with weight zero after its end.
     """

@@ -1,4 +1,4 @@
-"""A callback that looks at the gates at the ends of chosen epochs."""
+"""A callback that traces the gates at the ends of chosen epochs."""
 
 import math
 import time
@@ -12,33 +12,35 @@ import tensorflow as tf
 from experiments.config.schema import Training
 from experiments.errors import first_line
 from experiments.tasks import Stream, Task
-from experiments.trial import gate_pictures as pictures
+from experiments.trial import gate_pictures
 from experiments.trial.batches import stream_rows
 from experiments.trial.callbacks import Progress
-from experiments.trial.gate_tracer import Look
+from experiments.trial.gate_bounds import gate_bounds, is_relative
+from experiments.trial.gate_statistics import LayerStatistics, layer_statistics
+from variants.trace import Tracer
 
 SEQUENCES = 16  # of the validation part
 
 
 class GateCallback(keras.callbacks.Callback):
-    """Looks at the gates at the ends of chosen epochs, and adds what it sees to what is told of the epoch.
+    """Traces the gates at the ends of chosen epochs, and adds their statistics to the metrics of the epoch.
 
-    What it sees does not depend on when it looks, and training does not depend on it. A model that it cannot look at
-    is trained all the same: one line says so. It comes after early stopping in the list of callbacks, so that it knows
-    the last epoch.
+    The statistics do not depend on the choice of epochs, and training does not depend on them. A model that cannot be
+    traced is trained all the same: one line says so. The callback comes after early stopping, so that it knows the
+    last epoch.
 
     Args:
-        task: The sequences that are looked at come from its validation part.
-        training: Says how many epochs there are at most, and how many rows a batch of a stream has.
+        task: The sequences come from its validation part.
+        training: Gives the number of epochs at most, and of rows in a batch of a stream.
         progress: Where the metrics go.
-        every: Look at every so many epochs and the last one; 0: at none; None: at the epochs 1, 2, 4, 8, 16, ... and
-            the last one. Unless it is 0, also before training.
-        folder: Where what the pictures show is written.
-        tracer: Looks into the model.
+        every: Trace every so many epochs and the last one; 0: none; None: the epochs 1, 2, 4, 8, 16, ... and the last
+            one. Unless it is 0, also before training.
+        folder: Where the content of the pictures is written.
+        tracer: Traces the model.
     """
 
     def __init__(
-        self, task: Task, training: Training, progress: Progress, every: int | None, folder: Path, tracer: Look
+        self, task: Task, training: Training, progress: Progress, every: int | None, folder: Path, tracer: Tracer
     ) -> None:
         super().__init__()
         self.task = task
@@ -47,48 +49,69 @@ class GateCallback(keras.callbacks.Callback):
         self.every = every
         self.folder = folder
         self.tracer = tracer
-        self.given_up = every == 0
-        self.sequences: Any = None
+        self.disabled = every == 0
+        self.batch: Any = None
         self.seconds = 0.0
 
     def on_train_begin(self, logs: Any = None) -> None:
         if not self.progress.epochs:
-            pictures.clear(self.folder)  # of a try that left no checkpoint
+            gate_pictures.clear(self.folder)  # of a try that left no checkpoint
             self._try(0)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         last = self.model.stop_training or epoch + 1 == self.training.epochs
-        if not self.progress.diverged and (last or is_looked_at(epoch + 1, self.every)):
+        if not self.progress.diverged and (last or is_chosen(epoch + 1, self.every)):
             self._try(epoch + 1)
 
     def _try(self, epoch: int) -> None:
-        if self.given_up:
+        if self.disabled:
             return
         began = time.perf_counter()
         try:
-            self._look(epoch)
+            self._trace(epoch)
         except Exception as error:  # whatever it is, training is worth more
-            self.given_up = True
-            print(f"the gates are not looked at: {first_line(error)}", flush=True)
+            self.disabled = True
+            print(f"the gates cannot be traced: {first_line(error)}", flush=True)
         self.seconds += time.perf_counter() - began
 
-    def _look(self, epoch: int) -> None:
-        if self.sequences is None:
-            self.sequences = tf.nest.map_structure(tf.constant, watched_sequences(self.task, self.training.batch_size))
-        look = self.tracer
-        before = look.compile_s
-        found = look(*self.sequences)
-        compiling = look.compile_s - before
+    def _trace(self, epoch: int) -> None:
+        if self.batch is None:
+            self.batch = tf.nest.map_structure(tf.constant, gate_batch(self.task, self.training.batch_size))
+        before = self.tracer.compile_s
+        layers = trace_statistics(self.tracer, *self.batch)
+        compiling = self.tracer.compile_s - before
         self.progress.compile_s += compiling
         self.seconds -= compiling
         if epoch:  # before the first epoch there is a picture only, which the MLflow UI shows first
-            for name, statistics in found.items():
+            for name, statistics in layers.items():
                 self.progress.epochs[epoch] |= statistics.metrics(f"gates/{name}")
-        pictures.keep(self.folder, epoch, found)
+        gate_pictures.save(self.folder, epoch, layers)
 
 
-def is_looked_at(epoch: int, every: int | None) -> bool:
-    """Whether the gates are looked at after an epoch, counted from 1, that is not the last one.
+def trace_statistics(tracer: Tracer, inputs: Any, targets: Any, weights: Any) -> dict[str, LayerStatistics]:
+    """Trace a model on a batch and summarize each layer, by its name as in `variants.trace`.
+
+    Args:
+        tracer: Traces the model.
+        inputs: What the model is called with.
+        targets: Targets of the loss.
+        weights: Their weights.
+
+    Raises:
+        ValueError: if the model cannot be traced.
+    """
+    traces = tracer(inputs, targets, weights)
+    statistics = {}
+    for name, arrays in traces.items():
+        cell = tracer.layers[name].cell
+        bounds = gate_bounds(cell)
+        remembers = "forget_gate" in bounds and not is_relative(cell)
+        statistics[name] = layer_statistics(arrays, bounds, remembers)
+    return statistics
+
+
+def is_chosen(epoch: int, every: int | None) -> bool:
+    """Whether the gates are traced after an epoch, counted from 1, that is not the last one.
 
     Args:
         epoch: The epoch.
@@ -99,10 +122,10 @@ def is_looked_at(epoch: int, every: int | None) -> bool:
     return every > 0 and epoch % every == 0
 
 
-def watched_sequences(task: Task, batch_size: int) -> tuple[Any, Any, Any]:
-    """Inputs, targets and weights of the sequences that are looked at, the same for all variants and seeds.
+def gate_batch(task: Task, batch_size: int) -> tuple[Any, Any, Any]:
+    """Inputs, targets and weights of the sequences on which the gates are traced, for all variants and seeds the same.
 
-    They are the first 16 of the validation part, as long as they are; of a stream the beginning of each row.
+    They are the first 16 of the validation part, in their full length; of a stream the beginning of each row.
     """
     part = task.validation
     if isinstance(part, Stream):

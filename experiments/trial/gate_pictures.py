@@ -1,6 +1,6 @@
 """Pictures of the gates of a layer after an epoch, drawn when the trial has ended.
 
-Until then what they show is kept in files, so that a trial that was interrupted has the pictures of all its epochs.
+Until then their content is in files, so that a trial that was interrupted has the pictures of all its epochs.
 They are drawn by Pillow, point by point: Matplotlib takes thirty times as long for such a picture.
 """
 
@@ -22,42 +22,39 @@ PANELS = ((62, 268), (338, 520), (596, 780))  # left and right edges
 INK, LINE, PAPER = (30, 30, 30), (205, 205, 205), (255, 255, 255)
 GATES = {"input_gate": (0, 114, 178), "forget_gate": (213, 94, 0), "output_gate": (0, 140, 100)}
 
-Picture = Mapping[str, Any]
+Content = Mapping[str, Any]
 Point = tuple[float, float]
 
 
-def keep(folder: Path, epoch: int, layers: Mapping[str, LayerStatistics]) -> None:
-    """Keep in a folder what the pictures of an epoch show."""
+def save(folder: Path, epoch: int, layers: Mapping[str, LayerStatistics]) -> None:
+    """Write the content of the pictures of an epoch to a folder."""
     folder.mkdir(exist_ok=True)
-    (folder / f"{epoch}.json").write_text(json.dumps({name: _shown(layer) for name, layer in layers.items()}))
+    (folder / f"{epoch}.json").write_text(json.dumps({name: _content(layer) for name, layer in layers.items()}))
 
 
 def clear(folder: Path) -> None:
-    """Forget what was kept."""
+    """Remove the content of all pictures."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def drawn(folder: Path, title: str, most: int | None = None) -> Iterator[tuple[str, int, Image.Image]]:
-    """Draw what was kept: the key of each picture, such as `gates/lstm_1`, its epoch, and the picture.
+def pictures(folder: Path, title: str, most: int | None = None) -> Iterator[tuple[str, int, Image.Image]]:
+    """Draw the pictures of a trial: the key of each, such as `gates/lstm_1`, its epoch, and the picture.
 
     Args:
-        folder: Where it was kept.
-        title: What is said above each picture, beside layer and epoch.
+        folder: Where `save` has written.
+        title: Stands above each picture, beside layer and epoch.
         most: Pictures of a layer, at most, at least 2: the first, the last, and others evenly between them. None: all.
     """
-    files = sorted(folder.glob("*.json"), key=lambda each: int(each.stem))
+    files = sorted(folder.glob("*.json"), key=lambda file: int(file.stem))
     if most is not None and len(files) > most:
         files = [files[round(number * (len(files) - 1) / (most - 1))] for number in range(most)]
     for file in files:
-        for layer, shown in json.loads(file.read_text()).items():
-            yield (
-                f"gates/{layer.replace(':', '.')}",
-                int(file.stem),
-                draw(f"{title}: {layer}, epoch {file.stem}", shown),
-            )
+        for layer, content in json.loads(file.read_text()).items():
+            picture = draw(f"{title}: {layer}, epoch {file.stem}", content)
+            yield f"gates/{layer.replace(':', '.')}", int(file.stem), picture
 
 
-def _shown(layer: LayerStatistics) -> Picture:
+def _content(layer: LayerStatistics) -> Content:
     gates = {}
     for name, gate in layer.gates.items():
         if gate.left is not None and gate.right is not None and gate.histogram is not None:
@@ -67,7 +64,7 @@ def _shown(layer: LayerStatistics) -> Picture:
     return {"gates": gates, "gradient": gradient}
 
 
-def draw(title: str, shown: Picture) -> Image.Image:
+def draw(title: str, content: Content) -> Image.Image:
     """Draw one picture of 800 x 450 pixels.
 
     On the left each unit of each gate is a point, as in Karpathy, Johnson and Fei-Fei 2015 (figure 2): the fraction of
@@ -77,19 +74,19 @@ def draw(title: str, shown: Picture) -> Image.Image:
     image = Image.new("RGB", SIZE, PAPER)
     canvas = ImageDraw.Draw(image)
     canvas.text((16, 12), title, INK, _font(16))
-    _legend(canvas, shown["gates"])
+    _legend(canvas, content["gates"])
     saturation = _Panel(canvas, 0, "saturation of each unit", "right-saturated", (0, 1), (0, 1))
     saturation.y_title("left-saturated")
     saturation.line([(0, 1), (1, 0)], LINE)
-    highest = max((max(gate["histogram"]) for gate in shown["gates"].values()), default=1.0)
+    highest = max((max(gate["histogram"]) for gate in content["gates"].values()), default=1.0)
     activations = _Panel(canvas, 1, "activations, by share", "from lower to upper end", (0, 1), (0, highest))
-    for name, gate in shown["gates"].items():
+    for name, gate in content["gates"].items():
         for point in zip(gate["right"], gate["left"], strict=True):
             saturation.mark(point, name)
         activations.line(_steps(gate["histogram"]), GATES[name], 2)
         peak = max(range(BINS), key=gate["histogram"].__getitem__)
         activations.mark(((peak + 0.5) / BINS, gate["histogram"][peak]), name)
-    _gradient(canvas, shown["gradient"])
+    _gradient(canvas, content["gradient"])
     return image
 
 

@@ -1,4 +1,4 @@
-"""What the gates of a layer did, in numbers: NumPy arrays in, numbers out."""
+"""Statistics of the gates of a layer: NumPy arrays in, numbers out."""
 
 import math
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ BINS = 20  # of the histogram of activations
 
 @dataclass(frozen=True)
 class GateStatistics:
-    """What one gate did.
+    """Statistics of one gate.
 
     Attributes:
         mean: Mean activation.
-        left, right: `(units,)`, fractions of the steps at which each unit is saturated; None for a gate without bounds.
+        left, right: `(units,)`, fractions of the steps at which a unit is saturated; None for a gate without bounds.
         histogram: `(BINS,)`, fractions of the activations in bins of equal width between the bounds; None as before.
     """
 
@@ -32,7 +32,7 @@ class GateStatistics:
 
 @dataclass(frozen=True)
 class LayerStatistics:
-    """What one layer did.
+    """Statistics of one layer.
 
     Attributes:
         gates: Its learned gates by name, such as `forget_gate`.
@@ -51,40 +51,40 @@ class LayerStatistics:
     first_to_last: float
 
     def metrics(self, prefix: str) -> dict[str, float]:
-        """What is recorded, by names that begin with a prefix: means over the units, of time-scales the median.
+        """The metrics to record, by names that begin with a prefix: means over the units, of time-scales the median.
 
-        What is not finite is left out.
+        Those that are not finite are left out.
         """
-        found = {
+        metrics = {
             "cell_state/mean": self.mean_cell,
             "cell_state/largest": self.largest_cell,
             "gradient_first_to_last": self.first_to_last,
         }
         for name, gate in self.gates.items():
-            found[f"{name}/mean"] = gate.mean
+            metrics[f"{name}/mean"] = gate.mean
             if gate.left is not None and gate.right is not None:
-                found[f"{name}/left_saturated"] = float(gate.left.mean())
-                found[f"{name}/right_saturated"] = float(gate.right.mean())
+                metrics[f"{name}/left_saturated"] = float(gate.left.mean())
+                metrics[f"{name}/right_saturated"] = float(gate.right.mean())
         if self.time_scales is not None:
-            found["time_scale"] = float(np.median(self.time_scales))
-        return {f"{prefix}/{name}": value for name, value in found.items() if math.isfinite(value)}
+            metrics["time_scale"] = float(np.median(self.time_scales))
+        return {f"{prefix}/{name}": value for name, value in metrics.items() if math.isfinite(value)}
 
 
 def layer_statistics(
-    arrays: Mapping[str, Array], gradient: Array, bounds: Mapping[str, Bounds | None], remembers: bool
+    arrays: Mapping[str, Array], bounds: Mapping[str, Bounds | None], remembers: bool
 ) -> LayerStatistics:
-    """Summarize what `variants.trace` and `variants.state_gradients` found in a layer.
+    """Summarize the trace of a layer.
 
     Args:
-        arrays: From `variants.trace`: the gates and cell_state `(batch, time, units)`, and mask `(batch, time)`.
-        gradient: `(batch, time)`, the norms of dLoss/dc_t, in the order of reading.
+        arrays: From `variants.trace.Tracer`: the gates and cell_state `(batch, time, units)`, and `(batch, time)` mask
+            and gradient, the norms of dLoss/dc_t, in the order of reading.
         bounds: The learned gates by name, such as `forget_gate`, each with the range of its activation; None: without.
         remembers: Whether the forget gate is learned and f is the share of the cell state that is kept.
     """
     mask = arrays["mask"]
     cells = np.abs(unmasked(arrays["cell_state"], mask))
-    gates = {name: gate_statistics(unmasked(arrays[name], mask), each) for name, each in bounds.items()}
-    curve, ratio = gradient_by_step(gradient)
+    gates = {name: gate_statistics(unmasked(arrays[name], mask), low_high) for name, low_high in bounds.items()}
+    curve, ratio = gradient_by_step(arrays["gradient"])
     return LayerStatistics(
         gates=gates,
         time_scales=time_scales(unmasked(arrays["forget_gate"], mask)) if remembers else None,

@@ -12,8 +12,8 @@ import numpy as np
 from experiments.config.schema import Optimizer, Training
 from experiments.tasks import Split, Stream, Task
 from experiments.trial import model as models
-from experiments.trial.gate_tracer import Look as GateTracer
 from experiments.trial.spec import TrialSpec
+from variants.trace import Tracer
 
 SIZE = 8  # compiled models of a process; the one used longest ago is given up
 
@@ -40,10 +40,10 @@ METRICS = {
 
 @dataclass(frozen=True)
 class CompiledModel:
-    """A compiled model, and what looks into it, which is compiled when it is first used."""
+    """A compiled model and its tracer, which is compiled when it is first used."""
 
     model: keras.Model
-    tracer: GateTracer
+    tracer: Tracer
 
 
 _cache: OrderedDict[tuple[Any, ...], CompiledModel] = OrderedDict()
@@ -64,7 +64,7 @@ def compiled_model(spec: TrialSpec, task: Task) -> CompiledModel:
             _cache.popitem(last=False)
         keras.utils.set_random_seed(seed)
         model = _built(spec, task)
-        _cache[graph] = CompiledModel(model, GateTracer(model))
+        _cache[graph] = CompiledModel(model, Tracer(model))
         return _cache[graph]
     _cache.move_to_end(graph)
     random.seed(seed)  # Keras draws from here; its own functions would also empty TensorFlow's cache of kernels

@@ -10,12 +10,12 @@ from experiments.tasks import Task
 from experiments.trial.model import make_layer
 
 TOLERANCE = 0.01  # of the parameters of the standard LSTM
-TRIED = 1024  # larger model.units, one after the other, for the advice of a refusal
+MOST_TRIED = 1024  # larger model.units, one after the other, for the advice of a refusal
 
-_known: dict[tuple[str, str, tuple[int, int, int]], int] = {}
+_cache: dict[tuple[str, str, tuple[int, int, int]], int] = {}
 
 
-class Parameters:
+class ParameterCount:
     """Trainable parameters of the whole model of a task, as a function of the units of each recurrent layer.
 
         P(u) = embedding + d * (L(features, u) + (layers - 1) * L(d * u, u)) + (d * u + 1) * outputs
@@ -29,22 +29,19 @@ class Parameters:
         self.layers = settings.layers
         self.directions = 2 if settings.bidirectional else 1
         self.ends = _ends(task, settings)
-        self.counted: dict[int, int] = {}
+        self.counts: dict[int, int] = {}
 
     def __call__(self, units: int) -> int:
-        if units not in self.counted:
-            self.counted[units] = self._count(units)
-        return self.counted[units]
+        if units not in self.counts:
+            features, embedding, outputs = self.ends
+            width = self.directions * units
+            recurrent = self._count_layer(features, units)
+            if self.layers > 1:
+                recurrent += (self.layers - 1) * self._count_layer(width, units)
+            self.counts[units] = embedding + self.directions * recurrent + (width + 1) * outputs
+        return self.counts[units]
 
-    def _count(self, units: int) -> int:
-        features, embedding, outputs = self.ends
-        width = self.directions * units
-        recurrent = self._of_layer(features, units)
-        if self.layers > 1:
-            recurrent += (self.layers - 1) * self._of_layer(width, units)
-        return embedding + self.directions * recurrent + (width + 1) * outputs
-
-    def _of_layer(self, features: int, units: int) -> int:
+    def _count_layer(self, features: int, units: int) -> int:
         layer = make_layer(self.variant, units)
         layer.build((None, None, features))
         return sum(math.prod(variable.shape) for variable in layer.trainable_variables)
@@ -60,9 +57,9 @@ def units(config: Config, task: Task) -> int:
     """Units of each recurrent layer of a trial.
 
     With `model.match=units` those are `model.units`. With `model.match=parameters` they are the u >= 1 with the least
-    |P(u) - S|, where P(u) are the parameters of the model (see `Parameters`), and S those of the same model with
+    |P(u) - S|, where P(u) are the parameters of the model (see `ParameterCount`), and S those of the same model with
     `model.units` units of the standard LSTM, which is `GatedLSTM` with its default switches. P must not fall when u
-    grows. Found once for each process.
+    grows. Computed once for each process.
 
     Raises:
         UserError: if |P(u) - S| is more than 1 % of S for every u, or for a variant that the layers refuse.
@@ -70,19 +67,19 @@ def units(config: Config, task: Task) -> int:
     if config.model.match is Match.units:
         return config.model.units
     key = (str(config.variant), str(config.model), _ends(task, config.model))
-    if key not in _known:
-        _known[key] = _matched(config, task)
-    return _known[key]
+    if key not in _cache:
+        _cache[key] = _match(config, task)
+    return _cache[key]
 
 
-def _matched(config: Config, task: Task) -> int:
-    count = Parameters(task, config.variant, config.model)
-    standard = Parameters(task, Variant(), config.model)
+def _match(config: Config, task: Task) -> int:
+    count = ParameterCount(task, config.variant, config.model)
+    standard = ParameterCount(task, Variant(), config.model)
     target = standard(config.model.units)
-    for guess in (count.quadratic(), count):  # the second one for a variant whose parameters are no polynomial
-        found = _nearest(guess, target)
-        if count(found) == guess(found) and _fits(count(found), target):
-            return found
+    for curve in (count.quadratic(), count):  # the second one for a variant whose parameters are no polynomial
+        nearest = _nearest(curve, target)
+        if count(nearest) == curve(nearest) and _fits(count(nearest), target):
+            return nearest
     raise UserError(_refusal(config, count, standard))
 
 
@@ -105,35 +102,36 @@ def _largest(count: Callable[[int], int], target: int) -> int:
 
 def _nearest(count: Callable[[int], int], target: int) -> int:
     below = _largest(count, target)
-    return min((max(below, 1), below + 1), key=lambda each: abs(count(each) - target))
+    return min((max(below, 1), below + 1), key=lambda size: abs(count(size) - target))
 
 
 def _fits(parameters: int, target: int) -> bool:
     return abs(parameters - target) <= TOLERANCE * target
 
 
-def _refusal(config: Config, count: Parameters, standard: Parameters) -> str:
-    """Which sizes there are around the one that is asked for, and what can be asked for instead."""
-    asked = config.model.units
-    target = standard(asked)
+def _refusal(config: Config, count: ParameterCount, standard: ParameterCount) -> str:
+    """The message with the sizes around that of the standard LSTM, and the `model.units` that would do."""
+    target = standard(config.model.units)
     below = _largest(count, target)
-    around = [each for each in (below, below + 1) if each]
-    sizes = " and ".join(f"{count(each):,} parameters with {_said(each)}" for each in around)
-    curve = count.quadratic()
-    exact = all(curve(each) == count(each) for each in around)
-    enough = _enough(curve, standard.quadratic(), asked) if exact else None
+    around = [size for size in (below, below + 1) if size]
+    sizes = " and ".join(f"{count(size):,} parameters with {_with_noun(size)}" for size in around)
+    curve, advice = count.quadratic(), "a larger model.units"
+    if all(curve(size) == count(size) for size in around):
+        enough = _smallest_that_fits(curve, standard.quadratic(), config.model.units)
+        advice = advice if enough is None else f"model.units={enough} or more"
     return (
         f"model.match=parameters: {config.variant.name} on {config.task.name} has {sizes}, "
-        f"the standard LSTM {target:,} with {_said(asked)}: none is within {100 * TOLERANCE:g} %. "
-        f"Use {'a larger model.units' if enough is None else f'model.units={enough} or more'}"
+        f"the standard LSTM {target:,} with {_with_noun(config.model.units)}: none is within {100 * TOLERANCE:g} %. "
+        f"Use {advice}"
     )
 
 
-def _said(units: int) -> str:
+def _with_noun(units: int) -> str:
     return "1 unit" if units == 1 else f"{units} units"
 
 
-def _enough(count: Callable[[int], int], standard: Callable[[int], int], asked: int) -> int | None:
-    """The smallest `model.units` from which on all fit; None if it is far away."""
-    bad = [u for u in range(asked, asked + TRIED) if not _fits(count(_nearest(count, standard(u))), standard(u))]
-    return bad[-1] + 1 if bad[-1] + 1 < asked + TRIED else None
+def _smallest_that_fits(count: Callable[[int], int], standard: Callable[[int], int], first: int) -> int | None:
+    """The smallest `model.units` above `first` from which on all fit; None if it is far away."""
+    sizes = range(first, first + MOST_TRIED)
+    last_bad = max(u for u in sizes if not _fits(count(_nearest(count, standard(u))), standard(u)))
+    return None if last_bad == sizes[-1] else last_bad + 1

@@ -66,13 +66,13 @@ def distribution(override: Override) -> random_search.Distribution:
     """
     sweep = override.value()
     try:
-        found = _interval(sweep) if isinstance(sweep, IntervalSweep) else _choice(override)
-        problem = _tag_problem(sweep) or found.problem()
+        values = _interval(sweep) if isinstance(sweep, IntervalSweep) else _choice(override)
+        problem = _tag_problem(sweep) or values.problem()
     except (HydraException, ValueError, ArithmeticError) as error:
         problem = str(error)
     if problem:
         raise UserError(f"{override.input_line}: {problem}")
-    return found
+    return values
 
 
 def _tag_problem(sweep: object) -> str | None:

@@ -4,19 +4,20 @@ import pytest
 
 from benchmarks import _plain_sweep, sweep
 from experiments import tasks
-from experiments.trial import fit as trial
-
-PAIRS = [("swapped", "adding"), ("hard_gates", "temporal_order")]
-OURS = {"hard_gates": ("variant.name=hard_gates", "variant.gate_activation=hard_sigmoid")}
+from experiments.trial.fit import fit
+from experiments.trial.spec import TrialSpec
 
 
-@pytest.mark.parametrize(("variant", "task"), PAIRS)
-def test_the_plain_script_and_a_trial_reach_the_same_score(make_config, tmp_path, monkeypatch, variant, task):
+@pytest.mark.parametrize(
+    ("variant", "task_name"), [("swapped", "adding"), ("one_switch/hard_sigmoid_gates", "temporal_order")]
+)
+def test_the_plain_script_and_a_trial_reach_the_same_score(make_config, tmp_path, monkeypatch, variant, task_name):
     monkeypatch.setattr(sweep, "BATCHES", {"train": 8, "validation": 2, "test": 2})
     words = sweep.overrides("XS", epochs=3)
-    config = make_config(f"task={task}", *OURS.get(variant, [f"variant={variant}"]), "seed=5", *words)
-    ours = trial.run(config, tasks.build(config.task), lambda epochs: None, tmp_path)
+    config = make_config(f"task={task_name}", f"variant={variant}", "seed=5", *words)
+    task = tasks.build(config.task)
+    ours = fit(TrialSpec.of(config, task), task, lambda epochs: None, tmp_path)
     work = sweep.plain_work("XS", 3, [5], tmp_path)
-    _, plain = _plain_sweep.fit(work, variant, task, seed=5)
-    assert plain["loss"] == pytest.approx(ours.test[sweep.TASKS[task].removeprefix("test/")], rel=1e-4)
+    _, plain = _plain_sweep.fit(work, variant, task_name, seed=5)
+    assert plain["loss"] == pytest.approx(ours.test[sweep.TASKS[task_name].removeprefix("test/")], rel=1e-4)
     assert ours.loop == "fast"

@@ -61,7 +61,7 @@ KINDS = {
 REPLACED = ("training.epochs", "seed", "sweep.workers", "sweep.timeout_s", "output_dir", "tracking.uri", "data_dir")
 OTHER_MACHINES = ("hydra/launcher", "hydra.launcher.partition")
 SHORT = ["training.epochs=1", "seed=0", "sweep.workers=1"]
-UNLESS_GIVEN = ["training.jit_compile=false", "tracking.gates=0"]  # compiling takes longer than one epoch
+SHORT_DEFAULTS = ["training.jit_compile=false", "tracking.gates=0"]  # compiling takes longer than one epoch
 SHORTER = {
     "python -m experiments.train experiment=random_search hydra.sweeper.n_trials=40": ["variant=standard"],
     "python -m experiments.train experiment=random_search hydra.sweeper.n_trials=8": ["variant=standard"],
@@ -82,8 +82,8 @@ SMALLEST = {
 # Of several commands that train a study, the one after which the page goes on.
 STUDIES = {"random_search": "python -m experiments.train experiment=random_search hydra.sweeper.n_trials=40"}
 ANY_STUDY = "quickstart"  # of commands that name a trial only: it is the first that a reader has
-MADE_BY = {"file=gates.zip": "python -m experiments.sweep export study=gates file=gates.zip"}
-DRAW = "docs.answers.draw"  # draws what the survey of a study has found
+PRODUCERS = {"file=gates.zip": "python -m experiments.sweep export study=gates file=gates.zip"}
+DRAW = "docs.answers.draw"  # draws the survey of a study
 PLACES = {
     "TRIAL": "char_lm/standard/s0",
     "study=NAME": "study=quickstart",
@@ -97,10 +97,10 @@ def kind(command: str) -> str | None:
 
 
 @cache
-def to_run(name: str) -> list[Command]:
+def runnable(name: str) -> list[Command]:
     """The different commands of this kind that are to be run, each where it is first told."""
-    found = (command for command in commands() if kind(command.text) == name and command.text not in NOT_RUN)
-    return list({command.text: command for command in reversed(list(found))}.values())[::-1]
+    chosen = [command for command in commands() if kind(command.text) == name and command.text not in NOT_RUN]
+    return list({command.text: command for command in reversed(chosen)}.values())[::-1]
 
 
 def key(word: str) -> str:
@@ -117,32 +117,32 @@ def values(word: str) -> list[str]:
     override = OverridesParser.create().parse_override(word)
     if not override.is_sweep_override():
         return [word.partition("=")[2]]
-    found = override.value()
-    if isinstance(found, IntervalSweep):
-        return [str(found.start)]
+    sweep = override.value()
+    if isinstance(sweep, IntervalSweep):
+        return [str(sweep.start)]
     return list(override.sweep_string_iterator())
 
 
-def filled(command: str) -> list[str]:
+def filled_in(command: str) -> list[str]:
     """The words of a command, with something in place of what a reader would fill in."""
     return [PLACES.get(word, word) for word in words(command)]
 
 
 def one_trial(command: str) -> list[str]:
     """The settings of one trial of a training command: the first value of all that it sweeps, and Hydra left out."""
-    settings = [word for word in filled(command)[3:] if not word.startswith(("-", "hydra"))]
+    settings = [word for word in filled_in(command)[3:] if not word.startswith(("-", "hydra"))]
     return [f"{key(word)}={values(word)[0]}" for word in settings]
 
 
-def reduced(command: str) -> list[str]:
+def shortened(command: str) -> list[str]:
     """A training command made small enough for a test: one epoch, one seed, one worker, one task of a study."""
-    arguments = filled(command)
+    arguments = filled_in(command)
     if "--help" in arguments:
         return arguments
-    given = {key(word) for word in arguments}
-    kept = [word for word in arguments if key(word) not in (*REPLACED, *OTHER_MACHINES)]
-    added = [*UNLESS_GIVEN, *_one_task(value(arguments, "experiment"))]
-    return [*kept, *SHORT, *(word for word in added if key(word) not in given), *SHORTER.get(command, [])]
+    keys = {key(word) for word in arguments}
+    others = [word for word in arguments if key(word) not in (*REPLACED, *OTHER_MACHINES)]
+    defaults = [*SHORT_DEFAULTS, *_one_task(value(arguments, "experiment"))]
+    return [*others, *SHORT, *(word for word in defaults if key(word) not in keys), *SHORTER.get(command, [])]
 
 
 def _one_task(experiment: str | None) -> list[str]:
@@ -158,8 +158,8 @@ def datasets(arguments: list[str]) -> set[str]:
     """Names of the fetched data that a training command reads."""
     if value(arguments, "task.path"):
         return set()
-    given = value(arguments, "task") or _swept(value(arguments, "experiment")).get("task", "adding")
-    tasks = (_read(f"task/{name}").get("task", {}) for name in values(f"task={given}"))
+    names = value(arguments, "task") or _swept(value(arguments, "experiment")).get("task", "adding")
+    tasks = (_read(f"task/{name}").get("task", {}) for name in values(f"task={names}"))
     return {task["dataset"] for task in tasks if task.get("dataset") in DATASETS}
 
 
@@ -178,14 +178,14 @@ def smallest(name: str, options: list[str]) -> list[str]:
     if "--help" in options:
         return options
     replaced = {word for word in SMALLEST[name] if word.startswith("--")}
-    kept, keep = [], True
+    others, keep = [], True
     for word in options:
         keep = word not in replaced if word.startswith("--") else keep
-        kept += [word] if keep else []
-    return [*kept, *SMALLEST[name]]
+        others += [word] if keep else []
+    return [*others, *SMALLEST[name]]
 
 
-def study_of(arguments: list[str]) -> str | None:
+def study_name(arguments: list[str]) -> str | None:
     """The study that a command looks at; None: it looks at none."""
     if DRAW in arguments:
         return arguments[arguments.index(DRAW) + 1]
@@ -198,6 +198,6 @@ def trainer(study: str) -> str:
     """The command of the pages that trains a study, or that of its file in conf/experiment."""
     if study in STUDIES:
         return STUDIES[study]
-    fitting = (f"experiment={study}", f"study={study}")
-    found = (each.text for each in to_run("train") if any(word in fitting for word in words(each.text)))
-    return next(found, f"python -m experiments.train experiment={study}")
+    names = {f"experiment={study}", f"study={study}"}
+    trainers = (command.text for command in runnable("train") if names & set(words(command.text)))
+    return next(trainers, f"python -m experiments.train experiment={study}")

@@ -36,8 +36,8 @@ class Block:
     @property
     def file(self) -> str | None:
         """The file of the clone whose content this is, if the page says so: ... `conf/variant/NAME.yaml`:."""
-        named = FILE.findall(self.before)
-        return named[-1] if named and self.before.endswith(":") and self.language in ("python", "yaml") else None
+        names = FILE.findall(self.before)
+        return names[-1] if names and self.before.endswith(":") and self.language in ("python", "yaml") else None
 
 
 @dataclass(frozen=True)
@@ -98,23 +98,23 @@ def blocks(language: str) -> list[Block]:
 @cache
 def script(page: str) -> str:
     """The Python of a page as one script, without files that the reader writes and without quoted code."""
-    told = (block for block in blocks("python") if not block.file and (page, block.first_line) not in QUOTED)
-    return "\n".join(block.text for block in told if block.page == page)
+    pieces = (block for block in blocks("python") if not block.file and (page, block.first_line) not in QUOTED)
+    return "\n".join(block.text for block in pieces if block.page == page)
 
 
 @cache
 def commands() -> list[Command]:
     """All commands of all pages, in the order of the pages."""
-    return sorted((c for page in NAMES for c in (*_of_blocks(page), *_of_text(page))), key=_place)
+    return sorted((c for page in NAMES for c in (*_block_commands(page), *_inline_commands(page))), key=_place)
 
 
 def _place(command: Command) -> tuple[int, int]:
     return NAMES.index(command.page), command.line
 
 
-def _of_blocks(page: str) -> list[Command]:
+def _block_commands(page: str) -> list[Command]:
     """Every line of a block of shell; of blocks without a language, which show output too, those with a program."""
-    found = []
+    lines = []
     for block in parts(page)[0]:
         if block.language not in (*SHELL, ""):
             continue
@@ -122,16 +122,16 @@ def _of_blocks(page: str) -> list[Command]:
         for text in re.sub(r"\\\n\s*", "\\\n", block.text).replace("\\\n", "\\\0").split("\n"):
             command = re.sub(r"(^|\s+)# .*$", "", text.replace("\\\0", "")).strip()
             if command and (block.language in SHELL or re.match(PROGRAM, command)):
-                found.append(Command(page, line, command))
+                lines.append(Command(page, line, command))
             line += 1 + text.count("\0")
-    return found
+    return lines
 
 
-def _of_text(page: str) -> list[Command]:
+def _inline_commands(page: str) -> list[Command]:
     """Complete commands within the text."""
     text = parts(page)[1]
-    found = ((text.count("\n", 0, match.start()) + 1, " ".join(match[1].split())) for match in INLINE.finditer(text))
-    return [Command(page, line, command) for line, command in found if not INCOMPLETE.search(command)]
+    matches = ((text.count("\n", 0, match.start()) + 1, " ".join(match[1].split())) for match in INLINE.finditer(text))
+    return [Command(page, line, command) for line, command in matches if not INCOMPLETE.search(command)]
 
 
 @cache
@@ -139,5 +139,5 @@ def words(command: str) -> list[str]:
     """The words of a command as a shell passes them on, in a folder without files."""
     with tempfile.TemporaryDirectory() as folder:
         script = f"printf '%s\\0' {command}"
-        done = subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout.split("\0")[:-1]
+        shell = subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, check=True)
+    return shell.stdout.split("\0")[:-1]

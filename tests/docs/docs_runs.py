@@ -71,7 +71,7 @@ class Clone:
 
     def _run(self, arguments: list[str]) -> Outcome:
         settings = {"TF_CPP_MIN_LOG_LEVEL": "3", "COLUMNS": "200", "PYTHONPATH": str(self.folder)}
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, *arguments[1:]],
             cwd=self.folder,
             env=os.environ | settings,
@@ -81,11 +81,11 @@ class Clone:
             text=True,
             timeout=LIMIT_S,
         )
-        return Outcome(done.returncode, done.stdout)
+        return Outcome(process.returncode, process.stdout)
 
     def train(self, command: str) -> Outcome:
         """Train what a command says, made small."""
-        arguments = documented.reduced(command)
+        arguments = documented.shortened(command)
         if "--help" in arguments:
             return self.once(arguments)
         data_dir = os.environ.get("GATELAB_DATA")
@@ -94,9 +94,9 @@ class Clone:
         if absent:
             pytest.skip(f"needs the network: {', '.join(absent)}. GATELAB_DATA names no folder that has the files")
         fetched = [f"data_dir={data_dir}", documented.NARROW] if needed else []
-        return self.once([*arguments, f"output_dir={self.store_of(documented.filled(command))}", *fetched])
+        return self.once([*arguments, f"output_dir={self.store(documented.filled_in(command))}", *fetched])
 
-    def store_of(self, arguments: list[str]) -> str:
+    def store(self, arguments: list[str]) -> str:
         """The folder of outputs of a study; trials without one have a folder for each command."""
         study = documented.value(arguments, "study") or documented.value(arguments, "experiment")
         return f"stores/{study or hashlib.sha256(' '.join(arguments).encode()).hexdigest()[:8]}"
@@ -106,20 +106,20 @@ class Clone:
         command = documented.trainer(name)
         outcome = self.train(command)
         assert outcome.status == 0, f"{command}\n{outcome.output}"
-        return self.folder / self.store_of(documented.filled(command))
+        return self.folder / self.store(documented.filled_in(command))
 
     def look(self, command: str) -> Outcome:
         """Run a command that reads what was trained, on the study that it names."""
-        arguments = documented.filled(command)
-        for word in set(arguments) & set(documented.MADE_BY):
-            if documented.MADE_BY[word] != command:
-                self.look(documented.MADE_BY[word])
-        study = documented.study_of(arguments)
+        arguments = documented.filled_in(command)
+        for word in set(arguments) & set(documented.PRODUCERS):
+            if documented.PRODUCERS[word] != command:
+                self.look(documented.PRODUCERS[word])
+        study = documented.study_name(arguments)
         if documented.DRAW in arguments:
             self.look(f"python -m experiments.gates.survey study={study}")
         if study:
-            kept = [word for word in arguments if documented.key(word) not in ("output_dir", "tracking.uri")]
-            arguments = [*kept, f"output_dir={self.study(study).relative_to(self.folder)}"]
+            others = [word for word in arguments if documented.key(word) not in ("output_dir", "tracking.uri")]
+            arguments = [*others, f"output_dir={self.study(study).relative_to(self.folder)}"]
         return self.once(arguments)
 
 
@@ -138,8 +138,8 @@ def _add_shortcut(folder: Path) -> None:
     cell = next(block.text for block in blocks("python") if "class ShortcutLSTMCell" in block.text)
     classes = cell[cell.index("@keras.saving") : cell.index("\n\n\nlayer = ")].replace('"mine"', '"gatelab"')
     imports = next(block.text for block in parts(EXTENDING)[0] if block.text.startswith("import keras"))
-    (folder / "variants/shortcut.py").write_text(f"{imports}\n\n\n{classes}\n")
-    line = re.search(r"`(from variants\.shortcut import [^`]+)`", parts(EXTENDING)[1])[1]
+    (folder / "variants/cells/shortcut.py").write_text(f"{imports}\n\n\n{classes}\n")
+    line = re.search(r"`(from variants\.cells\.shortcut import [^`]+)`", parts(EXTENDING)[1])[1]
     names = ", ".join(f'"{name}"' for name in line.split(" import ")[1].split(", "))
-    init = folder / "variants/__init__.py"
-    init.write_text(f"{init.read_text()}\n{line}\n__all__ += [{names}]\n")
+    for init in (folder / "variants/cells/__init__.py", folder / "variants/__init__.py"):
+        init.write_text(f"{init.read_text()}\n{line}\n__all__ += [{names}]\n")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.docs.docs_commands import NOT_RUN, kind, one_trial, smallest, to_run
+from tests.docs.docs_commands import NOT_RUN, kind, one_trial, runnable, smallest
 from tests.docs.docs_pages import NAMES, QUOTED, blocks, commands, parts, script, words
 from tests.docs.docs_runs import Clone
 
@@ -24,7 +24,7 @@ SCRIPTS = [page if page in QUICK else pytest.param(page, marks=pytest.mark.slow)
 
 
 def cases(name):
-    return pytest.mark.parametrize("command", to_run(name), ids=lambda command: f"{command.page}:{command.text}")
+    return pytest.mark.parametrize("command", runnable(name), ids=lambda command: f"{command.page}:{command.text}")
 
 
 @pytest.fixture(scope="session")
@@ -56,18 +56,18 @@ def composed(command):
 
 
 def test_every_command_is_run_or_its_absence_has_a_reason():
-    told = {command.text for command in commands()}
+    texts = {command.text for command in commands()}
     assert not [str(command) for command in commands() if not kind(command.text) and command.text not in NOT_RUN]
-    assert not set(NOT_RUN) - told, "no page has these commands"
-    for text in told - set(NOT_RUN):
+    assert not set(NOT_RUN) - texts, "no page has these commands"
+    for text in texts - set(NOT_RUN):
         assert not {"&&", "|", ";"} & set(shlex.shlex(text, posix=True, punctuation_chars=True)), "one command a line"
 
 
 def test_every_block_is_code_that_runs_or_shows_something():
     languages = {block.language for page in NAMES for block in parts(page)[0]}
     assert languages <= {"", "bash", "indented", "python", "sh", "text", "yaml"}
-    written = {block.text for block in blocks("yaml") if block.file}
-    assert not [f"{block.page}:{block.line}" for block in blocks("yaml") if block.text not in written]
+    files = {block.text for block in blocks("yaml") if block.file}
+    assert not [f"{block.page}:{block.line}" for block in blocks("yaml") if block.text not in files]
     assert not set(QUOTED) - {(block.page, block.first_line) for block in blocks("python")}
 
 
@@ -86,10 +86,10 @@ def test_training_commands_are_accepted(command, make_config):
 
 @cases("make")
 def test_targets_exist(command):
-    done = subprocess.run(
+    process = subprocess.run(
         ["make", "-n", f"PYTHON={sys.executable}", *words(command.text)[1:]], cwd=ROOT, capture_output=True, text=True
     )
-    assert done.returncode == 0 and done.stdout.strip(), done.stderr
+    assert process.returncode == 0 and process.stdout.strip(), process.stderr
 
 
 @cases("benchmark")
@@ -116,8 +116,8 @@ def benchmark_words(command):
 def test_python_of_a_page_runs(page, folder, tmp_path):
     if page in NEEDS_STUDY:
         (tmp_path / "outputs").symlink_to(clone_for(folder, page).study(NEEDS_STUDY[page]))
-    done = subprocess.run([sys.executable, "-c", script(page)], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run([sys.executable, "-c", script(page)], cwd=tmp_path, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
 
 
 @pytest.mark.slow

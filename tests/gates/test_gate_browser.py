@@ -1,4 +1,4 @@
-"""The gate browser on trained trials: its pages decode to the trace of the model, and mistakes are told."""
+"""The gate browser on trained trials: its pages decode to the trace of the model, and mistakes are reported."""
 
 import base64
 import subprocess
@@ -13,36 +13,20 @@ import pytest
 import variants
 from experiments import tasks
 from experiments.errors import UserError
+from experiments.gates import trained_trial
 from experiments.gates.__main__ import main
 from experiments.gates.page import render
-from experiments.gates.sequence import Wanted, sequence
-from experiments.gates.source import trace
-from experiments.gates.units import QUANTITIES
-from experiments.sweep import run_trial as record
-from experiments.tracking import Store
+from experiments.gates.sequence import sequence_of_task
+from experiments.gates.trained_trial import activations
+from experiments.gates.unit_scores import QUANTITIES
+from experiments.tracking.metadata import Param, Tag
 from experiments.tracking.transfer import artifacts, download
 from tests.conftest import ROOT
-from tests.gates.gate_trials import OF_TEXT, TEXT, TRIALS, data, overrides, settings, untrained, write_files
+from tests.gates.gate_trials import TEXT, TRIALS, configure, data, overrides, untrained
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A store with a trained trial of each of `TRIALS`."""
-    folder = tmp_path_factory.mktemp("gates")
-    write_files(folder)
-    for name in TRIALS:
-        settled = overrides(folder, name)
-        assert record.find_or_train(settings(folder, *settled), tuple(settled), verbose=0).score is not None
-    return folder
-
-
-@pytest.fixture(scope="module")
-def store(place):
-    return Store(None, f"{place}/out")
-
-
-def trial(store, name):
-    return next(each for each in store.trials("s") if each.name == name)
+def run_of(store, name):
+    return next(run for run in store.trials("s") if run.name == name)
 
 
 def browse(place, *words, out="page.html"):
@@ -65,55 +49,54 @@ def decoded(quantity, steps):
 
 def load(store, name):
     with tempfile.TemporaryDirectory() as folder:
-        file = download(store, trial(store, name).run_id, "model.keras", Path(folder))
+        file = download(store, run_of(store, name).run_id, "model.keras", Path(folder))
         return keras.saving.load_model(file, compile=False)
 
 
-def assert_decodes(panel, traced, mask):
-    assert [layer["name"] for layer in panel["layers"]] == list(traced)
+def assert_decodes(panel, trace, mask):
+    assert [layer["name"] for layer in panel["layers"]] == list(trace)
     for layer in panel["layers"]:
         assert set(layer["quantities"]) == set(QUANTITIES)
         for quantity, coded in layer["quantities"].items():
-            expected = np.where(mask[:, None], traced[layer["name"]][quantity][0, : len(mask)], np.nan)
-            found = decoded(coded, len(mask))
-            assert np.array_equal(np.isnan(found), np.isnan(expected))
-            error = np.nan_to_num(np.abs(found - expected)).max(axis=0)
+            expected = np.where(mask[:, None], trace[layer["name"]][quantity][0, : len(mask)], np.nan)
+            values = decoded(coded, len(mask))
+            assert np.array_equal(np.isnan(values), np.isnan(expected))
+            error = np.nan_to_num(np.abs(values - expected)).max(axis=0)
             assert (error <= np.array(coded["sizes"]) / 65534 + 1e-6).all()
 
 
 def test_the_values_of_a_text_are_those_of_the_trace(place, store):
     page = data(browse(place, "char_lm/standard/s0", "length=70"))
-    task = tasks.build(settings(place, *OF_TEXT, f"task.path={place / 'text.txt'}").task)
+    task = tasks.build(configure(place, *overrides(place, "standard")).task)
     tokens = task.test.tokens[:70]
     assert page["input"]["tokens"] == [task.tokens[k] for k in tokens]
     trained = load(store, "char_lm/standard/s0")
     (panel,) = page["panels"]
     assert_decodes(panel, variants.trace(trained, tokens[None]), np.ones(70, bool))
     logits = np.asarray(trained(tokens[None]))[0, 9]
-    assert panel["answers"][9].startswith(repr(task.tokens[int(logits.argmax())]))
-    assert panel["answers"][9].split("right: ")[1].startswith(repr(task.tokens[task.test.tokens[10]]))
+    assert panel["predictions"][9].startswith(repr(task.tokens[int(logits.argmax())]))
+    assert panel["predictions"][9].split("right: ")[1].startswith(repr(task.tokens[task.test.tokens[10]]))
 
 
 def test_the_values_of_ragged_sequences_in_both_directions(place, store):
     page = data(browse(place, "anbn/standard/s0", "sequence=1"))
-    task = tasks.build(settings(place, *TRIALS["masked"]).task)
+    task = tasks.build(configure(place, *TRIALS["masked"]).task)
     inputs, mask = task.test.inputs[1], task.test.mask[1]
     assert page["input"]["mask"] == mask.astype(int).tolist() and not mask.all()
     (panel,) = page["panels"]
-    traced = variants.trace(load(store, "anbn/standard/s0"), {"inputs": inputs[None], "mask": mask[None]})
-    assert_decodes(panel, traced, mask)
+    trace = variants.trace(load(store, "anbn/standard/s0"), {"inputs": inputs[None], "mask": mask[None]})
+    assert_decodes(panel, trace, mask)
     assert [layer["backwards"] for layer in panel["layers"]] == [False, True]
-    assert all(mask[step] for found in panel["worth"] for step in found["steps"])
+    assert all(mask[step] for unit in panel["topUnits"] for step in unit["steps"])
 
 
 def test_the_values_of_a_series_of_ten_channels(place, store):
     page = data(browse(place, "forecast/peephole/s0", "split=validation", "sequence=2", "length=7"))
-    path = f"task.path={place / 'series.csv'}"
-    part = tasks.build(settings(place, *TRIALS["series"], path).task).validation
+    part = tasks.build(configure(place, *overrides(place, "series")).task).validation
     channels = [channel["values"] for channel in page["input"]["channels"]]
     assert np.allclose(np.transpose(channels), part.inputs[2, :7], atol=1e-5)
-    traced = variants.trace(load(store, "forecast/peephole/s0"), part.inputs[2:3])
-    assert_decodes(page["panels"][0], traced, np.ones(7, bool))
+    trace = variants.trace(load(store, "forecast/peephole/s0"), part.inputs[2:3])
+    assert_decodes(page["panels"][0], trace, np.ones(7, bool))
 
 
 def test_a_sequence_further_on_in_a_stream(place):
@@ -133,21 +116,23 @@ def test_a_text_of_ones_own_and_markup_in_it(place, capsys):
     (panel,) = data(page)["panels"]
     assert panel["layers"][0]["quantities"]["forget_gate"]["low"] == -1, "gates of tanh"
     assert "switch" in panel["layers"][0]["scores"]
+    assert panel["activation"] == "sigmoid"
 
 
 def test_two_trials_side_by_side_and_the_artifact(place, store):
     page = data(browse(place, "char_lm/standard/s0", "char_lm/swapped/s0", "length=30", out="two.html"))
     assert [panel["name"] for panel in page["panels"]] == ["char_lm/standard/s0", "char_lm/swapped/s0"]
     for name in ("char_lm/standard/s0", "char_lm/swapped/s0"):
-        assert "two.html" in list(artifacts(store, trial(store, name).run_id))
-        assert trial(store, name).status == "FINISHED"
+        assert "two.html" in list(artifacts(store, run_of(store, name).run_id))
+        assert run_of(store, name).status == "FINISHED"
 
 
 def test_a_trial_by_run_and_by_key_and_where_the_page_is(place, store, capsys):
-    found = trial(store, "forecast/peephole/s0")
-    for word in (found.run_id, found.run_id[:12], found.tags["trial_key"], found.tags["trial_key"][:12]):
+    run = run_of(store, "forecast/peephole/s0")
+    key = run.tags[Tag.TRIAL_KEY]
+    for word in (run.run_id, run.run_id[:12], key, key[:12]):
         assert data(browse(place, word))["panels"][0]["name"] == "forecast/peephole/s0"
-    main([found.run_id, f"output_dir={place}/out"])
+    main([run.run_id, f"output_dir={place}/out"])
     assert list((place / "out/pages").glob("gates-forecast-peephole-s0-*.html"))
 
 
@@ -177,16 +162,16 @@ def refused_ambiguous(place, store):
     name = "forecast/twice/s0"
     for key in ("feed1", "feed2"):
         begin(store, name, key).end("FINISHED")
-    told = refused(place, name)
-    assert refused(place, "feed") == told.replace(name, "feed", 1)
-    return told
+    message = refused(place, name)
+    assert refused(place, "feed") == message.replace(name, "feed", 1)
+    return message
 
 
-def begin(store, name, key, **tags):
+def begin(store, name, key, tags=None):
     task, variant, seed = name.split("/")
-    params = {"task": task, "variant": variant, "seed": seed[1:]}
-    described = {"kind": "trial", "study": "s", "trial_key": key, **tags}
-    return store.start(store.experiment(f"s/{task}"), name, params, described, Path("no lock"))
+    params = {Param.TASK: task, Param.VARIANT: variant, Param.SEED: seed[1:]}
+    tags = {Tag.KIND: "trial", Tag.STUDY: "s", Tag.TRIAL_KEY: key, **(tags or {})}
+    return store.start(store.experiment(f"s/{task}"), name, params, tags, Path("no lock"))
 
 
 @pytest.mark.parametrize("end", ["FAILED", "KILLED", None])
@@ -194,8 +179,7 @@ def test_a_trial_without_a_model(place, store, end):
     run = begin(store, f"char_lm/without_{end}/s0", f"key{end}")
     if end:
         run.end(end)
-    told = refused(place, run.id)
-    assert f"is {end or 'RUNNING'} and has no artifact" in told
+    assert f"is {end or 'RUNNING'} and has no artifact" in refused(place, run.id)
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -227,18 +211,18 @@ def test_a_model_that_is_not_one_or_is_not_finite(place, store, tmp_path):
     assert "not finite" in refused(place, with_model(store, tmp_path, "diverged/s0"))
 
 
-def with_model(store, folder, name, **tags):
+def with_model(store, folder, name, tags=None):
     """A finished run with the configuration of the trial of a series and another model."""
-    source = trial(store, "forecast/peephole/s0")
-    run = begin(store, f"forecast/{name}", name, **{"data_sha256": source.tags["data_sha256"], **tags})
-    run.add_files([download(store, source.run_id, "config.yaml", folder), folder / "model.keras"])
+    trained = run_of(store, "forecast/peephole/s0")
+    run = begin(store, f"forecast/{name}", name, {Tag.DATA: trained.tags[Tag.DATA], **(tags or {})})
+    run.add_files([download(store, trained.run_id, "config.yaml", folder), folder / "model.keras"])
     run.end("FINISHED")
     return run.id
 
 
 def test_data_that_have_changed(place, store, tmp_path):
-    download(store, trial(store, "forecast/peephole/s0").run_id, "model.keras", tmp_path)
-    run = with_model(store, tmp_path, "changed/s0", data_sha256="of other rows")
+    download(store, run_of(store, "forecast/peephole/s0").run_id, "model.keras", tmp_path)
+    run = with_model(store, tmp_path, "changed/s0", {Tag.DATA: "of other rows"})
     assert "are not those that it was trained on" in refused(place, run)
 
 
@@ -252,17 +236,21 @@ def test_help_waits_for_neither_tensorflow_nor_mlflow():
 
 
 def test_predictions_of_numbers_at_every_step_are_drawn(place):
-    source = untrained(place, "task=spike_delay", "task.train_size=4", "model.units=3")
-    read = sequence(source.task, "spike_delay", Wanted(length=50))
-    traced = trace(source, read)
-    (panel,) = data(render(read, [traced]))["panels"]
-    outputs = np.asarray(source.model(read.inputs[None]))
-    assert np.allclose([line["values"] for line in panel["predicted"]], outputs[0, :50].T, atol=1e-5)
+    trial = untrained(place, "task=spike_delay", "task.train_size=4", "model.units=3")
+    sequence = sequence_of_task(trial.task, "test", 0, 50)
+    (panel,) = data(render(sequence, [activations(trial, sequence)]))["panels"]
+    outputs = np.asarray(trial.model(sequence.inputs[None]))
+    assert np.allclose([line["values"] for line in panel["predictedSeries"]], outputs[0, :50].T, atol=1e-5)
 
 
 def test_a_page_that_would_be_too_large(place, monkeypatch):
-    from experiments.gates import source
+    monkeypatch.setattr(trained_trial, "MOST_VALUES", 600)
+    message = refused(place, "char_lm/standard/s0", "length=30")
+    assert "length=30" in message and "Use length=10 or less" in message
 
-    monkeypatch.setattr(source, "MOST_VALUES", 600)
-    told = refused(place, "char_lm/standard/s0", "length=30")
-    assert "length=30" in told and "Use length=10 or less" in told
+
+def test_the_size_is_that_of_the_model(place, store):
+    """Where as many parameters as the standard LSTM has are asked for, not that of the configuration."""
+    run = run_of(store, "adding/janet/s0")
+    assert run.params["model.units"] != run.params[Param.UNITS]
+    assert f"1 x {run.params[Param.UNITS]} units" in browse(place, "adding/janet/s0")

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from experiments.gates.page import render
-from experiments.gates.sequence import Wanted, sequence
-from experiments.gates.source import trace
+from experiments.gates.sequence import sequence_of_task
+from experiments.gates.trained_trial import activations
 from tests.gates.gate_trials import OF_TEXT, data, overrides, page_of, untrained, write_files
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
+    """A folder without trained trials."""
     folder = tmp_path_factory.mktemp("pages")
     write_files(folder)
     return folder
@@ -22,43 +23,43 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def large(place):
     """A page of two layers of 128 units on 500 characters."""
-    source = untrained(place, *OF_TEXT, "model.units=128", f"task.path={place / 'text.txt'}")
-    read = sequence(source.task, "char_lm", Wanted(split="train"))
-    page = render(read, [trace(source, read)])
+    trial = untrained(place, *OF_TEXT, "model.units=128", f"task.path={place / 'text.txt'}")
+    sequence = sequence_of_task(trial.task, "train", 0, 500)
+    page = render(sequence, [activations(trial, sequence)])
     (place / "large.html").write_text(page)
     return page
 
 
 def test_a_page_of_usual_size(large):
-    found = data(large)
-    assert len(found["input"]["tokens"]) == 500
-    assert [layer["units"] for layer in found["panels"][0]["layers"]] == [128, 128]
+    content = data(large)
+    assert len(content["input"]["tokens"]) == 500
+    assert [layer["units"] for layer in content["panels"][0]["layers"]] == [128, 128]
     assert len(large.encode()) < 5e6
 
 
 @pytest.fixture
 def visit(place, chromium):
-    """Open a page; in the end nothing was asked of the network and nothing went wrong."""
-    asked, wrong, pages = [], [], []
+    """Open a page; in the end there was no request to the network and no error."""
+    requests, errors, pages = [], [], []
 
     def go(name, width=1200, height=900):
         page = chromium.new_page(viewport={"width": width, "height": height})
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto((place / name).as_uri())
         pages.append(page)
         return page
 
     yield go
-    assert all(url.startswith(("file:", "data:")) for url in asked) and len(asked) == len(pages)
-    assert not wrong
+    assert all(url.startswith(("file:", "data:")) for url in requests) and len(requests) == len(pages)
+    assert not errors
     for page in pages:
         page.close()
 
 
-def write(place, file, *names, **wanted):
-    (place / file).write_text(page_of(place, *names, **wanted))
+def write(place, file, *names, **options):
+    (place / file).write_text(page_of(place, *names, **options))
 
 
 def picture(page, which="canvas.map"):
@@ -102,18 +103,17 @@ def test_a_click_on_a_character_shows_the_arithmetic(place, visit):
     page.keyboard.press("Enter")
     page.locator('.text span[data-step="12"]').click()
     layer = page.get_by_label("layer", exact=True).input_value()
-    source = untrained(place, *overrides(place, "standard"))
-    read = sequence(source.task, "char_lm", Wanted(length=70))
-    traced = trace(source, read).layers[layer]
+    trial = untrained(place, *overrides(place, "standard"))
+    arrays = activations(trial, sequence_of_task(trial.task, "test", 0, 70)).layers[layer]
     i, f, z, o, c, h = (
-        float(traced[name][12, 2])
+        float(arrays[name][12, 2])
         for name in ("input_gate", "forget_gate", "candidate", "output_gate", "cell_state", "hidden_state")
     )
-    told = [[float(number) for number in re.findall(r"-?\d+\.\d+", line)] for line in sums(page)]
-    assert told[0] == pytest.approx([f, float(traced["cell_state"][11, 2]), i, z, c], abs=1e-3)
-    assert told[1] == pytest.approx([c], abs=1e-3)
-    assert told[2] == pytest.approx([o, np.tanh(c), h], abs=1e-3)
-    assert "The model says: " in page.locator(".panel").inner_text()
+    numbers = [[float(number) for number in re.findall(r"-?\d+\.\d+", line)] for line in sums(page)]
+    assert numbers[0] == pytest.approx([f, float(arrays["cell_state"][11, 2]), i, z, c], abs=1e-3)
+    assert numbers[1] == pytest.approx([c], abs=1e-3)
+    assert numbers[2] == pytest.approx([o, np.tanh(c), h], abs=1e-3)
+    assert "The model predicts: " in page.locator(".panel").inner_text()
 
 
 def test_keys_and_clicks_on_the_map_move(place, visit):
@@ -127,27 +127,27 @@ def test_keys_and_clicks_on_the_map_move(place, visit):
         page.keyboard.press(key)
     assert page.get_by_label("step", exact=True).input_value() == "2"
     assert page.get_by_label("unit", exact=True).first.input_value() == "1"
-    told = page.locator(".now").all_inner_texts()
-    assert len(told) == 2 and all(each.startswith("step 2 ") for each in told), "time is linked"
+    lines = page.locator(".now").all_inner_texts()
+    assert len(lines) == 2 and all(line.startswith("step 2 ") for line in lines), "time is linked"
     page.keyboard.press("End")
     assert page.get_by_label("step", exact=True).input_value() == "29"
 
 
 def test_a_unit_worth_a_look_is_one_click_away(place, visit):
-    source = untrained(place, *OF_TEXT, f"task.path={place / 'text.txt'}")
-    read = sequence(source.task, "char_lm", Wanted(length=60))
-    traced = trace(source, read)
-    gate = traced.layers["lstm_2"]["forget_gate"].copy()
+    trial = untrained(place, *overrides(place, "standard"))
+    sequence = sequence_of_task(trial.task, "test", 0, 60)
+    panel = activations(trial, sequence)
+    gate = panel.layers["lstm_2"]["forget_gate"].copy()
     gate[:, 4] = np.arange(60) // 10 % 2
-    layers = {**traced.layers, "lstm_2": {**traced.layers["lstm_2"], "forget_gate": gate}}
-    (place / "worth.html").write_text(render(read, [replace(traced, layers=layers)]))
-    page = visit("worth.html")
+    layers = {**panel.layers, "lstm_2": {**panel.layers["lstm_2"], "forget_gate": gate}}
+    (place / "top.html").write_text(render(sequence, [replace(panel, layers=layers)]))
+    page = visit("top.html")
     choose(page, "layer", "lstm_1")
     choose(page, "what is shown", "candidate")
     page.locator("button.unit", has_text="lstm_2 unit 4: forget gate f").first.click()
     assert page.locator(".now").inner_text().startswith("step 10 ")
     assert "unit 4: forget gate f = 1.000" in page.locator(".now").inner_text()
-    page.locator(".worth .places button").nth(1).click()
+    page.locator(".top .places button").nth(1).click()
     assert page.get_by_label("step", exact=True).input_value() == "20"
 
 

@@ -15,6 +15,7 @@ from experiments.errors import UserError
 from experiments.search.random_search import Choice, Interval, search
 from experiments.tracking import Store
 from hydra_plugins.gatelab.random_search import MOST_VALUES, distribution
+from tests.stores import is_untouched
 
 RATE = Interval(1e-4, 1e-1, log=True)
 UNITS = Choice(("16", "32", "64"))
@@ -27,8 +28,8 @@ def parsed(text):
     return distribution(override)
 
 
-def drawn(each, count=MANY, seed=0):
-    return [row["x"] for row in search({"x": each, "n": Interval(0, 1)}, [], count, seed).draws]
+def drawn(distribution, count=MANY, seed=0):
+    return [row["x"] for row in search({"x": distribution, "n": Interval(0, 1)}, [], count, seed).draws]
 
 
 def numbers(text):
@@ -194,13 +195,13 @@ def test_mistakes_stop_a_search_before_the_first_trial(train, tmp_path, argument
     done = train("-m", "hydra/sweeper=random", *arguments)
     assert done.returncode == 2 and message in done.stderr, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    assert not (tmp_path / "out" / "mlflow.db").exists()
+    assert is_untouched(tmp_path / "out")
 
 
 def test_hydra_refuses_an_interval_for_a_field_of_integers(train, tmp_path):
     done = train("-m", "hydra/sweeper=random", "model.units=interval(4, 8)")
     assert done.returncode == 1 and "could not be converted to Integer" in done.stderr
-    assert not (tmp_path / "out" / "mlflow.db").exists()
+    assert is_untouched(tmp_path / "out")
 
 
 def test_the_study_crosses_its_variants_with_every_draw():
@@ -220,6 +221,7 @@ def test_a_search_from_start_to_table_again_from_the_store_and_extended(train, t
         "training.learning_rate=tag(log, interval(1e-3, 1e-1))",
         "model.units=int(interval(3, 6))",
         "study=search",
+        "sweep.workers=1",
         *SMALL,
     )
     first = train(*command)
@@ -229,7 +231,7 @@ def test_a_search_from_start_to_table_again_from_the_store_and_extended(train, t
     assert (tmp_path / "out" / "search" / "multirun.yaml").exists()
 
     trials = Store(None, f"{tmp_path}/out").trials("search")
-    pairs = {(trial.params["learning_rate"], trial.params["units"]) for trial in trials}
+    pairs = {(trial.params["training.learning_rate"], trial.params["units"]) for trial in trials}
     assert {t.params["variant"] for t in trials} == {"standard", "swapped"} and len(trials) == 4
     expected = search({"training.learning_rate": Interval(1e-3, 1e-1, log=True)}, [], 2, 0).draws
     assert {rate for rate, _ in pairs} == {row["training.learning_rate"] for row in expected}, "paired, to the last bit"

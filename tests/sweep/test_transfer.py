@@ -313,42 +313,33 @@ def test_configurations_that_cannot_be_restored(make_config, change, message):
         config.restored(values)
 
 
-METRICS_OF_TRAINING = {"epoch 1, loss": 0.25, "epoch 2, loss": math.nan, "test/mse": 0.5}
-
-
 @pytest.mark.parametrize(
     ("again", "difference"),
     [
         ({}, ""),
-        ({"epoch 1, loss": math.nextafter(0.25, 1)}, "epoch 1, loss: 0.25 and 0.25000000000000006"),
-        ({"epoch 1, more": 1.0}, "epoch 1, more: absent and 1.0"),
-        ({"test/mse": math.nan}, "test/mse: 0.5 and nan"),
+        ({"loss": math.nextafter(0.25, 1)}, "loss: 0.25 and 0.25000000000000006"),
+        ({"loss": -0.0, "more": 1.0}, "loss: 0.25 and -0.0"),
+        ({"more": 1.0}, "more: absent and float64 ()"),
+        ({"none": 0.5}, "none: nan and 0.5"),
+        (
+            {"kernel": np.float32([1.0, 2.0000002])},
+            "kernel: 1 of 2 values differ, by 2.384185791015625e-07 at most",
+        ),
+        ({"kernel": np.float32([1.0, math.nan])}, "kernel: 1 of 2 values differ, by 0.0 at most"),
+        ({"kernel": np.float32([-1.0, 2.0])}, "kernel: 1 of 2 values differ, by 2.0 at most"),
+        ({"kernel": np.float32([[1.0, 2.0]])}, "kernel: float32 (2,) and float32 (1, 2)"),
     ],
 )
-def test_the_first_metric_that_differs_is_told(again, difference):
-    assert check.metrics_difference(METRICS_OF_TRAINING, METRICS_OF_TRAINING | again) == difference
+def test_the_first_difference_of_two_trainings_is_told(again, difference):
+    first = {"loss": np.array(0.25), "none": np.array(math.nan), "kernel": np.float32([1.0, 2.0])}
+    assert (
+        check.first_difference(first, first | {name: np.asarray(value) for name, value in again.items()}) == difference
+    )
 
 
-@pytest.mark.parametrize(
-    ("again", "difference"),
-    [
-        ([1.0, 2.0], ""),
-        ([1.0, 2.0000002], "a/kernel: 1 of 2 values differ, by 2.384185791015625e-07 at most"),
-        ([1.0, math.nan], "a/kernel: 1 of 2 values differ, by 0.0 at most"),
-        ([-0.0, 2.0], "a/kernel: 1 of 2 values differ, by 1.0 at most"),
-        ([[1.0, 2.0]], "a/kernel: float32 (2,) and float32 (1, 2)"),
-        (None, "tensors: a/kernel and "),
-    ],
-)
-def test_the_first_tensor_that_differs_is_told(again, difference):
-    tensors = {} if again is None else {"a/kernel": np.float32(again)}
-    assert check.tensors_difference({"a/kernel": np.float32([1.0, 2.0])}, tensors) == difference
-
-
-def test_zeros_of_both_signs_differ():
-    assert check.metrics_difference({"a": 0.0}, {"a": -0.0}) == "a: 0.0 and -0.0"
-    zeros = {"a": np.zeros(2)}, {"a": -np.zeros(2)}
-    assert check.tensors_difference(*zeros) == "a: 2 of 2 values differ, by 0.0 at most"
+def test_every_nan_is_the_same_and_zeros_of_both_signs_are_not():
+    assert check._bits(-math.nan).tobytes() == check._bits(math.nan).tobytes()
+    assert check.first_difference({"a": np.zeros(2)}, {"a": -np.zeros(2)}) == "a: 2 of 2 values differ, by 0.0 at most"
 
 
 def test_a_trial_is_checked_and_what_the_store_has_of_it(train, tmp_path, capsys, monkeypatch):

@@ -107,7 +107,7 @@ def test_validation_and_test_series_do_not_change_the_training_part(pair, tmp_pa
 def test_split_depends_on_the_seed_alone(pair):
     path, *_ = pair
     first, other, larger = (
-        build("classify", path=path, **given) for given in ({}, {"data_seed": 1}, {"validation": 0.5})
+        build("classify", path=path, **parameters) for parameters in ({}, {"data_seed": 1}, {"validation": 0.5})
     )
     assert first.validation.inputs.tobytes() != other.validation.inputs.tobytes()
     assert Counter(other.validation.targets) == {0: 2, 1: 2, 2: 2}
@@ -143,7 +143,7 @@ def test_constant_channels_are_shifted_only(tmp_path):
     np.testing.assert_array_equal(task.test.inputs[..., 1][task.test.mask], 1)
 
 
-def test_models_do_not_see_what_is_filled_up(pair, make_config):
+def test_models_do_not_see_the_padding(pair, make_config):
     import keras
 
     from experiments.trial import model
@@ -193,10 +193,10 @@ def test_classify_refuses(tmp_path, train, test, parameters, message):
     for name, content in (("a_TRAIN.tsv", train), ("a_TEST.tsv", test)):
         if content is not None:
             (tmp_path / name).write_text(content)
-    given = {"path": "{}/a_TRAIN.tsv"} | parameters
-    given["path"] = given["path"] and given["path"].format(tmp_path)
+    parameters = {"path": "{}/a_TRAIN.tsv"} | parameters
+    parameters["path"] = parameters["path"] and parameters["path"].format(tmp_path)
     with pytest.raises(UserError, match=message):
-        build("classify", **given)
+        build("classify", **parameters)
 
 
 def test_channels_of_both_files_must_be_as_many(tmp_path):

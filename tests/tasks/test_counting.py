@@ -23,7 +23,7 @@ def strings(task, part):
     return [text for text, _ in examples(task, part)]
 
 
-def told(part):
+def right_outputs(part):
     """Outputs that are right everywhere."""
     return np.where(part.targets > 0, 2.0, -2.0)
 
@@ -35,7 +35,7 @@ def without_memory(task):
         for symbol, allowed in zip(text, legal, strict=True):
             seen.setdefault(symbol, []).append(allowed)
     answer = {
-        s: {a for a in task.labels if sum(a in each for each in sets) > len(sets) / 2} for s, sets in seen.items()
+        s: {a for a in task.labels if sum(a in allowed for allowed in sets) > len(sets) / 2} for s, sets in seen.items()
     }
     return np.mean([[answer.get(s, set()) for s in text] == legal for text, legal in examples(task, task.test)])
 
@@ -60,11 +60,11 @@ def test_counting_strings_and_what_may_follow(function, letters):
 @pytest.mark.parametrize("function", ["anbn", "anbncn"])
 def test_largest_n_and_accuracy_of_counting(function):
     task = build(function, train_largest=4, validation_largest=7, test_largest=12)
-    assert task.measure(told) == {"accuracy": 1, "largest_n": 12}
+    assert task.measure(right_outputs) == {"accuracy": 1, "largest_n": 12}
 
     def wrong_for(*wrong):
         def predict(part):
-            outputs = told(part)
+            outputs = right_outputs(part)
             for row in np.flatnonzero(np.isin((part.inputs == 1).sum(axis=1), wrong)):
                 outputs[row, int(part.mask[row].sum()) - 1, -1] *= -1  # misses the end
             return outputs
@@ -78,7 +78,7 @@ def test_largest_n_and_accuracy_of_counting(function):
 
 def test_outputs_behind_the_end_of_a_string_do_not_count():
     task = build("anbn", train_largest=2, validation_largest=3, test_largest=5)
-    measured = task.measure(lambda part: np.where(part.mask[..., None], told(part), 9.0))
+    measured = task.measure(lambda part: np.where(part.mask[..., None], right_outputs(part), 9.0))
     assert measured == {"accuracy": 1, "largest_n": 5}
 
 
@@ -128,11 +128,14 @@ def test_dyck_strings_of_one_length_are_equally_likely():
 
 def test_largest_length_of_dyck_looks_at_all_parts():
     task = build("dyck", train_length=12, test_length=18, train_size=40, validation_size=10, test_size=30)
-    assert task.measure(told) == {"accuracy": 1, "largest_length": max(len(t) - 1 for t in strings(task, task.test))}
+    assert task.measure(right_outputs) == {
+        "accuracy": 1,
+        "largest_length": max(len(t) - 1 for t in strings(task, task.test)),
+    }
 
     def wrong_from(length, of):
         def predict(part):
-            outputs = told(part)
+            outputs = right_outputs(part)
             if part is of:
                 outputs[part.mask.sum(axis=1) - 1 >= length] *= -1
             return outputs
@@ -176,10 +179,10 @@ def test_what_cannot_be_used_is_refused(function, parameters, message):
 
 
 def test_the_most_strings_allowed_can_be_drawn():
-    for kinds, wanted in itertools.product((1, 2), (0, 1)):
+    for kinds, more in itertools.product((1, 2), (0, 1)):
         most = (1 + 2 + 5) // 2 if kinds == 1 else (2 + 8 + 40) // 2
-        sizes = {"train_size": most - 1 + wanted, "validation_size": 1, "test_size": 5}
-        if wanted:
+        sizes = {"train_size": most - 1 + more, "validation_size": 1, "test_size": 5}
+        if more:
             with pytest.raises(UserError, match=f"at most {most}"):
                 build("dyck", kinds=kinds, train_length=6, test_length=10, **sizes)
         else:

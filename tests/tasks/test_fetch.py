@@ -74,9 +74,9 @@ def server(monkeypatch):
 
 @pytest.fixture
 def closed_port(monkeypatch):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with socket.socket() as refusing:
+        refusing.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{refusing.getsockname()[1]}"
     for name in ("one.txt", "train.txt", "valid.txt", "test.txt"):
         monkeypatch.setitem(FILES, name, File(f"{address}/{name}", SHA256))
     monkeypatch.setitem(DATASETS, "three", ("train.txt", "valid.txt", "test.txt"))
@@ -91,8 +91,8 @@ def test_a_file_is_downloaded_once(server, tmp_path, capsys):
     assert path.stat().st_mode & 0o777 == 0o644
     assert fetch("one.txt", str(folder)) == path
     assert server.requests == ["/one.txt"] and missing(["one.txt"], str(folder)) == []
-    said = capsys.readouterr()
-    assert said.out == "" and said.err == f"downloading {server.address('one.txt')} to {path}\n"
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err == f"downloading {server.address('one.txt')} to {path}\n"
 
 
 def test_a_data_set_is_its_files_in_order(server, tmp_path):
@@ -112,8 +112,8 @@ FILES["one.txt"] = File("{server.address("one.txt")}", "{SHA256}")
 print(fetch("one.txt", "{tmp_path}"))
 """
     workers = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) for _ in range(3)]
-    said = [worker.communicate(timeout=30)[0].decode().strip() for worker in workers]
-    assert said == [str(tmp_path / "one.txt")] * 3 and server.requests == ["/one.txt"]
+    lines = [worker.communicate(timeout=30)[0].decode().strip() for worker in workers]
+    assert lines == [str(tmp_path / "one.txt")] * 3 and server.requests == ["/one.txt"]
 
 
 def test_parallel_threads_download_once(server, tmp_path):
@@ -179,8 +179,8 @@ def test_what_is_there_needs_no_network_and_no_lock(closed_port, tmp_path):
 def test_another_file_is_refused_and_left_alone(server, tmp_path):
     path = tmp_path / "one.txt"
     path.write_text("mine")
-    found = hashlib.sha256(b"mine").hexdigest()
-    with pytest.raises(UserError, match=f"(?s){path}.*delete it.*data_dir=FOLDER.*{SHA256}.*{found}"):
+    checksum = hashlib.sha256(b"mine").hexdigest()
+    with pytest.raises(UserError, match=f"(?s){path}.*delete it.*data_dir=FOLDER.*{SHA256}.*{checksum}"):
         fetch("one.txt", str(tmp_path))
     assert path.read_text() == "mine" and server.requests == []
     path.write_bytes(CONTENT)

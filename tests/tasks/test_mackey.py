@@ -64,7 +64,7 @@ def test_the_baseline_is_the_better_trivial_predictor(horizon, name):
         "the last value again": test - values[350 - horizon : 650 - horizon],
         "the mean of the training part": test - values[:300].mean(),
     }
-    scores = {each: np.sqrt(np.mean(error**2)) / test.std() for each, error in errors.items()}
+    scores = {name: np.sqrt(np.mean(error**2)) / test.std() for name, error in errors.items()}
     assert task.baseline_title == name == min(scores, key=scores.get)
     assert task.baseline == pytest.approx(scores[name], rel=1e-4)
 

@@ -19,9 +19,9 @@ def pieces(rng, *lengths):
 
 
 def cells(rolls):
-    made = np.empty((1, len(rolls)), object)
-    made[0] = rolls
-    return made
+    cells = np.empty((1, len(rolls)), object)
+    cells[0] = rolls
+    return cells
 
 
 @pytest.fixture

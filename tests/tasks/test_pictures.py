@@ -62,8 +62,8 @@ def test_sequential_mnist_reads_row_by_row_and_validates_on_the_last_pictures(mn
 def test_permuted_mnist_has_one_order_for_all_pictures(mnist):
     path, arrays = mnist
     plain, permuted, again, other = (
-        build("sequential_mnist", path=path, validation_size=given.pop("size", 5), **given)
-        for given in (
+        build("sequential_mnist", path=path, validation_size=parameters.pop("size", 5), **parameters)
+        for parameters in (
             {},
             {"permuted": True},
             {"permuted": True, "size": 6},
@@ -129,5 +129,5 @@ def test_published_scores_are_of_a_metric_that_the_task_has(mnist, make_config, 
     settings = make_config(f"task={name}", f"task.path={mnist[0]}", "task.validation_size=5").task
     assert settings.permuted == (name == "permuted_mnist")
     names = {metric.name for metric in tasks.build(settings).metrics}
-    assert settings.reference and {each["metric"] for each in settings.reference} <= names
-    assert all(0.8 < each["score"] < 1 and each["model"] and each["source"] for each in settings.reference)
+    assert settings.reference and {score["metric"] for score in settings.reference} <= names
+    assert all(0.8 < row["score"] < 1 and row["model"] and row["source"] for row in settings.reference)

@@ -26,7 +26,7 @@ def sentiment(tmp_path, monkeypatch):
     return give
 
 
-def test_sentences_are_filled_up_and_masked(sentiment):
+def test_sentences_are_padded_and_masked(sentiment):
     task = sentiment("\n".join(SENTENCES) + "\n", "1 good new film\n", "0 bad caf\xe9\n1 good\n")
     assert task.tokens == ("<unk>", "bad", ",", "film", "good", "fine")  # by frequency, then by alphabet
     assert task.train.mask.sum(axis=1).tolist() == [4, 2, 1, 5]

@@ -39,11 +39,11 @@ def test_timed_spikes_asks_for_the_intervals_that_are_shown(interval, delays, le
     task = build("timed_spikes", interval=interval, delays=delays, length=length, **SIZES)
     for split in parts(task):
         for shown, target in zip(split.inputs, split.targets, strict=True):
-            asked, due, step = events(shown), {}, 0
-            while (step := step + interval + int(asked.get(step, 0))) < length:
+            requests, due, step = events(shown), {}, 0
+            while (step := step + interval + int(requests.get(step, 0))) < length:
                 due[step] = 1.0
             assert events(target) == due
-            assert set(asked) <= {0, *due} and set(asked.values()) <= set(range(1, delays + 1))
+            assert set(requests) <= {0, *due} and set(requests.values()) <= set(range(1, delays + 1))
     first = task.train.inputs[:, 0, 0]
     assert np.bincount(first.astype(int)).min() > 0.6 * 200 / (delays + 1)
 

@@ -15,9 +15,9 @@ def written(tmp_path, content, name="P_TRAIN.ts"):
 
 def same(series, *expected):
     assert len(series) == len(expected)
-    for found, rows in zip(series, expected, strict=True):
-        np.testing.assert_array_equal(found, rows)
-        assert found.dtype == "float64"
+    for values, rows in zip(series, expected, strict=True):
+        np.testing.assert_array_equal(values, rows)
+        assert values.dtype == "float64"
 
 
 def test_ts_channels_are_columns(tmp_path):

@@ -159,7 +159,12 @@ def literal_names(file):
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Subscript):
             owner, key = node.value, node.slice
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get" and node.args:
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == "get"
+            and node.args
+        ):
             owner, key = node.func.value, node.args[0]
         else:
             continue

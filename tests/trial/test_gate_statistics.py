@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import variants
+from experiments.trial.gate_bounds import activation_bounds, gate_bounds
+from experiments.trial.gate_callback import trace_statistics
 from experiments.trial.gate_statistics import (
     BINS,
     LONGEST,
@@ -17,8 +19,8 @@ from experiments.trial.gate_statistics import (
     saturation,
     time_scales,
 )
-from experiments.trial.gate_tracer import Look, activation_bounds, gate_bounds
 from tests.variants.variant_files import NAMES, maker
+from variants.trace import Tracer
 
 UNITS, BATCH, STEPS, FEATURES = 5, 4, 9, 3
 LENGTHS = (9, 4, 7, 1)
@@ -63,19 +65,19 @@ def counted(arrays, gate, low, high):
     return sum(below) / UNITS, sum(above) / UNITS, sum(everything) / len(everything)
 
 
-def remembered(arrays):
+def median_time_scale(arrays):
     """Median over units of 1 / (1 - mean |f|)."""
-    found = []
+    scales = []
     for unit in range(UNITS):
-        kept = [
+        shares = [
             abs(float(arrays["forget_gate"][row, step, unit]))
             for row in range(BATCH)
             for step in range(STEPS)
             if arrays["mask"][row, step]
         ]
-        forgotten = 1 - sum(kept) / len(kept)
-        found.append(min(1 / forgotten, LONGEST) if forgotten > 0 else LONGEST)
-    return statistics.median(found)
+        forgotten = 1 - sum(shares) / len(shares)
+        scales.append(min(1 / forgotten, LONGEST) if forgotten > 0 else LONGEST)
+    return statistics.median(scales)
 
 
 def first_to_last(norms, mask, backwards):
@@ -96,24 +98,24 @@ def expected(layer, arrays, gradients, shown):
         for unit in range(UNITS)
         if arrays["mask"][row, step]
     ]
-    found = {"cell_state/mean": sum(cells) / len(cells), "cell_state/largest": max(cells)}
-    found["gradient_first_to_last"] = first_to_last(gradients["cell_state"], arrays["mask"], layer.go_backwards)
+    metrics = {"cell_state/mean": sum(cells) / len(cells), "cell_state/largest": max(cells)}
+    metrics["gradient_first_to_last"] = first_to_last(gradients["cell_state"], arrays["mask"], layer.go_backwards)
     for gate, ends in shown.items():
         low, high = ends or (math.nan, math.nan)
         left, right, mean = counted(arrays, gate, low + 0.1 * (high - low), high - 0.1 * (high - low))
-        found[f"{gate}/mean"] = mean
+        metrics[f"{gate}/mean"] = mean
         if ends:
-            found |= {f"{gate}/left_saturated": left, f"{gate}/right_saturated": right}
+            metrics |= {f"{gate}/left_saturated": left, f"{gate}/right_saturated": right}
     if "forget_gate" in shown and shown["forget_gate"]:
-        found["time_scale"] = remembered(arrays)
-    return {f"gates/{name}": value for name, value in found.items()}
+        metrics["time_scale"] = median_time_scale(arrays)
+    return {f"gates/{name}": value for name, value in metrics.items()}
 
 
 SHOWN = {
     "swapped": dict.fromkeys(GATES, (-1, 1)),
-    "no_input_gate": dict.fromkeys(GATES[1:], (0, 1)),
-    "no_forget_gate": dict.fromkeys(("input_gate", "output_gate"), (0, 1)),
-    "no_output_gate": dict.fromkeys(GATES[:2], (0, 1)),
+    "odyssey/no_input_gate": dict.fromkeys(GATES[1:], (0, 1)),
+    "odyssey/no_forget_gate": dict.fromkeys(("input_gate", "output_gate"), (0, 1)),
+    "odyssey/no_output_gate": dict.fromkeys(GATES[:2], (0, 1)),
     "tied_input_gate": dict.fromkeys(GATES[1:], (0, 1)),
     "janet": {"forget_gate": (0, 1)},
     "slstm": {"input_gate": None, "forget_gate": None, "output_gate": (0, 1)},
@@ -121,33 +123,33 @@ SHOWN = {
 
 
 def check(model, inputs, targets, weights, shown):
-    traced = variants.trace(model, inputs)
+    traces = variants.trace(model, inputs)
     gradients = variants.state_gradients(model, inputs, targets)
-    look = Look(model)
-    found = look(inputs, targets, weights)
-    assert list(found) == list(traced)
-    for name, each in found.items():
-        metrics = expected(look.layers[name], traced[name], gradients[name], shown)
-        assert each.metrics("gates") == pytest.approx(metrics, rel=1e-4, abs=1e-6)
-    return found
+    tracer = Tracer(model)
+    layers = trace_statistics(tracer, inputs, targets, weights)
+    assert list(layers) == list(traces)
+    for name, layer in layers.items():
+        metrics = expected(tracer.layers[name], traces[name], gradients[name], shown)
+        assert layer.metrics("gates") == pytest.approx(metrics, rel=1e-4, abs=1e-6)
+    return layers
 
 
 def slow_but(quick, names):
     return [pytest.param(name, marks=[] if name in quick else pytest.mark.slow) for name in names]
 
 
-@pytest.mark.parametrize("name", slow_but(("swapped", "no_input_gate", "slstm"), NAMES))
+@pytest.mark.parametrize("name", slow_but(("swapped", "odyssey/no_input_gate", "slstm"), NAMES))
 def test_metrics_of_every_variant_equal_explicit_loops(name):
     check(model_of(maker(name, UNITS)(name="lstm")), *data(), SHOWN.get(name, dict.fromkeys(GATES, (0, 1))))
 
 
-@pytest.mark.parametrize("name", slow_but(("coupled_gates",), ("peephole", "coupled_gates", "swapped")))
+@pytest.mark.parametrize("name", slow_but(("odyssey/coupled_gates",), ("peephole", "odyssey/coupled_gates", "swapped")))
 def test_stacked_bidirectional_layers_with_masks(name):
     first = keras.layers.Bidirectional(maker(name, UNITS)(return_sequences=True, name="lstm_1"), name="both")
     model = model_of(first, maker(name, UNITS)(name="lstm_2"), masked=True)
-    found = check(model, *data(masked=True), SHOWN.get(name, dict.fromkeys(GATES, (0, 1))))
-    assert list(found) == ["forward_lstm_1", "backward_lstm_1", "lstm_2"]
-    assert all(each.gradient.shape == (STEPS,) and np.isfinite(each.gradient).all() for each in found.values())
+    layers = check(model, *data(masked=True), SHOWN.get(name, dict.fromkeys(GATES, (0, 1))))
+    assert list(layers) == ["forward_lstm_1", "backward_lstm_1", "lstm_2"]
+    assert all(layer.gradient.shape == (STEPS,) and np.isfinite(layer.gradient).all() for layer in layers.values())
 
 
 def test_layers_that_carry_states_start_from_zeros_and_keep_what_they_have():
@@ -156,10 +158,10 @@ def test_layers_that_carry_states_start_from_zeros_and_keep_what_they_have():
     model = keras.Model(inputs, keras.layers.Dense(2)(layer(inputs)))
     model.compile(loss="mean_squared_error")
     x, targets, weights = data()
-    fresh = Look(model)(x, targets, weights)
+    fresh = trace_statistics(Tracer(model), x, targets, weights)
     model(x)
     states = [np.array(state) for state in layer.states]
-    again = Look(model)(x, targets, weights)
+    again = trace_statistics(Tracer(model), x, targets, weights)
     assert again[layer.name].metrics("") == fresh[layer.name].metrics("")
     for state, before in zip(layer.states, states, strict=True):
         np.testing.assert_array_equal(np.array(state), before)
@@ -169,20 +171,20 @@ def test_layers_that_carry_states_start_from_zeros_and_keep_what_they_have():
 def test_weights_of_the_targets_count_in_the_gradient():
     model = model_of(variants.StandardLSTM(UNITS, name="lstm"))
     inputs, targets, weights = data()
-    only_first = Look(model)(inputs, targets, np.array([1, 0, 0, 0], "float32"))["lstm"].gradient
+    only_first = trace_statistics(Tracer(model), inputs, targets, np.array([1, 0, 0, 0], "float32"))["lstm"].gradient
     alone = variants.state_gradients(model, inputs[:1], targets[:1])["lstm"]["cell_state"][0]
     np.testing.assert_allclose(only_first, alone / BATCH / BATCH, rtol=1e-4)  # of a mean over 4, then over 4 rows
 
 
-def test_a_look_sees_the_weights_of_its_moment():
+def test_a_trace_sees_the_weights_of_its_moment():
     model = model_of(variants.StandardLSTM(UNITS, name="lstm"))
-    look = Look(model)
-    before = look(*data())
-    compiled = look.compile_s
+    tracer = Tracer(model)
+    before = trace_statistics(tracer, *data())
+    seconds = tracer.compile_s
     model.layers[1].set_weights([weight * 0 for weight in model.layers[1].get_weights()])
-    after = look(*data())
+    after = trace_statistics(tracer, *data())
     assert after["lstm"].gates["input_gate"].mean == pytest.approx(0.5) != before["lstm"].gates["input_gate"].mean
-    assert look.compile_s == compiled > 0
+    assert tracer.compile_s == seconds > 0
 
 
 @pytest.mark.parametrize(

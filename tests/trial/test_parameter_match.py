@@ -6,17 +6,18 @@ from dataclasses import replace
 import keras
 import pytest
 
-import variants
+import variants.cells
 from experiments import tasks
-from experiments.config.compose import options
+from experiments.config.compose import choices
 from experiments.config.schema import Match
 from experiments.errors import UserError
 from experiments.sweep import worker
 from experiments.tracking import Store
-from experiments.trial import fit as trial
-from experiments.trial import model
-from experiments.trial import model_cache as compiled
+from experiments.tracking.metadata import Param, Tag
+from experiments.trial import model, model_cache
 from experiments.trial import parameter_match as match
+from experiments.trial.fit import fit
+from experiments.trial.spec import TrialSpec
 
 DATA = ("task.length=8", "task.train_size=64", "task.validation_size=32", "task.test_size=32")
 TEXT = ("task=char_lm", "task.limit=3000")
@@ -30,33 +31,38 @@ OTHERS = {
 
 
 @pytest.fixture(autouse=True)
-def nothing_known_before():
-    match._known.clear()
+def empty_cache():
+    match._cache.clear()
 
 
-def parameters(built):
-    return sum(math.prod(variable.shape) for variable in built.trainable_variables)
+def parameters(network):
+    return sum(math.prod(variable.shape) for variable in network.trainable_variables)
+
+
+def matched_spec(config):
+    """The trial of a configuration, with the units that match."""
+    task = tasks.build(config.task)
+    return replace(TrialSpec.of(config, task), units=match.units(config, task)), task
 
 
 def matched(config):
     """Parameters and units of the model of a configuration."""
-    task = tasks.build(config.task)
-    settled = match.settled(config, task)
-    built = model.build(task, settled.variant, settled.model)
-    assert {layer.units for layer in model.recurrent_layers(built)} == {settled.model.units}
-    return parameters(built), settled.model.units
+    spec, task = matched_spec(config)
+    network = model.build(task, config.variant, spec.model)
+    assert {layer.units for layer in model.recurrent_layers(network)} == {spec.units}
+    return parameters(network), spec.units
 
 
 @pytest.fixture
 def target(make_config):
     """Parameters of the model with the standard LSTM, built once for each of the cases below."""
 
-    def of(case):
+    def count(case):
         if case not in TARGETS:
             TARGETS[case] = matched(make_config(*case))[0]
         return TARGETS[case]
 
-    return of
+    return count
 
 
 @pytest.mark.parametrize(
@@ -64,24 +70,25 @@ def target(make_config):
     [DATA, pytest.param((*TEXT, "model.layers=2"), marks=pytest.mark.slow)],
     ids=["features", "two layers on tokens"],
 )
-@pytest.mark.parametrize("name", options("variant"))
+@pytest.mark.parametrize("name", choices("variant"))
 def test_every_variant_has_the_parameters_of_the_standard_lstm(make_config, target, name, case):
     common = (*case, "model.units=192")
-    found, units = matched(make_config(*common, f"variant={name}", MATCHED))
-    assert found == pytest.approx(target(common), rel=0.01)
+    count, units = matched(make_config(*common, f"variant={name}", MATCHED))
+    assert count == pytest.approx(target(common), rel=0.01)
     assert name != "standard" or units == 192
 
 
-@pytest.mark.parametrize("name", ["gate_recurrence", "janet", "chrono"])
+@pytest.mark.parametrize("name", ["odyssey/gate_recurrence", "janet", "chrono"])
 @pytest.mark.parametrize("case", OTHERS)
 def test_other_models_around_the_variant(make_config, target, name, case):
     common = (*OTHERS[case], "model.units=192")
-    found, _ = matched(make_config(*common, f"variant={name}", MATCHED))
-    assert found == pytest.approx(target(common), rel=0.01)
+    count, _ = matched(make_config(*common, f"variant={name}", MATCHED))
+    assert count == pytest.approx(target(common), rel=0.01)
 
 
 @pytest.mark.parametrize(
-    ("name", "units"), [("standard", 64), ("swapped", 64), ("coupled_gates", 74), ("janet", 91), ("shared_kernel", 128)]
+    ("name", "units"),
+    [("standard", 64), ("swapped", 64), ("odyssey/coupled_gates", 74), ("janet", 91), ("shared_kernel", 128)],
 )
 def test_the_nearest_number_of_units(make_config, name, units):
     """Worked out by hand: adding has 2 features and 1 output, so the standard LSTM has 4 u (u + 3) + u + 1."""
@@ -91,7 +98,8 @@ def test_the_nearest_number_of_units(make_config, name, units):
 
 def test_by_default_the_units_are_those_of_the_configuration(make_config):
     config = make_config(*DATA, "variant=janet", "model.units=24")
-    assert match.settled(config, tasks.build(config.task)) == config
+    spec, _ = matched_spec(config)
+    assert spec.model == config.model
 
 
 def test_units_that_are_not_matched_are_not_built(make_config):
@@ -103,13 +111,13 @@ def test_units_that_are_not_matched_are_not_built(make_config):
 def test_refused_with_the_sizes_around_it_and_a_size_that_works(make_config):
     config = make_config(*DATA, "variant=janet", "model.units=24", MATCHED)
     task = tasks.build(config.task)
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         match.units(config, task)
-    assert str(told.value) == (
+    assert str(caught.value) == (
         "model.match=parameters: janet on adding has 2,551 parameters with 34 units and 2,696 parameters with "
         "35 units, the standard LSTM 2,617 with 24 units: none is within 1 %. Use model.units=59 or more"
     )
-    assert worker.problem(config) == str(told.value)
+    assert worker.check_layers([config])[0].problem == str(caught.value)
     with pytest.raises(UserError):
         match.units(make_config(*DATA, "variant=janet", "model.units=58", MATCHED), task)
     for units in (59, 60, 61, 80, 111, 160):
@@ -135,11 +143,10 @@ class Half(variants.GatedLSTM):
 
 
 def test_a_variant_whose_parameters_are_no_polynomial(make_config, target, monkeypatch):
-    monkeypatch.setattr(variants, "Half", Half, raising=False)
-    monkeypatch.setattr(variants, "__all__", [*variants.__all__, "Half"])
+    monkeypatch.setattr(variants.cells, "Half", Half, raising=False)
     common = (*DATA, "model.units=192")
-    found, units = matched(make_config(*common, "variant.layer=Half", MATCHED))
-    assert found == pytest.approx(target(common), rel=0.01) and units < 192
+    count, units = matched(make_config(*common, "variant.layer=Half", MATCHED))
+    assert count == pytest.approx(target(common), rel=0.01) and units < 192
     config = make_config(*DATA, "variant.layer=Half", "model.units=9", MATCHED)
     with pytest.raises(UserError, match="none is within 1 %. Use a larger model.units"):
         match.units(config, tasks.build(config.task))
@@ -147,30 +154,35 @@ def test_a_variant_whose_parameters_are_no_polynomial(make_config, target, monke
 
 @pytest.mark.slow
 def test_a_trial_is_trained_and_recorded_with_its_actual_units(train, tmp_path):
-    done = train("variant=coupled_gates", "model.units=64", "training.epochs=1", *DATA, MATCHED)
+    done = train("variant=odyssey/coupled_gates", "model.units=64", "training.epochs=1", *DATA, MATCHED)
     assert done.returncode == 0, done.stdout + done.stderr
     store = Store(None, f"{tmp_path}/out")
     (run,) = store.trials("default")
-    assert (run.params["units"], run.params["match"], run.params["parameters"]) == ("74", "parameters", "17317")
-    assert "1 x 74 units (chosen for as many parameters as standard with 64)" in run.tags["mlflow.note.content"]
+    assert (run.params[Param.UNITS], run.params[Param.PARAMETERS]) == ("74", "17317")
+    assert run.params["model.match"] == "parameters"
+    assert "1 x 74 units (chosen for as many parameters as standard with 64)" in run.tags[Tag.NOTE]
     saved = keras.saving.load_model(next(tmp_path.rglob("model.keras")))
     assert [layer.units for layer in model.recurrent_layers(saved)] == [74]
 
 
-def test_the_numbers_do_not_depend_on_when_the_units_were_found(make_config, tmp_path):
+def test_the_numbers_do_not_depend_on_when_the_units_were_matched(make_config, tmp_path):
     """Layers that are built to be counted draw seeds: neither the first trial of a process nor later ones see that."""
-    options = ("variant=coupled_gates", "model.units=128", "model.dropout=0.2", "training.epochs=1", *DATA)
-    config = make_config(*options, "training.jit_compile=false", MATCHED)
-    task = tasks.build(config.task)
+    words = ("variant=odyssey/coupled_gates", "model.units=128", "model.dropout=0.2", "training.epochs=1")
+    config = make_config(*words, *DATA, "training.jit_compile=false", MATCHED)
+
+    def score(config):
+        spec, task = matched_spec(config)
+        return fit(spec, task, lambda epochs: None, tmp_path).test
+
     scores = []
-    for kept in (False, True, False):
-        if not kept:
-            compiled._kept.clear()
-        scores.append(trial.run(config, task, lambda epochs: None, tmp_path).test)
-    match._known.clear()
-    scores.append(trial.run(config, task, lambda epochs: None, tmp_path).test)
-    direct = replace(config, model=replace(config.model, units=match.units(config, task), match=Match.units))
-    scores.append(trial.run(direct, task, lambda epochs: None, tmp_path).test)
+    for is_fresh in (True, False, True):
+        if is_fresh:
+            model_cache._cache.clear()
+        scores.append(score(config))
+    match._cache.clear()
+    scores.append(score(config))
+    units = match.units(config, tasks.build(config.task))
+    scores.append(score(replace(config, model=replace(config.model, units=units, match=Match.units))))
     assert scores == [scores[0]] * 5
 
 

@@ -109,8 +109,8 @@ def table(names: list[str], checks: list[str], cells: dict[tuple[str, str], str]
         "|---" + "|:-:" * len(checks) + "|",
     ]
     for name in names:
-        outcomes = [cells[name, check] for check in checks]
-        rows.append(row(name, [letters.get(each, each) for each in outcomes]))
+        texts = [cells[name, check] for check in checks]
+        rows.append(row(name, [letters.get(text, text) for text in texts]))
     notes = [f"{letter}: {reason.removeprefix(SKIPPED).strip()}" for reason, letter in letters.items()]
     return ["\n".join(rows), *(["; ".join(notes) + "."] if notes else [])]
 

@@ -1,4 +1,4 @@
-"""What a layer is given that it cannot take: the message names argument, what was received, what is allowed."""
+"""Bad input: the message names the argument, what was received and what is allowed."""
 
 import keras
 import numpy as np

@@ -1,5 +1,7 @@
 """The cells with equations of their own, and the switches that change the training only, against NumPy."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import pytest
 import variants
 from variants.testing import (
     BATCH,
+    CHECKS,
     FEATURES,
     PRECISE,
     ROUND_OFF,
@@ -143,11 +146,11 @@ def test_zoneout_expects_outside_training():
 @pytest.mark.parametrize("fast_loop", [True, False])
 def test_zoneout_keeps_states_in_training(fast_loop):
     layer = make(variants.ZoneoutLSTM, zoneout_hidden=0.5, zoneout_cell=0.5, fast_loop=fast_loop, seed=3)
-    drawn, noise = [], layer.cell.noise
+    draws, noise = [], layer.cell.noise
 
     def spy(shape):
-        drawn.append(noise(shape))
-        return drawn[-1]
+        draws.append(noise(shape))
+        return draws[-1]
 
     layer.cell.noise = spy
     if not fast_loop and keras.backend.backend() == "jax":
@@ -155,15 +158,45 @@ def test_zoneout_keeps_states_in_training(fast_loop):
     states = random_states(layer)
     output = layer(sequences(), initial_state=states, training=True)
     # Keras's loop takes a step more at the start, to see the shapes.
-    keep = array(drawn[0]) if fast_loop else np.stack([array(each) for each in drawn[-STEPS:]])
+    keep = array(draws[0]) if fast_loop else np.stack([array(draw) for draw in draws[-STEPS:]])
     assert keep.shape == (STEPS, BATCH, 2 * UNITS) and set(np.unique(keep)) == {0, 1}
     assert (keep[0] != keep[1]).any()
-    hidden, cell = (iter(each) for each in np.split(keep, 2, axis=-1))
+    hidden, cell = map(iter, np.split(keep, 2, axis=-1))
     step, expected = zoneout_step(layer, lambda: next(hidden), lambda: next(cell)), []
     for t in range(STEPS):
         states = step(sequences()[:, t], *states)
         expected.append(states[0])
     equal(output, np.stack(expected, axis=1), 10 * ROUND_OFF)
+
+
+class WeightsEverywhereCell(variants.GatedLSTMCell):
+    """Reads weights of its own in `combine`, `activations` and `step`, and the recurrent kernel in a step too."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        for name in ("scale", "shift", "leak"):
+            setattr(self, name, self.add_weight(shape=(1,), name=name, initializer="ones"))
+
+    def combine(self, input_product, recurrent_product):
+        return input_product + recurrent_product * self.scale.value
+
+    def activations(self, sums, states):
+        values = super().activations(sums, states)
+        return {**values, "hidden_state": values["hidden_state"] + self.shift.value}
+
+    def step(self, sums, states, noise=None):
+        hidden, (_, *rest) = super().step(sums, states, noise)
+        hidden = hidden + self.leak.value * states[0] * keras.ops.mean(self.recurrent_kernel.value)
+        return hidden, [hidden, *rest]
+
+
+class WeightsEverywhere(variants.GatedLSTM):
+    cell_class = WeightsEverywhereCell
+
+
+@pytest.mark.parametrize("check", ["fast loop", "gradients"])
+def test_weights_that_a_step_reads_have_their_gradient(check):
+    CHECKS[check](partial(WeightsEverywhere, UNITS, peephole="diagonal"))
 
 
 def test_binary_gates_are_zero_or_one_and_train_as_the_sigmoid():
@@ -182,12 +215,12 @@ def test_truncated_peephole_gradient():
     direction = np.random.default_rng(4).normal(size=(BATCH, STEPS, UNITS)).astype(PRECISE)
     _, gradients = training_gradients(model, sequences(), direction)
     weights = [weight.astype("float64") for weight in layer.get_weights()]
-    _, seen = peephole_lstm(weights)
+    _, cells = peephole_lstm(weights)
 
     def loss(number, index, move):
         moved = [weight.copy() for weight in weights]
         moved[number][index] += move
-        return np.sum(peephole_lstm(moved, seen)[0] * direction)
+        return np.sum(peephole_lstm(moved, cells)[0] * direction)
 
     for number, weight in enumerate(weights):
         for index in [(0,) * weight.ndim, tuple(size - 1 for size in weight.shape)]:
@@ -195,16 +228,16 @@ def test_truncated_peephole_gradient():
             np.testing.assert_allclose(gradients[number][index], expected, rtol=1e3 * ROUND_OFF, atol=1e-6)
 
 
-def peephole_lstm(weights, seen=None):
-    """Hidden states, and the cell states before and after each step; `seen` replaces those for the peepholes."""
+def peephole_lstm(weights, peephole_cells=None):
+    """Hidden states, and the cell states before and after each step; the peepholes see `peephole_cells` instead."""
     w, u, b, p_i, p_f, p_o = weights
     h, c = np.zeros((BATCH, UNITS)), np.zeros((BATCH, UNITS))
     hidden, cells = [], []
     for t in range(STEPS):
         i, f, z, o = blocks(sequences()[:, t].astype("float64") @ w + h @ u + b)
-        before = c if seen is None else seen[t][0]
+        before = c if peephole_cells is None else peephole_cells[t][0]
         new = sigmoid(f + p_f * before) * c + sigmoid(i + p_i * before) * np.tanh(z)
-        after = new if seen is None else seen[t][1]
+        after = new if peephole_cells is None else peephole_cells[t][1]
         h = sigmoid(o + p_o * after) * np.tanh(new)
         hidden.append(h)
         cells.append((c, new))

@@ -39,9 +39,7 @@ def test_contract(name, check):
 
 def test_every_layer_of_the_library_is_a_subject():
     exported = {name: getattr(variants, name) for name in variants.__all__}
-    layers = {
-        name for name, each in exported.items() if isinstance(each, type) and issubclass(each, variants.GatedLSTM)
-    }
+    layers = {name for name, cls in exported.items() if isinstance(cls, type) and issubclass(cls, variants.GatedLSTM)}
     layers -= {variant_files.settings(name).layer for name in variant_files.NAMES}
     assert layers - {"GatedLSTM"} <= set(MAKERS)
     assert "GatedLSTM" in {variant_files.settings(name).layer for name in variant_files.NAMES}

@@ -123,7 +123,7 @@ def addons_weights(use_bias=True):
 
 
 def addons(weights, x, use_bias=True):
-    """The last hidden state, in the words of the source of `PeepholeLSTMCell` and of Keras 2's `LSTMCell`."""
+    """The last hidden state, in the terms of the source of `PeepholeLSTMCell` and of Keras 2's `LSTMCell`."""
     kernel, recurrent, *rest = weights
     bias, peepholes = (rest[0], rest[1:]) if use_bias else (0, rest)
     h = c = np.zeros((len(x), UNITS))

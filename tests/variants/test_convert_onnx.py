@@ -116,7 +116,7 @@ def test_tokens_to_probabilities(dtype, tmp_path):
     assert file.graph.input[0].type.tensor_type.elem_type == getattr(onnx.TensorProto, dtype.upper())
 
 
-@pytest.mark.parametrize("name", sorted(each.__name__ for each in FUNCTIONS))
+@pytest.mark.parametrize("name", sorted(activation.__name__ for activation in FUNCTIONS))
 def test_activations(name, tmp_path):
     """In each of the three places beside ones with other parameters, where gates are open too, and in `Dense`."""
     others = {"gate_activation": "hard_sigmoid", "candidate_activation": "leaky_relu", "output_activation": "linear"}
@@ -138,11 +138,12 @@ def test_the_file(tmp_path):
     file = onnx.load(tmp_path / "model.onnx")
     onnx.checker.check_model(file, full_check=True)
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
-    (read,), (made,) = session.get_inputs(), session.get_outputs()
+    (source,), (target,) = session.get_inputs(), session.get_outputs()
     assert (file.producer_name, file.opset_import[0].version) == ("gatelab", 18)
-    assert (read.name, read.type, read.shape) == ("input", "tensor(float)", ["batch", "time", FEATURES])
-    assert (made.name, made.type, made.shape) == ("output", "tensor(float)", ["batch", "time", 2])
-    assert {each.data_type for each in file.graph.initializer if "shape" not in each.name} == {onnx.TensorProto.FLOAT}
+    assert (source.name, source.type, source.shape) == ("input", "tensor(float)", ["batch", "time", FEATURES])
+    assert (target.name, target.type, target.shape) == ("output", "tensor(float)", ["batch", "time", 2])
+    types = {constant.data_type for constant in file.graph.initializer if "shape" not in constant.name}
+    assert types == {onnx.TensorProto.FLOAT}
 
 
 class LeakyCell(GatedLSTMCell):

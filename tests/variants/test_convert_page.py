@@ -21,8 +21,8 @@ from variants.testing import randomize
 
 PAGE = ROOT / "docs/convert.md"
 PLAIN = {"GatedLSTM", "StandardLSTM", "PeepholeLSTM", "SwappedLSTM"}
-EXPORTED = [each for name in variants.__all__ if inspect.isclass(each := getattr(variants, name))]
-OWN_EQUATIONS = [e for e in EXPORTED if issubclass(e, variants.GatedLSTM) and e.__name__ not in PLAIN]
+CLASSES = [cls for name in variants.__all__ if inspect.isclass(cls := getattr(variants, name))]
+OWN_EQUATIONS = [cls for cls in CLASSES if issubclass(cls, variants.GatedLSTM) and cls.__name__ not in PLAIN]
 TARGETS = ("keras.layers.LSTM", "torch.nn.LSTM", "ONNX")
 
 
@@ -34,7 +34,7 @@ def convert(target, layer, folder):
 
 
 def objections(target, name, folder):
-    """What the function itself says against a conversion: pairs of a switch with its value and the reason."""
+    """What the function itself objects to: pairs of a switch with its value and the reason."""
     try:
         convert(target, variant_files.maker(name, UNITS)(), folder)
     except ValueError as error:
@@ -48,19 +48,19 @@ def names_in(switch):
 
 def tables(folder):
     """What converts to what, and the reasons."""
-    found = {(n, target): objections(target, n, folder) for n in variant_files.NAMES for target in TARGETS}
+    reasons = {(n, target): objections(target, n, folder) for n in variant_files.NAMES for target in TARGETS}
     by_variant = [f"| variant | {' | '.join(f'`{target}`' for target in TARGETS)} |", "|---|---|---|---|"]
     for name in variant_files.NAMES:
         cells = (
-            ", ".join(f"`{switch}`" if "=" in switch else switch for switch, _ in found[name, target]) or "yes"
+            ", ".join(f"`{switch}`" if "=" in switch else switch for switch, _ in reasons[name, target]) or "yes"
             for target in TARGETS
         )
         by_variant.append(f"| `{name}` | {' | '.join(cells)} |")
-    said = [(reason, target, switch) for (_, target), pairs in found.items() for switch, reason in pairs]
+    rows = [(reason, target, switch) for (_, target), pairs in reasons.items() for switch, reason in pairs]
     by_reason = ["| reason | target | switches |", "|---|---|---|"]
-    for reason in sorted({reason for reason, _, switch in said if names_in(switch)}):
-        targets = {f"`{target}`" for each, target, _ in said if each == reason}
-        switches = {f"`{name}`" for each, _, switch in said if each == reason for name in names_in(switch)}
+    for reason in sorted({reason for reason, _, switch in rows if names_in(switch)}):
+        targets = {f"`{target}`" for row_reason, target, _ in rows if row_reason == reason}
+        switches = {f"`{name}`" for row_reason, _, switch in rows if row_reason == reason for name in names_in(switch)}
         by_reason.append(f"| {reason} | {', '.join(sorted(targets))} | {', '.join(sorted(switches))} |")
     return "\n".join(by_variant), "\n".join(by_reason)
 
@@ -85,7 +85,7 @@ def test_the_tables_are_true(tmp_path):
 @pytest.mark.parametrize("layer", OWN_EQUATIONS, ids=lambda layer: layer.__name__)
 def test_equations_of_their_own_are_refused(layer, target, tmp_path):
     with pytest.raises(
-        ValueError, match=f"{target} cannot say .*{layer.cell_class.__name__} has an equation of its own"
+        ValueError, match=f"{target} cannot represent .*{layer.cell_class.__name__} has an equation of its own"
     ):
         convert(target, layer(UNITS), tmp_path)
 

@@ -8,7 +8,7 @@ import variants
 from tests.variants.test_contract import MAKERS
 from variants.testing import CHECKS, FEATURES, STEPS, array, equal, randomize, sequences
 
-KEPT = 3
+UNMASKED = 3
 
 
 @pytest.fixture
@@ -33,13 +33,13 @@ def masked_model(first, second):
 
 def padded():
     x = sequences().astype("float32")
-    x[:, KEPT:] = 0
+    x[:, UNMASKED:] = 0
     return x
 
 
 def short(model, x):
-    """What the layers behind the mask compute from the steps that are kept."""
-    return model.layers[2](model.layers[1](x[:, :KEPT]))
+    """What the layers behind the mask compute from the steps that are not masked."""
+    return model.layers[2](model.layers[1](x[:, :UNMASKED]))
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -64,8 +64,8 @@ def test_bidirectional_reads_the_mask(newer_keras):
     with pytest.warns(UserWarning, match="Downstream layers will not see the mask"):
         model = randomize(keras.Sequential([keras.Input((STEPS, FEATURES)), keras.layers.Masking(), both]))
         output = array(model(padded()))
-    equal(output[:, :KEPT], both(padded()[:, :KEPT]), 1e-6)
-    assert not output[:, KEPT:].any()
+    equal(output[:, :UNMASKED], both(padded()[:, :UNMASKED]), 1e-6)
+    assert not output[:, UNMASKED:].any()
 
 
 def test_bidirectional_passes_the_mask_on_when_told_to(newer_keras):

@@ -1,4 +1,4 @@
-"""Files saved by version 0.1.0 load and predict what they did; `data/*.npz` has its inputs and outputs."""
+"""Old files load and predict what they did when they were saved: `data/*.npz` has inputs and outputs."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ FILES = sorted((Path(__file__).parent / "data").glob("*.keras"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_files_of_0_1_0_predict_what_they_did(file):
+def test_old_files_predict_what_they_did(file):
     model = keras.saving.load_model(file)
     arrays = np.load(file.with_suffix(".npz"))
     outputs = dict(zip(model.output_names, model.predict(arrays["inputs"], verbose=0), strict=True))

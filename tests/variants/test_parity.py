@@ -25,7 +25,7 @@ from variants.testing import (
 
 UNITS = 5
 ONNX_ACTIVATIONS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "linear": "Affine"}
-# What the ONNX operator has no words for: another activation for one gate, matrices on the cell state, gates
+# What the ONNX operator cannot represent: another activation for one gate, matrices on the cell state, gates
 # fed back. Their oracles are the NumPy reference and finite differences.
 NOT_IN_ONNX = {"hard_forget_gate", "full_peephole", "gate_recurrence", "binary_gates"}
 # The others have equations of their own, which test_cells.py tests.

@@ -116,7 +116,7 @@ def test_layer_has_the_attributes_of_keras():
 @pytest.mark.parametrize(("switch", "value"), [(s, v) for s in NAMES for v in VALUES[s]], ids=str)
 @pytest.mark.parametrize("layer_class", LAYERS, ids=lambda layer_class: layer_class.__name__)
 def test_what_is_recorded_is_what_is_built(layer_class, switch, value):
-    """Each switch of each layer reaches the layer as it is given, or is refused by name."""
+    """Each switch of each layer reaches the layer as it is, or is refused by name."""
     try:
         layer = layer_class(3, **{switch: value})
     except ValueError as error:
@@ -155,9 +155,9 @@ def check_functions(layer, config):
     functions |= {name: keras.activations.get(name) for name in ("sigmoid", "tanh", "linear", "hard_sigmoid")}
     for name in ("candidate_activation", "output_activation"):
         assert getattr(layer, name) is functions[config[name]]
-    given = config["gate_activation"]
+    per_gate = config["gate_activation"]
     for gate, function in layer.cell.gate_activations.items():
-        assert function is functions[given.get(gate, "sigmoid") if isinstance(given, dict) else given]
+        assert function is functions[per_gate.get(gate, "sigmoid") if isinstance(per_gate, dict) else per_gate]
     assert layer.cell.blocks == tuple(b for b in BLOCKS if b == "candidate" or b in layer.cell.gate_activations)
 
 

@@ -9,6 +9,7 @@ from tests.variants.test_parity import ONE_EQUATION
 from tests.variants.variant_files import NAMES, maker
 from variants.reference import TRACES, reference
 from variants.testing import BATCH, FEATURES, MASKS, PRECISE, ROUND_OFF, STEPS, array, equal, randomize, sequences
+from variants.trace import Tracer, gate_names
 
 UNITS = 5
 
@@ -30,23 +31,23 @@ def test_trace_equals_the_reference(name, go_backwards):
     layer = maker(name, UNITS)(return_sequences=True, dtype=PRECISE, go_backwards=go_backwards, name="lstm")
     model = model_of(layer, masking=True)
     x, mask = masked(sequences()), np.array(MASKS["gaps"], bool)
-    found = variants.trace(model, x)["lstm"]
+    traced = variants.trace(model, x)["lstm"]
     expected = reference(layer.get_config(), layer.get_weights(), x, mask=mask)
-    np.testing.assert_array_equal(found["mask"], mask)
+    np.testing.assert_array_equal(traced["mask"], mask)
     for quantity in TRACES:
         values = expected[quantity][:, ::-1] if go_backwards else expected[quantity]
         is_state = quantity.endswith("_state")
         values = values if is_state else np.where(mask[..., None], values, np.nan)
-        assert found[quantity].shape == (BATCH, STEPS, UNITS)
-        np.testing.assert_allclose(found[quantity], values, rtol=ROUND_OFF, atol=ROUND_OFF, err_msg=quantity)
+        assert traced[quantity].shape == (BATCH, STEPS, UNITS)
+        np.testing.assert_allclose(traced[quantity], values, rtol=ROUND_OFF, atol=ROUND_OFF, err_msg=quantity)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_hidden_states_are_the_outputs(name):
     model = model_of(maker(name, UNITS)(return_sequences=True, dtype=PRECISE, name="lstm"))
-    found = variants.trace(model, sequences())["lstm"]
-    equal(found["hidden_state"], model(sequences()))
-    gate_range = found["input_gate"] if name not in ("swapped",) else found["input_gate"] / 2 + 0.5
+    traced = variants.trace(model, sequences())["lstm"]
+    equal(traced["hidden_state"], model(sequences()))
+    gate_range = traced["input_gate"] if name not in ("swapped",) else traced["input_gate"] / 2 + 0.5
     assert (gate_range >= 0).all() and (gate_range <= 1).all()
 
 
@@ -64,11 +65,11 @@ def test_finds_every_layer_of_any_model(tmp_path):
     model = keras.saving.load_model(file)
     x = sequences().astype("float32")
     before = [array(weight) for weight in model.variables]
-    found = variants.trace(model, x)
-    assert list(found) == ["shared", "shared:2", "forward_lstm", "backward_lstm", "inner"]
-    equal(found["inner"]["hidden_state"][:, -1], model(x), 1e-6)
-    whole = array(model.get_layer("both").forward_layer(found["shared:2"]["hidden_state"]))
-    equal(found["forward_lstm"]["hidden_state"], whole, 1e-6)
+    traced = variants.trace(model, x)
+    assert list(traced) == ["shared", "shared:2", "forward_lstm", "backward_lstm", "inner"]
+    equal(traced["inner"]["hidden_state"][:, -1], model(x), 1e-6)
+    whole = array(model.get_layer("both").forward_layer(traced["shared:2"]["hidden_state"]))
+    equal(traced["forward_lstm"]["hidden_state"], whole, 1e-6)
     for weight, value in zip(model.variables, before, strict=True):
         equal(weight, value, 0)
 
@@ -78,9 +79,9 @@ def test_distributed_over_time():
         [keras.Input((2, STEPS, FEATURES)), keras.layers.TimeDistributed(variants.JANET(UNITS, name="janet"))]
     )
     x = np.stack([sequences(0), sequences(1)], axis=1).astype("float32")
-    found = variants.trace(model, x)
-    assert list(found) == ["janet", "janet:2"]
-    for number, values in enumerate(found.values()):
+    traced = variants.trace(model, x)
+    assert list(traced) == ["janet", "janet:2"]
+    for number, values in enumerate(traced.values()):
         equal(values["hidden_state"][:, -1], array(model(x))[:, number], 1e-6)
 
 
@@ -90,10 +91,10 @@ def test_a_stateful_layer_keeps_its_states():
     x = sequences().astype("float32")
     model(x)
     states = [array(state) for state in layer.states]
-    found = variants.trace(model, x)
+    traced = variants.trace(model, x)
     for state, before in zip(layer.states, states, strict=True):
         equal(state, before, 0)
-    equal(found[layer.name]["hidden_state"][:, -1], model(x), 1e-6)
+    equal(traced[layer.name]["hidden_state"][:, -1], model(x), 1e-6)
 
 
 @pytest.mark.skipif(PRECISE == "float32", reason="finite differences need float64, which Keras's tanh lacks on JAX")
@@ -103,7 +104,7 @@ def test_state_gradients_equal_finite_differences(name):
     inputs = keras.Input((STEPS, FEATURES), dtype="float64")
     model = keras.Model(inputs, layer(inputs)[0])
     x, y = sequences(), np.random.default_rng(8).normal(size=(BATCH, UNITS))
-    found = variants.state_gradients(model, x, y, "mean_squared_error")[layer.name]
+    norms = variants.state_gradients(model, x, y, "mean_squared_error")[layer.name]
     for t in (1, STEPS - 1):
         _, *states = layer(x[:, : t + 1])
         gradient = np.zeros((BATCH, UNITS))
@@ -114,7 +115,7 @@ def test_state_gradients_equal_finite_differences(name):
                 value[index] += move
                 losses.append(loss_of_hidden(layer, x, y, t, states, value))
             gradient[index] = (losses[0] - losses[1]) / 2e-6
-        np.testing.assert_allclose(found["hidden_state"][:, t], np.linalg.norm(gradient, axis=-1), rtol=1e-4, atol=1e-8)
+        np.testing.assert_allclose(norms["hidden_state"][:, t], np.linalg.norm(gradient, axis=-1), rtol=1e-4, atol=1e-8)
 
 
 def loss_of_hidden(layer, x, y, t, states, hidden):
@@ -129,12 +130,12 @@ def test_cell_state_gradient_includes_the_output_of_its_step():
     model = model_of(layer)
     x, y = sequences(), np.zeros((BATCH, UNITS), PRECISE)
     gates = {name: value[:, -1] for name, value in variants.trace(model, x)["lstm"].items() if name != "mask"}
-    found = variants.state_gradients(model, x, y, "mean_squared_error")["lstm"]
+    norms = variants.state_gradients(model, x, y, "mean_squared_error")["lstm"]
     o, squashed = gates["output_gate"], np.tanh(gates["cell_state"])
     d_hidden = 2 * gates["hidden_state"] / gates["hidden_state"].size
     d_cell = d_hidden * (o * (1 - squashed**2) + squashed * o * (1 - o) * layer.get_weights()[5])
-    np.testing.assert_allclose(found["hidden_state"][:, -1], np.linalg.norm(d_hidden, axis=-1), rtol=1e-4)
-    np.testing.assert_allclose(found["cell_state"][:, -1], np.linalg.norm(d_cell, axis=-1), rtol=1e-4)
+    np.testing.assert_allclose(norms["hidden_state"][:, -1], np.linalg.norm(d_hidden, axis=-1), rtol=1e-4)
+    np.testing.assert_allclose(norms["cell_state"][:, -1], np.linalg.norm(d_cell, axis=-1), rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -153,6 +154,77 @@ def test_every_step_has_state_gradients(name):
             assert (values[~np.isnan(values)] > 0).all()
 
 
+def stacked(name, masking=False, **arguments):
+    """A model of a bidirectional and another layer of a variant, compiled, with random weights."""
+    model = model_of(
+        keras.layers.Bidirectional(maker(name, UNITS)(return_sequences=True, name="first")),
+        maker(name, UNITS)(name="second", **arguments),
+        masking=masking,
+    )
+    model.compile("sgd", "mean_squared_error")
+    return model
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tracer_equals_trace_and_state_gradients(name):
+    """In the order of reading, with names of the gates that are learned or coupled, before and after a change."""
+    model = stacked(name, masking=True)
+    x, y = masked(sequences()).astype("float32"), np.ones((BATCH, UNITS), "float32")
+    tracer = Tracer(model)
+    for seed in (3, 4):
+        randomize(model, seed)
+        traced, expected = tracer(x, y), variants.trace(model, x)
+        gradients = variants.state_gradients(model, x, y)
+        assert list(traced) == list(expected) == list(tracer.layers) == ["forward_first", "backward_first", "second"]
+        for layer, arrays in traced.items():
+            order = slice(None, None, -1 if tracer.layers[layer].go_backwards else 1)
+            mask = expected[layer]["mask"][:, order]
+            names = gate_names(tracer.layers[layer].cell)
+            assert set(arrays) == {*names, "cell_state", "mask", "gradient"}
+            np.testing.assert_array_equal(arrays["mask"], mask)
+            for quantity in (*names, "cell_state"):
+                values = np.where(mask[..., None], arrays[quantity], np.nan)
+                close = expected[layer][quantity][:, order]
+                equal(values, np.where(mask[..., None], close, np.nan), 1e-5, f"{layer} {quantity}")
+            equal(arrays["gradient"], gradients[layer]["cell_state"][:, order], 1e-5, f"{layer} gradient")
+
+
+def test_tracer_compiles_once_for_each_shape():
+    model = stacked("standard")
+    x, y = sequences().astype("float32"), np.ones((BATCH, UNITS), "float32")
+    tracer, seconds = Tracer(model), []
+    for arrays in [(x, y), (x, y), (x[:, :3], y), (x[:, :3], y)]:
+        tracer(*arrays)
+        seconds.append(tracer.compile_s)
+    compiles = keras.backend.backend() == "tensorflow"
+    assert (0 < seconds[0] == seconds[1] < seconds[2] == seconds[3]) if compiles else seconds == [0] * 4
+
+
+def test_tracer_weighs_the_loss_and_changes_nothing():
+    model = stacked("standard")
+    x, y = sequences().astype("float32"), np.ones((BATCH, UNITS), "float32")
+    before = [array(weight) for weight in model.variables]
+    tracer = Tracer(model)
+    both, first = tracer(x, y), tracer(x, y, np.array([3.0, 0.0, 0.0], "float32"))
+    equal(first["second"]["gradient"][0], 3 * both["second"]["gradient"][0], 1e-5)
+    assert not first["second"]["gradient"][1:].any()
+    for weight, value in zip(model.variables, before, strict=True):
+        equal(weight, value, 0)
+
+
+def test_tracer_starts_from_zeros():
+    layer = variants.StandardLSTM(UNITS, stateful=True)
+    model = randomize(keras.Sequential([keras.Input(batch_shape=(BATCH, STEPS, FEATURES)), layer]))
+    model.compile("sgd", "mean_squared_error")
+    x, y = sequences().astype("float32"), np.ones((BATCH, UNITS), "float32")
+    fresh = variants.trace(model, x)[layer.name]["cell_state"]
+    model(x)
+    carried = [array(state) for state in layer.states]
+    equal(Tracer(model)(x, y)[layer.name]["cell_state"], fresh, 1e-6)
+    for state, value in zip(layer.states, carried, strict=True):
+        equal(state, value, 0)
+
+
 def test_bad_input():
     without = keras.Sequential([keras.Input((None, FEATURES)), keras.layers.LSTM(3)])
     with pytest.raises(ValueError, match="`model` calls no layer of `variants`. Received: a model named 'sequential"):
@@ -160,10 +232,23 @@ def test_bad_input():
     with pytest.raises(ValueError, match="`loss` must be given for a model that is not compiled"):
         variants.state_gradients(model_of(variants.JANET(3, dtype=PRECISE)), sequences(), np.ones((BATCH, 3)))
 
-    class OwnCall(variants.GatedLSTM):
-        class cell_class(variants.GatedLSTMCell):  # noqa: N801
-            def call(self, inputs, states, training=False):
-                return super().call(inputs, states, training)
+    with pytest.raises(ValueError, match="`model` must be compiled with a loss"):
+        Tracer(model_of(variants.JANET(3, dtype=PRECISE)))(sequences(), np.ones((BATCH, 3)))
 
-    with pytest.raises(ValueError, match="cell_class of layer 'own' has a `call` of its own"):
-        variants.trace(model_of(OwnCall(3, name="own", dtype=PRECISE)), sequences())
+
+class OwnCall(variants.GatedLSTM):
+    class cell_class(variants.GatedLSTMCell):  # noqa: N801
+        def call(self, inputs, states, training=False):
+            return super().call(inputs, states, training)
+
+
+def test_a_cell_with_a_call_of_its_own():
+    """The message comes out as it is, without the arguments that Keras adds."""
+    model = model_of(OwnCall(3, name="own", dtype=PRECISE))
+    model.compile("sgd", "mean_squared_error")
+    x, y = sequences(), np.ones((BATCH, 3), PRECISE)
+    for run in (lambda: variants.trace(model, x), lambda: variants.state_gradients(model, x, y)):
+        with pytest.raises(ValueError, match="^cell_class of layer 'own' has a `call` of its own$"):
+            run()
+    with pytest.raises(ValueError, match="^cell_class of layer 'own' has a `call` of its own$"):
+        Tracer(model)(x, y)

@@ -1,4 +1,4 @@
-"""A layer taken apart for the converters: its weights by block, and what another library has no words for."""
+"""What all converters need: the weights of a layer by block, and what another library cannot represent."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -71,20 +71,20 @@ def _split(cell: GatedLSTMCell, columns: Array, shared: bool) -> dict[str, Array
 
 
 def single_gate_activation(cell: GatedLSTMCell) -> Activation | None:
-    """The activation that all learned gates share (the sigmoid if none is learned), or None if they differ."""
+    """Find the activation that all learned gates share (the sigmoid if none is learned); None if they differ."""
     first, *others = list(cell.gate_activations.values()) or [keras.activations.sigmoid]
     return first if all(other == first for other in others) else None
 
 
 def refuse(layer: Any, target: str, reasons: Iterable[str]) -> None:
     """Raise a `ValueError` that names the target, the layer and the reasons, if there are any."""
-    found = list(dict.fromkeys(reasons))
-    if found:
-        raise ValueError(f"{target} cannot say the layer {layer.name!r}: {'; '.join(found)}")
+    different = list(dict.fromkeys(reasons))
+    if different:
+        raise ValueError(f"{target} cannot represent the layer {layer.name!r}: {'; '.join(different)}")
 
 
 def beyond(subject: Any, limits: Limits) -> Iterator[str]:
-    """The attributes of a layer or cell whose value is not among those that a target knows, each with the reason.
+    """Yield the attributes of a layer or cell whose value a target does not know, each with the reason.
 
     Args:
         subject: A layer or a cell.
@@ -97,14 +97,14 @@ def beyond(subject: Any, limits: Limits) -> Iterator[str]:
 
 
 def beyond_plain_gates(layer: GatedLSTM) -> Iterator[str]:
-    """The switches by which the gates of a layer are not those of the plain LSTM of Keras and PyTorch."""
+    """Yield the switches by which the gates of a layer are not those of the plain LSTM of Keras and PyTorch."""
     return beyond(layer.cell, _PLAIN_GATES)
 
 
 def own_equation(layer: GatedLSTM) -> Iterator[str]:
-    """The reason against every target if the layer or its cell computes something else than `GatedLSTMCell`.
+    """Yield the reason against every target if the layer or its cell computes something else than `GatedLSTMCell`.
 
-    Its switches need not have a meaning then, so that it is asked for before them.
+    Its switches need not have a meaning then, so that this is checked before them.
     """
     for subject, base in ((layer, GatedLSTM), (layer.cell, GatedLSTMCell)):
         names = overridden(type(subject), base)
@@ -113,10 +113,10 @@ def own_equation(layer: GatedLSTM) -> Iterator[str]:
 
 
 def overridden(subclass: type, base: type) -> list[str]:
-    """The methods and properties of `base` that a subclass redefines, apart from those of its configuration."""
+    """List the methods and properties of `base` that a subclass redefines, apart from those of its configuration."""
     between = subclass.__mro__[: subclass.__mro__.index(base)]
-    found = {name for each in between for name, value in vars(each).items() if _is_method(value)}
-    return sorted(name for name in found if name not in _CONFIGURATION and hasattr(base, name))
+    methods = {name for cls in between for name, value in vars(cls).items() if _is_method(value)}
+    return sorted(name for name in methods if name not in _CONFIGURATION and hasattr(base, name))
 
 
 def _is_method(value: Any) -> bool:

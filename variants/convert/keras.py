@@ -39,7 +39,7 @@ def from_keras(layer: keras.layers.LSTM) -> GatedLSTM:
         "candidate_activation": layer.activation,
         "output_activation": layer.activation,
     }
-    return _with_weights_of(layer, GatedLSTM(**config, **activations))
+    return _with_weights(layer, GatedLSTM(**config, **activations))
 
 
 def to_keras(layer: GatedLSTM) -> keras.layers.LSTM:
@@ -71,7 +71,7 @@ def to_keras(layer: GatedLSTM) -> keras.layers.LSTM:
         "activation": layer.candidate_activation,
         "recurrent_activation": single_gate_activation(layer.cell),
     }
-    return _with_weights_of(layer, keras.layers.LSTM(**config, **activations))
+    return _with_weights(layer, keras.layers.LSTM(**config, **activations))
 
 
 def _check_gated(layer: Any) -> None:
@@ -79,7 +79,7 @@ def _check_gated(layer: Any) -> None:
         raise TypeError(f"`layer` must be a GatedLSTM. Received: {layer!r}")
 
 
-def _with_weights_of(source: Any, target: Any) -> Any:
+def _with_weights(source: Any, target: Any) -> Any:
     if source.built:
         target.build_from_config(source.get_build_config())
         target.set_weights(source.get_weights())
@@ -92,5 +92,5 @@ def _beyond_keras(layer: GatedLSTM) -> Iterator[str]:
     if single_gate_activation(layer.cell) is None:
         yield f"gate_activation={config['gate_activation']!r} (its gates share one activation)"
     if layer.candidate_activation != layer.output_activation:
-        chosen = ", ".join(f"{name}={config[name]!r}" for name in ("candidate_activation", "output_activation"))
-        yield f"{chosen} (its candidate and output share one activation)"
+        both = ", ".join(f"{name}={config[name]!r}" for name in ("candidate_activation", "output_activation"))
+        yield f"{both} (its candidate and output share one activation)"

@@ -34,8 +34,8 @@ def to_onnx(model: Any, path: str | os.PathLike[str]) -> None:
     Raises:
         ImportError: if the package onnx is not installed.
         TypeError: if `model` is neither a model nor a recurrent layer.
-        ValueError: for a model or layer that is not built, that is no such chain, or that ONNX cannot say, with the
-            reason: gate recurrence, full peepholes, gates with different activations, activations that the operator
+        ValueError: for a model or layer that is not built, that is no such chain, or that ONNX cannot represent, with
+            the reason: gate recurrence, full peepholes, gates with different activations, activations that the operator
             does not have, masks, `stateful`, `return_state`, and subclasses with an equation of their own.
 
     Example:
@@ -54,7 +54,7 @@ def to_onnx(model: Any, path: str | os.PathLike[str]) -> None:
 
 
 class Chain(NamedTuple):
-    """What a model is to the file: its layers in the order of computation, and what goes in and comes out."""
+    """A model as a chain: its layers in the order of computation, its dimensions and the type of its input."""
 
     layers: list[Any]
     inputs: Dimensions
@@ -110,7 +110,7 @@ def _layers(model: keras.Model) -> Iterator[Any]:
 def _check_chain(model: keras.Model) -> None:
     """With one output, layers that each read one tensor once form a chain."""
     ends = len(model.inputs), len(model.outputs)
-    calls = {each["name"]: each["inbound_nodes"] for each in model.get_config()["layers"]}
+    calls = {layer["name"]: layer["inbound_nodes"] for layer in model.get_config()["layers"]}
     branched = [name for name, nodes in calls.items() if nodes and (len(nodes) > 1 or _tensors(nodes) > 1)]
     if ends != (1, 1) or branched:
         raise ValueError(
@@ -120,10 +120,11 @@ def _check_chain(model: keras.Model) -> None:
 
 
 def _tensors(config: Any) -> int:
+    """Count the tensors in the config of a call."""
     if isinstance(config, dict):
-        found = config.get("class_name") == "__keras_tensor__"
-        return int(found) or sum(_tensors(each) for each in config.values())
-    return sum(_tensors(each) for each in config) if isinstance(config, list | tuple) else 0
+        is_tensor = config.get("class_name") == "__keras_tensor__"
+        return 1 if is_tensor else sum(map(_tensors, config.values()))
+    return sum(map(_tensors, config)) if isinstance(config, list | tuple) else 0
 
 
 Writer = Callable[[Graph, Any, str], str]
@@ -135,7 +136,7 @@ def _writer(layer: Any) -> Writer:
         return _write_recurrent
     if type(layer) not in _WRITERS:
         masks = isinstance(layer, keras.layers.Masking)
-        known = ", ".join(each.__name__ for each in _WRITERS)
+        known = ", ".join(layer_class.__name__ for layer_class in _WRITERS)
         reason = "no step can be masked" if masks else f"written are recurrent layers and {known}"
         refuse(layer, "ONNX", [f"{type(layer).__name__} ({reason})"])
     if getattr(layer, "quantization_mode", None):
@@ -144,10 +145,10 @@ def _writer(layer: Any) -> Writer:
 
 
 def _directions(layer: Any) -> list[GatedLSTM]:
-    both = isinstance(layer, keras.layers.Bidirectional)
-    layers = [layer.forward_layer, layer.backward_layer] if both else [layer]
-    layers = [from_keras(each) if isinstance(each, keras.layers.LSTM) else each for each in layers]
-    if not all(isinstance(each, GatedLSTM) for each in layers):
+    is_both = isinstance(layer, keras.layers.Bidirectional)
+    layers = [layer.forward_layer, layer.backward_layer] if is_both else [layer]
+    layers = [from_keras(one) if isinstance(one, keras.layers.LSTM) else one for one in layers]
+    if not all(isinstance(one, GatedLSTM) for one in layers):
         refuse(layer, "ONNX", [f"layer={type(layers[0]).__name__} (it must be a GatedLSTM or a keras.layers.LSTM)"])
     return layers
 
@@ -176,8 +177,8 @@ def _merge(graph: Graph, value: str, merge_mode: str, shape: list[int]) -> str:
 
 def _flip(graph: Graph, value: str) -> str:
     """Reverse the steps: ONNX puts them out in the order of time, Keras in the order of reading."""
-    first_to_last = {"starts": [-1], "ends": [np.iinfo("int64").min], "axes": [1], "steps": [-1]}
-    return graph.add("Slice", [value, *(graph.constant(name, each) for name, each in first_to_last.items())])
+    last_to_first = {"starts": [-1], "ends": [np.iinfo("int64").min], "axes": [1], "steps": [-1]}
+    return graph.add("Slice", [value, *(graph.constant(name, indices) for name, indices in last_to_first.items())])
 
 
 def _write_dense(graph: Graph, layer: Any, value: str) -> str:
@@ -193,7 +194,7 @@ def _write_activation(graph: Graph, layer: Any, value: str) -> str:
     if layer.activation == keras.activations.softmax:
         return graph.add("Softmax", [value], axis=-1)
     if layer.activation not in FUNCTIONS:
-        known = ", ".join(sorted([*(each.__name__ for each in FUNCTIONS), "softmax"]))
+        known = ", ".join(sorted([*(activation.__name__ for activation in FUNCTIONS), "softmax"]))
         refuse(layer, "ONNX", [f"activation={layer.get_config()['activation']!r} (written are {known})"])
     function = FUNCTIONS[layer.activation]
     return graph.add(function.operator, [value], **function.parameters)

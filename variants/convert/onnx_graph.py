@@ -40,16 +40,19 @@ class Graph:
         self._names[name] += 1
         return name if self._names[name] == 1 else f"{name}_{self._names[name]}"
 
-    def save(self, path: str | os.PathLike[str], dtype: str, inputs: Dimensions, outputs: Dimensions) -> None:
+    def save(self, path: str | os.PathLike[str], dtype: str, input_shape: Dimensions, output_shape: Dimensions) -> None:
         """Write a file that computes `output` of the type float32 from `input` of the type `dtype`."""
         onnx = _import_onnx()
         helper = onnx.helper
         element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
         graph = helper.make_graph(
-            [helper.make_node(kind, read, made, name=made[-1], **rest) for kind, read, made, rest in self.nodes],
+            [
+                helper.make_node(operator, inputs, outputs, name=outputs[-1], **attributes)
+                for operator, inputs, outputs, attributes in self.nodes
+            ],
             "gatelab",
-            [helper.make_tensor_value_info("input", element, inputs)],
-            [helper.make_tensor_value_info("output", onnx.TensorProto.FLOAT, outputs)],
+            [helper.make_tensor_value_info("input", element, input_shape)],
+            [helper.make_tensor_value_info("output", onnx.TensorProto.FLOAT, output_shape)],
             [onnx.numpy_helper.from_array(values, name) for name, values in self.constants.items()],
         )
         opset = [helper.make_opsetid("", OPSET)]

@@ -91,7 +91,7 @@ def _beyond(layer: GatedLSTM) -> Iterator[str]:
     named = zip(("gate_activation", "candidate_activation", "output_activation"), _functions(layer), strict=True)
     for name, activation in named:
         if activation not in FUNCTIONS:
-            known = ", ".join(sorted(each.__name__ for each in FUNCTIONS))
+            known = ", ".join(sorted(function.__name__ for function in FUNCTIONS))
             yield f"{name}={config[name]!r} (it knows {known})"
 
 
@@ -152,8 +152,8 @@ def _biases(layer: GatedLSTM) -> list[Array]:
     bias = Blocks.of(layer).bias
     opening = FUNCTIONS[_functions(layer)[0]].one_at
     missing = {gate: opening if getattr(layer, f"{gate}_gate") == "open" else 0.0 for gate in _GATES}
-    of_input = [bias[block] if block in bias else np.full(layer.units, missing[block]) for block in _ORDER]
-    return [*of_input, np.zeros(4 * layer.units)]
+    biases = [bias[block] if block in bias else np.full(layer.units, missing[block]) for block in _ORDER]
+    return [*biases, np.zeros(4 * layer.units)]  # the second half belongs to the recurrent kernel
 
 
 def _peepholes(layer: GatedLSTM) -> list[Array]:

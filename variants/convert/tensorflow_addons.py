@@ -48,10 +48,10 @@ def _built(layer: GatedLSTM, features: int, weights: Sequence[Array]) -> Any:
     expected = [tuple(weight.shape) for weight in layer.weights]
     received = [weight.shape for weight in weights]
     if expected != received:
-        named = ", ".join(f"{weight.name} {tuple(weight.shape)}" for weight in layer.weights)
+        names = ", ".join(f"{weight.name} {tuple(weight.shape)}" for weight in layer.weights)
         raise ValueError(
             f"`weights` do not fit: {type(layer).__name__} with {features} features, {layer.units} units and these "
-            f"arguments has the weights {named}. Received: the shapes {received}"
+            f"arguments has the weights {names}. Received: the shapes {received}"
         )
     layer.set_weights(weights)
     return layer

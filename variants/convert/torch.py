@@ -128,7 +128,7 @@ def _columns(weights: Mapping[str, Array], place: str) -> list[Array]:
 
 
 def to_torch(layer: Any) -> dict[str, Array]:
-    """The state dict of the `torch.nn.LSTM` that computes what a layer computes: the reverse of `from_torch`.
+    """Make the state dict of the `torch.nn.LSTM` that computes what a layer computes: the reverse of `from_torch`.
 
     For `module.load_state_dict({name: torch.from_numpy(array) for name, array in to_torch(layer).items()})` with
     `module = torch.nn.LSTM(features, units, batch_first=True)`, and `num_layers`, `bidirectional` and `bias` to match.
@@ -152,9 +152,9 @@ def to_torch(layer: Any) -> dict[str, Array]:
     if not stack:
         raise ValueError("`layer` must be a layer or a list of at least one. Received: an empty list")
     weights: dict[str, Array] = {}
-    for number, each in enumerate(stack):
-        for suffix, direction in _directions(each):
-            weights |= _rows_of(direction, f"l{number}{suffix}")
+    for number, one in enumerate(stack):
+        for suffix, direction in _directions(one):
+            weights |= _rows(direction, f"l{number}{suffix}")
     _check(weights)
     return weights
 
@@ -181,17 +181,17 @@ def _beyond(layer: GatedLSTM, go_backwards: bool) -> Iterator[str]:
     yield from beyond_plain_gates(layer)
     yield from beyond(layer, {"go_backwards": ((go_backwards,), "its one or first direction reads forwards")})
     config = layer.get_config()
-    chosen = {
+    functions = {
         "gate_activation": layer.cell.gate_activations.values(),
         "candidate_activation": [layer.candidate_activation],
         "output_activation": [layer.output_activation],
     }
-    for name, activations in chosen.items():
-        if any(each != keras.activations.get(_ACTIVATIONS[name]) for each in activations):
+    for name, activations in functions.items():
+        if any(activation != keras.activations.get(_ACTIVATIONS[name]) for activation in activations):
             yield f"{name}={config[name]!r} (it is {_ACTIVATIONS[name]} there)"
 
 
-def _rows_of(layer: GatedLSTM, place: str) -> dict[str, Array]:
+def _rows(layer: GatedLSTM, place: str) -> dict[str, Array]:
     blocks = Blocks.of(layer)
     rows = {
         f"weight_ih_{place}": np.concatenate([blocks.kernel[block].T for block in _ORDER]),

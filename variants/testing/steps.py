@@ -28,14 +28,14 @@ from variants.testing.common import (
 
 
 def check_initial_state(make: Make) -> None:
-    """States handed over at the start matter, each of them, and zeros are the default."""
+    """Initial states matter, each of them, and zeros are the default."""
     layer = randomize(make(dtype=PRECISE, return_sequences=True))
     x, states = sequences(), random_states(layer)
     zeros = [np.zeros_like(state) for state in states]
     equal(layer(x, initial_state=zeros), layer(x))
     for number, state in enumerate(states[:2]):
-        given = [*zeros[:number], state, *zeros[number + 1 :]]
-        assert not np.allclose(array(layer(x, initial_state=given)), array(layer(x))), f"state {number} is ignored"
+        initial = [*zeros[:number], state, *zeros[number + 1 :]]
+        assert not np.allclose(array(layer(x, initial_state=initial)), array(layer(x))), f"state {number} is ignored"
 
 
 def check_return_state(make: Make) -> None:
@@ -60,19 +60,19 @@ def check_mask(make: Make, kind: str) -> None:
     layer = without_noise(randomize(make(dtype=PRECISE, return_sequences=True, return_state=True)))
     x, mask, initial = sequences(), np.array(MASKS[kind], bool), random_states(layer)
     disturbed = np.where(mask[..., None], x, 1e3).astype(PRECISE)
-    found = layer(disturbed, mask=mask, initial_state=initial)
-    _same(layer(disturbed, mask=mask, initial_state=initial, training=True), found, f"mask {kind}, in training")
-    output, *states = map(array, found)
+    results = layer(disturbed, mask=mask, initial_state=initial)
+    _same(layer(disturbed, mask=mask, initial_state=initial, training=True), results, f"mask {kind}, in training")
+    output, *states = map(array, results)
     for row in range(BATCH):
         what = f"mask {kind}, row {row}"
-        kept = np.flatnonzero(mask[row])
+        unmasked = np.flatnonzero(mask[row])
         last = [state[row] for state in initial]
         first = np.zeros_like(last[0]) if STARTS_WITH_ZEROS else last[0]
-        shown = first[None]
-        if len(kept) > 0:
-            cut, *last = layer(x[row, kept][None], initial_state=[state[None] for state in last])
-            shown, last = np.concatenate([shown, array(cut)[0]]), [array(state)[0] for state in last]
-        equal(output[row], shown[np.cumsum(mask[row])], what=what)
+        outputs = first[None]
+        if len(unmasked) > 0:
+            cut, *last = layer(x[row, unmasked][None], initial_state=[state[None] for state in last])
+            outputs, last = np.concatenate([outputs, array(cut)[0]]), [array(state)[0] for state in last]
+        equal(output[row], outputs[np.cumsum(mask[row])], what=what)
         _same([state[row] for state in states], last, what)
 
 
@@ -112,9 +112,9 @@ def _check_dropout(make: Make, argument: str) -> None:
     x, states = sequences().astype("float32"), [state.astype("float32") for state in random_states(layer)]
     expected = array(plain(x, initial_state=states))
     equal(layer(x, initial_state=states, training=False), expected, 1e-6)
-    drawn = [array(layer(x, initial_state=states, training=True)) for _ in range(3)]
-    assert not all(np.allclose(each, expected) for each in drawn), f"{argument} does nothing"
-    assert not all(np.allclose(each, drawn[0]) for each in drawn), f"{argument}: the mask is always the same"
+    outputs = [array(layer(x, initial_state=states, training=True)) for _ in range(3)]
+    assert not all(np.allclose(output, expected) for output in outputs), f"{argument} does nothing"
+    assert not all(np.allclose(output, outputs[0]) for output in outputs), f"{argument}: the mask is always the same"
 
 
 def check_dropout(make: Make) -> None:
@@ -122,16 +122,16 @@ def check_dropout(make: Make) -> None:
     _check_dropout(make, "dropout")
     layer = randomize(make(dropout=0.5, seed=4))
     layer.unroll = layer.loop != "fast"  # so that the spy sees the numbers of each step on every backend
-    seen: list[Array] = []
+    calls: list[Array] = []
     product = layer.cell.input_product
 
     def spy(inputs: Array) -> Array:
-        seen.append(array(inputs))
+        calls.append(array(inputs))
         return product(inputs)
 
     layer.cell.input_product = spy
     layer(np.ones((BATCH, STEPS, FEATURES), "float32"), training=True)
-    inputs = seen[0] if len(seen) == 1 else np.stack(seen)  # all steps at once, time first, or one after the other
+    inputs = calls[0] if len(calls) == 1 else np.stack(calls)  # all steps at once, time first, or one after the other
     assert inputs.shape == (STEPS, BATCH, FEATURES) and 0 < np.mean(inputs[0] == 0) < 1
     equal(inputs, np.repeat(inputs[:1], STEPS, axis=0))
 
@@ -140,19 +140,18 @@ def check_recurrent_dropout(make: Make) -> None:
     """`recurrent_dropout` acts in training only, with one mask per sequence, the same for all steps."""
     _check_dropout(make, "recurrent_dropout")
     layer = randomize(make(recurrent_dropout=0.5, seed=4, unroll=True))
-    seen: list[Array] = []
+    zeros: list[Array] = []
     product = layer.cell.recurrent_product
 
     def spy(states: list[Array]) -> Array:
-        seen.append(array(states[0]) == 0)
+        zeros.append(array(states[0]) == 0)
         return product(states)
 
     layer.cell.recurrent_product = spy
     ones = [np.ones_like(state, "float32") for state in random_states(layer)]
     layer(sequences().astype("float32"), initial_state=ones, training=True)
-    dropped = np.stack(seen)
-    assert len(seen) == STEPS and 0 < dropped[0].mean() < 1
-    assert (dropped >= dropped[0]).all()  # hidden states can be zero by themselves, where gates are binary
+    assert len(zeros) == STEPS and 0 < zeros[0].mean() < 1
+    assert (np.stack(zeros) >= zeros[0]).all()  # hidden states can be zero by themselves, where gates are binary
 
 
 STEP_CHECKS: dict[str, Check] = {

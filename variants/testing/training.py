@@ -38,7 +38,7 @@ class Projection(keras.losses.Loss):
 
 
 def training_gradients(model: Any, x: Any, direction: Array, **options: Any) -> tuple[float, list[Array]]:
-    """The projection of the output on a direction, and its gradient for each trainable weight, in training.
+    """Compute the projection of the output on a direction, and its gradient for each trainable weight, in training.
 
     The gradient is what one step of SGD with learning rate 1 takes away, so it is the one that training uses. The
     options, such as `run_eagerly`, are those of `compile`; without any, nothing is compiled by XLA.
@@ -95,8 +95,8 @@ def _difference(model: Any, x: Any, direction: Array, number: int, move: Array) 
     """The projection of the output after a move of one weight, less that after the opposite move."""
     original = model.get_weights()
     values = []
-    for moved in (original[number] + move, original[number] - move):
-        model.set_weights([*original[:number], moved, *original[number + 1 :]])
+    for weight in (original[number] + move, original[number] - move):
+        model.set_weights([*original[:number], weight, *original[number + 1 :]])
         values.append(float(np.sum(array(model.predict_on_batch(x)).astype("float64") * direction)))
     model.set_weights(original)
     return values[0] - values[1]
@@ -128,10 +128,10 @@ def _gradients(branches: list[Any], **options: Any) -> dict[Any, dict[str, Array
     """The gradients of models of the same inputs, by model and weight, from one training step for all of them."""
     model = keras.Model(branches[0].inputs, ops.concatenate([branch.output for branch in branches], axis=-1))
     direction = np.concatenate([_direction(branch.output_shape[1:]) for branch in branches], axis=-1)
-    given = [sequences(), np.array(MASKS["gaps"], bool)]
-    _, gradients = training_gradients(model, given, direction, **options)
-    found = {id(weight): gradient for weight, gradient in zip(model.weights, gradients, strict=True)}
-    return {branch: {weight.path: found[id(weight)] for weight in branch.weights} for branch in branches}
+    inputs = [sequences(), np.array(MASKS["gaps"], bool)]
+    _, gradients = training_gradients(model, inputs, direction, **options)
+    by_weight = {id(weight): gradient for weight, gradient in zip(model.weights, gradients, strict=True)}
+    return {branch: {weight.path: by_weight[id(weight)] for weight in branch.weights} for branch in branches}
 
 
 def _all_equal(actual: dict[str, Array], expected: dict[str, Array], what: str) -> None:

@@ -1,4 +1,4 @@
-"""What tasks of classification have in common: score, baseline, split by class."""
+"""Classification: score, baseline, split by class."""
 
 import math
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ SplitSeed = Annotated[int, Field("seed of the split, the same for all trials", m
 def classification(title: str, splits: list[Split], labels: Sequence[str], digest: str) -> Task:
     """The task of naming the class of each sequence, after its last step.
 
-    The score is the share of test sequences classified correctly. The epoch that is kept has the lowest cross-entropy
-    of the validation part, which is often so small that many epochs have the same accuracy. The baseline always
-    answers with the most frequent class of the training part.
+    The score is the share of test sequences classified correctly. The weights are those of the epoch with the lowest
+    cross-entropy of the validation part, which is often so small that many epochs have the same accuracy. The baseline
+    always predicts the most frequent class of the training part.
 
     Args:
-        title: One line that says what is asked.
+        title: What is to be predicted, in one line.
         splits: Training, validation and test part.
         labels: Names of the classes.
         digest: SHA-256 of what was read.
@@ -50,12 +50,12 @@ def classification(title: str, splits: list[Split], labels: Sequence[str], diges
 
 
 def most_frequent_class(train: Split, test: Split) -> float:
-    """Accuracy on the test part of always answering the most frequent class of the training targets."""
+    """Accuracy on the test part of always predicting the most frequent class of the training targets."""
     return float(np.mean(test.targets == np.bincount(train.targets.ravel()).argmax()))
 
 
 def stratified(targets: np.ndarray, share: float, seed: int, source: Path | str) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the cases that are kept, and of those held out: a share of each class that has two or more."""
+    """Split cases by class: positions of those to train on, and of a held-out share of each class of two or more."""
     from sklearn.model_selection import train_test_split  # which --help need not wait for
 
     several = np.flatnonzero(np.bincount(targets)[targets] > 1)

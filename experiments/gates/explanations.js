@@ -1,4 +1,4 @@
-/* What is shown and what is selected, and how it is told in words. */
+/* What is selected, and its explanation in words. */
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const INPUT = DATA.input, MASK = INPUT.mask, STEPS = MASK.length;
@@ -22,7 +22,7 @@ const LEAST_COLUMN = 2, BEFORE = 20, AFTER = 8, PLACES = 4, CHIPS = 8;
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const last = Math.max(MASK.lastIndexOf(1), 0);
 const usual = { layer: DATA.panels[0].layers[0].name, quantity: "forget_gate", steps: [last] };
-const first = DATA.panels[0].worth[0] || usual;
+const first = DATA.panels[0].topUnits[0] || usual;
 const state = {
   layer: first.layer, quantity: first.quantity, step: first.steps[0], order: "index",
   zoom: INPUT.tokens && STEPS > 150 && window.innerWidth < 600 ? 4 : 0,
@@ -65,7 +65,7 @@ function explained(panel) {
   while (before >= 0 && before < STEPS && !MASK[before]) before += direction;
   const earlier = before >= 0 && before < STEPS ? at("cell_state", before) : 0;
   const names = ["forget_gate", "input_gate", "candidate", "output_gate", "cell_state", "hidden_state"];
-  const [f, i, z, o, c, h] = names.map((each) => at(each));
+  const [f, i, z, o, c, h] = names.map((name) => at(name));
   const sum = f * earlier + i * z, name = panel.data.activation, shown = o * (ACTIVATIONS[name] || (() => NaN))(c);
   const signed = (value) => value < 0 ? `(${number(value)})` : number(value);
   const near = (a, b) => Math.abs(a - b) <= 2e-4 * Math.max(1, panel.of("cell_state").sizes[unit]);
@@ -74,8 +74,9 @@ function explained(panel) {
   lines.push(near(shown, h)
     ? `h' = o · ${name === "linear" ? "c'" : `${name}(c')`} = ${signed(o)} · ${signed(shown / (o || 1))} = ${number(h)}`
     : `h' = ${number(h)}`);
-  const said = panel.data.answers ? [make("p", {}, `The model says: ${panel.data.answers[step]}`)] : [];
-  return [heading, make("table", {}, ...rows), ...lines.map((each) => make("p", { class: "sum" }, each)), ...said];
+  const { predictions } = panel.data;
+  const prediction = predictions ? [make("p", {}, `The model predicts: ${predictions[step]}`)] : [];
+  return [heading, make("table", {}, ...rows), ...lines.map((line) => make("p", { class: "sum" }, line)), ...prediction];
 }
 
 /** Buttons that lead to steps, each with the text around it, and with values if there are any. */
@@ -88,14 +89,14 @@ function stepButtons(steps, values, chosen) {
 /** Where the selected unit is highest and lowest, and its mean by symbol. */
 function placesOf(panel, quantity) {
   const steps = [...MASK.keys()].filter((step) => MASK[step]), value = (step) => quantity.value(panel.unit, step);
-  const apart = (sorted) => sorted.reduce((kept, step) =>
-    kept.length < PLACES && kept.every((each) => Math.abs(each - step) > 3) ? [...kept, step] : kept, []);
-  const falling = [...steps].sort((a, b) => value(b) - value(a)), found = [];
+  const apart = (sorted) => sorted.reduce((chosen, step) =>
+    chosen.length < PLACES && chosen.every((other) => Math.abs(other - step) > 3) ? [...chosen, step] : chosen, []);
+  const falling = [...steps].sort((a, b) => value(b) - value(a)), elements = [];
   for (const [title, list] of [["Highest", apart(falling)], ["Lowest", apart(falling.reverse())]]) {
-    found.push(make("h3", {}, `${title} ${TITLES[state.quantity]} of unit ${panel.unit}`));
-    found.push(stepButtons(list, list.map(value), chooseStep));
+    elements.push(make("h3", {}, `${title} ${TITLES[state.quantity]} of unit ${panel.unit}`));
+    elements.push(stepButtons(list, list.map(value), chooseStep));
   }
-  if (!INPUT.tokens) return found;
+  if (!INPUT.tokens) return elements;
   const sums = new Map();
   for (const step of steps) {
     const [sum, count] = sums.get(INPUT.tokens[step]) || [0, 0];
@@ -109,25 +110,25 @@ function placesOf(panel, quantity) {
     return make("span", { style }, `${visible(token)} ${mean.toFixed(2)}`);
   };
   const shown = means.length > 2 * CHIPS ? [...means.slice(0, CHIPS), null, ...means.slice(-CHIPS)] : means;
-  return [...found, make("h3", {}, `Mean by ${INPUT.characters ? "character" : "token"} read, highest and lowest`),
-    make("div", { class: "chips" }, ...shown.map((each) => each ? chip(each) : " … "))];
+  return [...elements, make("h3", {}, `Mean by ${INPUT.characters ? "character" : "token"} read, highest and lowest`),
+    make("div", { class: "chips" }, ...shown.map((pair) => pair ? chip(pair) : " … "))];
 }
 
 /** The units that score best, with the text that drives them. */
-function worth(panel) {
-  const item = (found) => {
+function topUnits(panel) {
+  const item = (top) => {
     const choose = (step) => {
-      Object.assign(state, { layer: found.layer, quantity: found.quantity, step });
-      panel.unit = found.unit;
+      Object.assign(state, { layer: top.layer, quantity: top.quantity, step });
+      panel.unit = top.unit;
       chooseStep(step);
     };
-    const title = `${found.layer} unit ${found.unit}: ${TITLES[found.quantity]}`;
-    return make("li", {}, make("button", { type: "button", class: "unit", onclick: () => choose(found.steps[0]) }, title,
-      make("span", { class: "value" }, found.value.toFixed(2))), stepButtons(found.steps, null, choose));
+    const title = `${top.layer} unit ${top.unit}: ${TITLES[top.quantity]}`;
+    return make("li", {}, make("button", { type: "button", class: "unit", onclick: () => choose(top.steps[0]) }, title,
+      make("span", { class: "value" }, top.value.toFixed(2))), stepButtons(top.steps, null, choose));
   };
-  const kinds = [...new Set(panel.data.worth.map((each) => each.score))];
-  const lists = kinds.flatMap((kind) => [make("h4", {}, KINDS[kind]), make("ul", { class: "worth" },
-    ...panel.data.worth.filter((each) => each.score === kind).map(item))]);
+  const kinds = [...new Set(panel.data.topUnits.map((top) => top.score))];
+  const lists = kinds.flatMap((kind) => [make("h4", {}, KINDS[kind]), make("ul", { class: "top" },
+    ...panel.data.topUnits.filter((top) => top.score === kind).map(item))]);
   return [make("h3", {}, "Units worth a look"), ...(lists.length ? lists
     : [make("p", {}, "No unit of this trial scores 0.3 or more on this input.")])];
 }

@@ -1,4 +1,4 @@
-"""Pictures of a few training sequences, whatever the task: lines, piano rolls or rows of symbols."""
+"""A figure of a few training sequences, whatever the task: lines, piano rolls or rows of symbols."""
 
 import warnings
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from experiments.errors import UserError
 from experiments.tasks import Split, Stream, Task
 
-SHOWN = ("#1f5fbf", "#2c9c5a", "#7d4fc3", "#16a0b5", "#8a8f98", "#b04a8f", "#5b7a2a", "#44506b")
-ASKED = "#e8710a"
-IGNORED = "#c9ccd1"
-LINES_AT_MOST = len(SHOWN)  # more features are drawn as a picture
+INPUT_COLORS = ("#1f5fbf", "#2c9c5a", "#7d4fc3", "#16a0b5", "#8a8f98", "#b04a8f", "#5b7a2a", "#44506b")
+TARGET_COLOR = "#e8710a"
+IGNORED_COLOR = "#c9ccd1"
+LINES_AT_MOST = len(INPUT_COLORS)  # more features are drawn as a picture
 EXAMPLES = 4
 ROW = 132  # characters
 ROWS = 3
@@ -54,23 +54,23 @@ def draw(task: Task, settings: Any) -> Figure:
     horizon = getattr(settings, "horizon", 0)
     tokens = task.vocabulary is not None
     line = 0.45 if task.per_step else 0.25
-    heights = [0.4 + line * len(_rows(task, each)) if tokens else 1.7 for each in examples]
+    heights = [0.4 + line * len(_rows(task, example)) if tokens else 1.7 for example in examples]
     figure = Figure(figsize=(11, sum(heights) + 1.1), layout="constrained")
     figure.suptitle(task.title, x=0.01, ha="left", fontsize=13, parse_math=False)
-    steps = max(each.length for each in examples)
+    steps = max(example.length for example in examples)
     roll = not tokens and examples[0].inputs.shape[1] > LINES_AT_MOST
-    asked = roll and task.per_step and examples[0].targets.shape == examples[0].inputs.shape
-    grid = figure.subplots(len(examples), 1 + asked, squeeze=False, height_ratios=heights)
-    for axes, each in zip(grid, examples, strict=True):
-        axes[0].set_title(_heading(task, each, horizon), loc="left", fontsize=9, parse_math=False)
+    target_roll = roll and task.per_step and examples[0].targets.shape == examples[0].inputs.shape
+    grid = figure.subplots(len(examples), 1 + target_roll, squeeze=False, height_ratios=heights)
+    for axes, example in zip(grid, examples, strict=True):
+        axes[0].set_title(_heading(task, example, horizon), loc="left", fontsize=9, parse_math=False)
         if tokens:
-            _draw_symbols(axes[0], task, each)
+            _draw_symbols(axes[0], task, example)
         elif roll:
-            _draw_rolls(axes, task, each, steps)
+            _draw_rolls(axes, task, example, steps)
         else:
-            _draw_lines(axes[0], task, each, steps)
+            _draw_lines(axes[0], task, example, steps)
             if horizon:
-                _draw_future(axes[0], each, steps, horizon, getattr(settings, "inputs", None) is None)
+                _draw_future(axes[0], example, steps, horizon, getattr(settings, "inputs", None) is None)
     figure.supxlabel(_key(task, examples, roll, horizon), fontsize=9)
     return figure
 
@@ -108,20 +108,20 @@ def _heading(task: Task, example: Example, horizon: int) -> str:
     if task.per_step or horizon:
         return what
     if task.loss.startswith("sparse"):
-        return f"{what}, asked for: {_label(task, example.targets)}"
-    return f"{what}, asked for: {', '.join(f'{value:.4g}' for value in np.atleast_1d(example.targets)[:8])}"
+        return f"{what}, target: {_label(task, example.targets)}"
+    return f"{what}, target: {', '.join(f'{value:.4g}' for value in np.atleast_1d(example.targets)[:8])}"
 
 
 def _key(task: Task, examples: list[Example], roll: bool, horizon: int) -> str:
-    """What the colours mean that occur."""
+    """What each colour in the figure means."""
     tokens = task.vocabulary is not None
     several = not tokens and not roll and examples[0].inputs.shape[1] > 1
     lines = {
         "step": not tokens,
-        "blue: shown": not several,
-        "orange: asked for": not horizon and task.per_step,
-        "on orange: asked for": horizon > 0,
-        "grey: does not count": not all(each.counted[: each.length if tokens else None].all() for each in examples),
+        "blue: input": not several,
+        "orange: target": not horizon and task.per_step,
+        "on orange: target": horizon > 0,
+        "grey: does not count": not all(e.counted[: e.length if tokens else None].all() for e in examples),
     }
     return "        ".join(text for text, occurs in lines.items() if occurs)
 
@@ -148,15 +148,15 @@ def _rows(task: Task, example: Example) -> list[list[Cell]]:
     rows: list[list[Cell]] = [[]]
     place = 0
     for step in range(example.length):
-        shown = _name(task.tokens, int(example.inputs[step]))
-        asked = _label(task, example.targets[step]) if task.per_step else ""
-        width = max(len(shown), len(asked)) + 1
+        symbol = _name(task.tokens, int(example.inputs[step]))
+        target = _label(task, example.targets[step]) if task.per_step else ""
+        width = max(len(symbol), len(target)) + 1
         if place + width > ROW:
             if len(rows) == ROWS:
                 break
             rows.append([])
             place = 0
-        rows[-1].append((place, width, shown, asked, bool(example.counted[step])))
+        rows[-1].append((place, width, symbol, target, bool(example.counted[step])))
         place += width
     return rows
 
@@ -165,10 +165,10 @@ def _draw_symbols(axes: Axes, task: Task, example: Example) -> None:
     rows = _rows(task, example)
     text = {"family": "monospace", "fontsize": 9, "ha": "center", "va": "center", "parse_math": False}
     for row, cells in enumerate(rows):
-        for place, width, shown, asked, counted in cells:
+        for place, width, symbol, target, counted in cells:
             middle = place + width / 2
-            axes.text(middle, row + (0.3 if task.per_step else 0.5), shown, color=SHOWN[0], **text)
-            axes.text(middle, row + 0.7, asked, color=ASKED if counted else IGNORED, **text)
+            axes.text(middle, row + (0.3 if task.per_step else 0.5), symbol, color=INPUT_COLORS[0], **text)
+            axes.text(middle, row + 0.7, target, color=TARGET_COLOR if counted else IGNORED_COLOR, **text)
     drawn = sum(len(cells) for cells in rows)
     if drawn < example.length:
         axes.text(ROW, len(rows), f"first {drawn} of {example.length} steps", fontsize=8, ha="right", va="top")
@@ -184,7 +184,7 @@ def _draw_rolls(axes: np.ndarray, task: Task, example: Example, steps: int) -> N
             axes[place].set_xlim(-0.5, steps - 0.5)
             _grey_out(axes[place], example.length, steps)
     if len(axes) > 1:
-        axes[1].set_title("asked for", loc="left", fontsize=9)
+        axes[1].set_title("target", loc="left", fontsize=9)
         axes[1].set_yticklabels([])
     if task.outputs == example.inputs.shape[1] and task.labels:
         ticks = range(0, task.outputs, task.outputs // 4)
@@ -193,13 +193,13 @@ def _draw_rolls(axes: np.ndarray, task: Task, example: Example, steps: int) -> N
 
 def _grey_out(axes: Axes, length: int, steps: int) -> None:
     if length < steps:
-        axes.axvspan(length - 0.5, steps - 0.5, color=IGNORED, alpha=0.5, linewidth=0)
+        axes.axvspan(length - 0.5, steps - 0.5, color=IGNORED_COLOR, alpha=0.5, linewidth=0)
 
 
 def _draw_lines(axes: Axes, task: Task, example: Example, steps: int) -> None:
     marker = "." if steps <= 60 else ""
     for feature, values in enumerate(example.inputs[: example.length].T):
-        axes.plot(values, color=SHOWN[feature], marker=marker, linewidth=1.2)
+        axes.plot(values, color=INPUT_COLORS[feature], marker=marker, linewidth=1.2)
     if task.per_step:
         _draw_targets(axes, task, example)
     _grey_out(axes, example.length, steps)
@@ -216,19 +216,19 @@ def _draw_future(axes: Axes, example: Example, steps: int, horizon: int, continu
     if continued and values.shape[1] == example.inputs.shape[1]:
         places, values = np.concatenate([[last], places]), np.concatenate([example.inputs[[last]], values])
     for feature, series in enumerate(values.T):
-        color = SHOWN[feature] if values.shape[1] > 1 else ASKED
+        color = INPUT_COLORS[feature] if values.shape[1] > 1 else TARGET_COLOR
         axes.plot(places, series, color=color, marker="." if values.shape[1] == 1 else "", linewidth=1.2)
-    axes.axvspan(last + 0.5, last + horizon + 0.5, color=ASKED, alpha=0.12, linewidth=0)
+    axes.axvspan(last + 0.5, last + horizon + 0.5, color=TARGET_COLOR, alpha=0.12, linewidth=0)
     axes.set_xlim(-0.5, steps + horizon - 0.5)
 
 
 def _draw_targets(axes: Axes, task: Task, example: Example) -> None:
-    asked = example.targets[: example.length]
+    targets = example.targets[: example.length]
     counted = example.counted[: example.length]
     style = "steps-mid" if task.loss.startswith("sparse") else "default"
     if style == "steps-mid":
         axes = axes.twinx()
         axes.set_yticks(range(task.outputs), [_name(task.labels, k) for k in range(task.outputs)])
-    values = asked.reshape(len(asked), -1)
-    for where, color in ((~counted, IGNORED), (counted, ASKED)):
+    values = targets.reshape(len(targets), -1)
+    for where, color in ((~counted, IGNORED_COLOR), (counted, TARGET_COLOR)):
         axes.plot(np.where(where[:, None], values, np.nan), color=color, linewidth=1.2, linestyle="--", drawstyle=style)

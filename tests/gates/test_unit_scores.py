@@ -5,19 +5,19 @@ import base64
 import numpy as np
 import pytest
 
-from experiments.gates.answers import answers
 from experiments.gates.page import encode
-from experiments.gates.units import (
+from experiments.gates.predictions import predictions
+from experiments.gates.unit_scores import (
     QUANTITIES,
-    Read,
+    LayerTrace,
     counter_score,
-    scores,
     switch_score,
-    symbols_of,
+    symbol_numbers,
     toggle_score,
+    top_units,
     two_levels,
     unit_interval,
-    worth_a_look,
+    unit_scores,
 )
 from experiments.tasks import Metric, Split, Task
 
@@ -59,11 +59,11 @@ def test_gates_are_mapped_to_the_unit_interval():
 def test_two_levels_agree_with_trying_every_threshold(random):
     values = random.normal(size=(40, 6)) ** 3
     thresholds, shares = two_levels(values)
-    for unit, each in enumerate(values.T):
-        splits = [(each <= t, each > t) for t in np.sort(each)[:-1]]
-        between = [low.mean() * high.mean() * (each[low].mean() - each[high].mean()) ** 2 for low, high in splits]
-        assert shares[unit] == pytest.approx(max(between) / each.var())
-        assert np.array_equal(each > thresholds[unit], splits[int(np.argmax(between))][1])
+    for unit, x in enumerate(values.T):
+        splits = [(x <= t, x > t) for t in np.sort(x)[:-1]]
+        between = [low.mean() * high.mean() * (x[low].mean() - x[high].mean()) ** 2 for low, high in splits]
+        assert shares[unit] == pytest.approx(max(between) / x.var())
+        assert np.array_equal(x > thresholds[unit], splits[int(np.argmax(between))][1])
     assert two_levels(np.ones((5, 1)))[1] == 0
     assert two_levels(np.linspace(0, 1, 2000)[:, None])[1] == pytest.approx(0.75, abs=1e-3)
 
@@ -101,46 +101,47 @@ def test_what_is_no_counter(random, symbols):
     for step in range(TIME):  # on from a 3 to the next 4
         if np.isnan(brackets[step, 0]):
             brackets[step] = brackets[step - 1] if step else 0
-    for each in (noise, noise.cumsum(axis=0), memory, quotes, brackets, np.zeros((TIME, 1))):
-        assert counter_score(each, symbols).max() < 0.3
+    for states in (noise, noise.cumsum(axis=0), memory, quotes, brackets, np.zeros((TIME, 1))):
+        assert counter_score(states, symbols).max() < 0.3
 
 
 def test_symbols_are_tokens_or_few_different_rows(random):
-    assert np.array_equal(symbols_of(np.array([3, 1, 3])), [3, 1, 3])
-    rows = symbols_of(np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]))
+    assert np.array_equal(symbol_numbers(np.array([3, 1, 3])), [3, 1, 3])
+    rows = symbol_numbers(np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]))
     assert rows[0] == rows[2] != rows[1]
-    assert not symbols_of(random.normal(size=(50, 1))).any()
+    assert not symbol_numbers(random.normal(size=(50, 1))).any()
 
 
-def test_units_worth_a_look_are_told_with_the_steps_that_drive_them(random):
+def test_top_units_come_with_the_steps_that_drive_them(random):
     noise = {quantity: 0.5 + 0.01 * random.normal(size=(TIME, 5)) for quantity in QUANTITIES}
     noise["forget_gate"][:, 3] = stretches(50)[:, 0]
     noise["cell_state"][:, 2] = np.arange(TIME)
-    read = {"lstm_1": Read(noise, np.zeros(TIME, int), np.arange(TIME) + 1000)}
-    found = worth_a_look(read, {name: scores(each) for name, each in read.items()})
-    assert [(each.score, each.quantity, each.unit) for each in found] == [
+    trace = LayerTrace(noise, np.zeros(TIME, int), np.arange(TIME) + 1000)
+    units = top_units({"lstm_1": trace}, {"lstm_1": unit_scores(trace)})
+    assert [(unit.score, unit.quantity, unit.unit) for unit in units] == [
         ("switch", "forget_gate", 3),
         ("toggle", "forget_gate", 3),
         ("counter", "cell_state", 2),
     ]
-    assert found[0].steps == [1050, 1100, 1150, 1200, 1250]
-    assert found[2].steps == [1000, 1499]
+    assert units[0].steps == [1050, 1100, 1150, 1200, 1250]
+    assert units[2].steps == [1000, 1499]
 
 
 def test_backwards_a_counter_counts_from_the_end():
     arrays = {quantity: np.full((TIME, 1), 0.5) for quantity in QUANTITIES}
-    read = Read({**arrays, "cell_state": column(np.arange(1, TIME + 1))}, np.zeros(TIME), np.arange(TIME)[::-1])
-    (found,) = worth_a_look({"back": read}, {"back": scores(read)})
-    assert (found.score, found.steps) == ("counter", [0, TIME - 1])
+    arrays |= {"cell_state": column(np.arange(1, TIME + 1))}
+    trace = LayerTrace(arrays, np.zeros(TIME), np.arange(TIME)[::-1])
+    (unit,) = top_units({"back": trace}, {"back": unit_scores(trace)})
+    assert (unit.score, unit.steps) == ("counter", [0, TIME - 1])
 
 
 def test_switches_by_the_bounds_of_the_gates():
     arrays = {quantity: np.full((TIME, 1), 0.5) for quantity in QUANTITIES}
     arrays |= {"forget_gate": 2 * stretches(25) - 1, "output_gate": stretches(25)}
     bounds = {"input_gate": None, "forget_gate": (-1.0, 1.0)}
-    found = scores(Read(arrays, np.zeros(TIME), np.arange(TIME), bounds))
-    assert found["switch"] == {"forget_gate": pytest.approx(1), "output_gate": pytest.approx(1)}
-    assert set(found["toggle"]) == set(QUANTITIES)
+    scores = unit_scores(LayerTrace(arrays, np.zeros(TIME), np.arange(TIME), bounds))
+    assert scores["switch"] == {"forget_gate": pytest.approx(1), "output_gate": pytest.approx(1)}
+    assert set(scores["toggle"]) == set(QUANTITIES)
 
 
 @pytest.mark.parametrize(
@@ -158,8 +159,8 @@ def test_codes_of_a_quantity(values, unbounded, signed, sizes):
     low, *codes = coded["low"], *np.frombuffer(base64.b64decode(coded["data"]), "<u2")
     assert coded["sizes"] == sizes and low == (-1 if signed else 0)
     assert codes[2] == 65535
-    found = [sizes[0] * (low + code * (1 - low) / 65534) for code in codes[:2]]
-    assert found == pytest.approx(values, abs=sizes[0] / 65534)
+    decoded = [sizes[0] * (low + code * (1 - low) / 65534) for code in codes[:2]]
+    assert decoded == pytest.approx(values, abs=sizes[0] / 65534)
 
 
 def task(loss, per_step=True, labels=("a", "b")):
@@ -167,14 +168,14 @@ def task(loss, per_step=True, labels=("a", "b")):
     return Task("t", part, part, part, 2, per_step, loss, (Metric("m", "m"),), 0.0, "", labels=labels)
 
 
-def test_answers_in_words():
+def test_predictions_in_words():
     sparse = task("sparse_categorical_crossentropy")
     half, sure = [0.0, 0.0], [np.log(3), 0.0]
-    assert answers(sparse, np.array([half, sure]), np.array([1, -1])) == [
+    assert predictions(sparse, np.array([half, sure]), np.array([1, -1])) == [
         "'a' 50%, 'b' 50%; right: 'b' 50%",
         "'a' 75%, 'b' 25%",
     ]
     legal = task("binary_crossentropy")
-    assert answers(legal, np.array([[-1.0, -1.0], [1.0, 2.0]]), None) == ["nothing", "'a' 'b'"]
+    assert predictions(legal, np.array([[-1.0, -1.0], [1.0, 2.0]]), None) == ["nothing", "'a' 'b'"]
     numbers = task("mean_squared_error", per_step=False)
-    assert answers(numbers, np.array([0.5, 1.0]), np.array([0.25, 2.0])) == ["0.5, 1; right: 0.25, 2"]
+    assert predictions(numbers, np.array([0.5, 1.0]), np.array([0.25, 2.0])) == ["0.5, 1; right: 0.25, 2"]

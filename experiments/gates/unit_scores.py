@@ -8,27 +8,29 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from experiments.trial.gate_statistics import Bounds
+
 Array = np.ndarray
-Bounds = tuple[float, float]
+Scores = dict[str, dict[str, Array]]  # `(units,)` by score and quantity
 
 GATES = ("input_gate", "forget_gate", "output_gate")
 QUANTITIES = (*GATES, "candidate", "cell_state", "hidden_state")
 SHUT, OPEN = 0.1, 0.9  # Karpathy, Johnson and Fei-Fei 2015, section 4.2: a gate beyond these is saturated
 UNIFORM = 0.75  # Otsu's share of variance for values spread evenly
 MOST_SYMBOLS = 16
-PER_SCORE = 4
+MOST_UNITS = 4  # of a score
 LEAST = 0.3
 MOST_STEPS = 5
 SCORES = ("switch", "toggle", "counter")
 
 
 @dataclass(frozen=True)
-class Read:
-    """What a layer did while it read a sequence, in the order of reading and without masked steps.
+class LayerTrace:
+    """Gates and states of a layer on a sequence, in the order of reading and without masked steps.
 
     Attributes:
         arrays: By quantity, `(time, units)`.
-        symbols: `(time,)`, what was read, as `symbols_of` numbers it.
+        symbols: `(time,)`, the inputs, as `symbol_numbers` numbers them.
         steps: `(time,)`, which steps of the sequence these are.
         bounds: The range of each gate, 0 to 1 if it is not named; None for a gate without one, which has no open and
             no shut and so is no switch.
@@ -41,14 +43,14 @@ class Read:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A unit worth a look.
+class UnitScore:
+    """A score of a unit, with the steps that show it.
 
     Attributes:
         score: `switch`, `toggle` or `counter`.
         value: The score.
         layer: Name of the layer.
-        quantity: What of the unit has this score.
+        quantity: The gate or state of the unit that has this score.
         unit: Its number, from 0.
         steps: Steps at which to look, in order of time: where the value changes most from one level to the other, of
             a counter where it is greatest and smallest.
@@ -69,7 +71,7 @@ def unit_interval(gate: Array, bounds: Bounds) -> Array:
 
 
 def switch_score(gate: Array) -> Array:
-    """How much each unit of a gate is a switch, that is either open or shut: 2 * sqrt(shut * open).
+    """Compute how much each unit of a gate is a switch, that is either open or shut: 2 * sqrt(shut * open).
 
     `shut` is the share of steps with an activation below 0.1, `open` that above 0.9 (the saturation of Karpathy,
     Johnson and Fei-Fei 2015, section 4.2). 1: saturated at all steps, half of them at either end; 0.6: shut at one step
@@ -109,7 +111,7 @@ def two_levels(values: Array) -> tuple[Array, Array]:
 
 
 def toggle_score(values: Array) -> Array:
-    """How much each unit is a toggle, that holds one of two levels for long stretches: separation * persistence.
+    """Compute how much each unit is a toggle, that holds one of two levels for long: separation * persistence.
 
     With the two levels of `two_levels` and s the share of variance between them, separation = (s - 0.75) / 0.25: 1 for
     two values, 0 for values spread evenly or normally. With p the share of steps on the upper level, persistence =
@@ -133,9 +135,9 @@ def toggle_score(values: Array) -> Array:
 
 
 def counter_score(cell_state: Array, symbols: Array) -> Array:
-    """How much each unit is a counter, to which every symbol adds a constant or which it sets to one.
+    """Compute how much each unit is a counter, to which every symbol adds a constant or which it sets to one.
 
-    For each symbol, of the two rules c' = c + a and c' = b the one with the smaller squared error is taken, a and b by
+    For each symbol, of the two rules c' = c + a and c' = b the one with the smaller squared error counts, a and b by
     least squares; b sets the counter back, as a new line does to a counter of characters. The score is the product of
 
     - 1 - sum(errors^2) / sum((c' - c)^2), for the degrees of freedom divided by 1 - symbols / time;
@@ -145,7 +147,7 @@ def counter_score(cell_state: Array, symbols: Array) -> Array:
 
     Args:
         cell_state: `(time, units)`, of a sequence that begins with an empty state.
-        symbols: `(time,)`, what was read at each step; all the same for a series.
+        symbols: `(time,)`, the input of each step; all the same for a series.
 
     Returns:
         `(units,)`.
@@ -153,21 +155,21 @@ def counter_score(cell_state: Array, symbols: Array) -> Array:
     cell_state = cell_state.astype("float64")
     moves = np.diff(cell_state, axis=0, prepend=0.0)
     _, symbol, counts = np.unique(symbols, return_inverse=True, return_counts=True)
-    added, set_to = (_by_symbol(values, symbol, len(counts)) / counts[:, None] for values in (moves, cell_state))
-    add_errors, set_errors = (moves - added[symbol]) ** 2, (cell_state - set_to[symbol]) ** 2
-    every = (moves**2).sum(axis=0)
-    sets = _by_symbol(set_errors, symbol, len(counts)) < _by_symbol(add_errors, symbol, len(counts)) - 1e-9 * every
+    increments, levels = (_sums(values, symbol, len(counts)) / counts[:, None] for values in (moves, cell_state))
+    add_errors, set_errors = (moves - increments[symbol]) ** 2, (cell_state - levels[symbol]) ** 2
+    total = (moves**2).sum(axis=0)
+    sets = _sums(set_errors, symbol, len(counts)) < _sums(add_errors, symbol, len(counts)) - 1e-9 * total
     unexplained = np.where(sets[symbol], set_errors, add_errors).sum(axis=0)
     freedom = 1 - len(counts) / len(symbols)
-    fit = 1 - np.divide(unexplained, every * freedom, out=np.ones(len(every)), where=every * freedom > 1e-12)
-    path = _path(np.where(sets, set_to, added), sets, symbol)
+    fit = 1 - np.divide(unexplained, total * freedom, out=np.ones(len(total)), where=total * freedom > 1e-12)
+    path = _path(np.where(sets, levels, increments), sets, symbol)
     distance = np.abs(moves)
     by_adding = np.where(sets[symbol], 0.0, distance).sum(axis=0)
-    share = np.divide(by_adding, distance.sum(axis=0), out=np.zeros(len(every)), where=every > 0)
+    share = np.divide(by_adding, distance.sum(axis=0), out=np.zeros(len(total)), where=total > 0)
     return np.clip(fit, 0, 1) * _squared_correlation(path, cell_state) * np.minimum(1, 2 * share)
 
 
-def _by_symbol(values: Array, symbol: Array, count: int) -> Array:
+def _sums(values: Array, symbol: Array, count: int) -> Array:
     """Sums over the steps of each symbol, `(symbols, units)`."""
     sums = np.zeros((count, values.shape[1]))
     np.add.at(sums, symbol, values)
@@ -175,12 +177,12 @@ def _by_symbol(values: Array, symbol: Array, count: int) -> Array:
 
 
 def _path(constants: Array, sets: Array, symbol: Array) -> Array:
-    """What the rules alone make of the counters, `(time, units)`."""
+    """The counters as the rules alone make them, from 0 on: `(time, units)`."""
     path = np.zeros((len(symbol), constants.shape[1]))
-    now = path[0]
-    for step, each in enumerate(symbol):
-        now = constants[each] + np.where(sets[each], 0.0, now)
-        path[step] = now
+    state = path[0]
+    for step, number in enumerate(symbol):
+        state = constants[number] + np.where(sets[number], 0.0, state)
+        path[step] = state
     return path
 
 
@@ -191,8 +193,8 @@ def _squared_correlation(first: Array, second: Array) -> Array:
     return np.divide(product, scale, out=np.zeros(len(scale)), where=scale > 1e-20)
 
 
-def symbols_of(inputs: Array) -> Array:
-    """What was read at each step, as numbers `(time,)`: tokens, or which of at most 16 different rows of features.
+def symbol_numbers(inputs: Array) -> Array:
+    """The inputs of each step as numbers `(time,)`: tokens, or which of at most 16 different rows of features.
 
     A series of more different values has one symbol, "a step".
     """
@@ -202,47 +204,48 @@ def symbols_of(inputs: Array) -> Array:
     return number.reshape(-1) if len(rows) <= MOST_SYMBOLS else np.zeros(len(inputs), int)
 
 
-def scores(read: Read) -> dict[str, dict[str, Array]]:
-    """All scores of a layer, `(units,)` by score and quantity: switches of gates, toggles of all, counters of c."""
-    ranges = {name: read.bounds.get(name, (0.0, 1.0)) for name in GATES}
+def unit_scores(trace: LayerTrace) -> Scores:
+    """Compute all scores of a layer: switches of gates, toggles of all quantities, counters of the cell state."""
+    ranges = {name: trace.bounds.get(name, (0.0, 1.0)) for name in GATES}
     return {
         "switch": {
-            name: switch_score(unit_interval(read.arrays[name], bounds))
+            name: switch_score(unit_interval(trace.arrays[name], bounds))
             for name, bounds in ranges.items()
             if bounds is not None
         },
-        "toggle": {name: toggle_score(read.arrays[name]) for name in QUANTITIES},
-        "counter": {"cell_state": counter_score(read.arrays["cell_state"], read.symbols)},
+        "toggle": {name: toggle_score(trace.arrays[name]) for name in QUANTITIES},
+        "counter": {"cell_state": counter_score(trace.arrays["cell_state"], trace.symbols)},
     }
 
 
-def worth_a_look(layers: Mapping[str, Read], every: Mapping[str, dict[str, dict[str, Array]]]) -> list[Found]:
-    """The best four units for each score, if it is at least 0.3, best first; a unit once for each score.
+def top_units(traces: Mapping[str, LayerTrace], scores: Mapping[str, Scores]) -> list[UnitScore]:
+    """The best four units of each score, if it is at least 0.3, best first; a unit once for each score.
 
     Args:
-        layers: What each layer did.
-        every: Its `scores`.
+        traces: By layer.
+        scores: Their `unit_scores`, by layer.
     """
-    found = []
+    top = []
     for score in SCORES:
         best: dict[tuple[str, int], tuple[float, str]] = {}
-        for value, layer, quantity, unit in sorted(_values(every, score), key=lambda each: -each[0]):
+        for value, layer, quantity, unit in sorted(_large(scores, score), key=lambda row: -row[0]):
             best.setdefault((layer, unit), (value, quantity))
-        for (layer, unit), (value, quantity) in list(best.items())[:PER_SCORE]:
-            read = layers[layer]
-            steps = sorted(int(read.steps[k]) for k in _places(read.arrays[quantity][:, unit], score))
-            found.append(Found(score, value, layer, quantity, unit, steps))
-    return found
+        for (layer, unit), (value, quantity) in list(best.items())[:MOST_UNITS]:
+            trace = traces[layer]
+            steps = sorted(int(trace.steps[k]) for k in _telling_steps(trace.arrays[quantity][:, unit], score))
+            top.append(UnitScore(score, value, layer, quantity, unit, steps))
+    return top
 
 
-def _values(every: Mapping[str, dict[str, dict[str, Array]]], score: str) -> Iterator[tuple[float, str, str, int]]:
-    for layer, of_layer in every.items():
-        for quantity, values in of_layer[score].items():
+def _large(scores: Mapping[str, Scores], score: str) -> Iterator[tuple[float, str, str, int]]:
+    """Value, layer, quantity and unit where a score is at least 0.3."""
+    for layer, by_score in scores.items():
+        for quantity, values in by_score[score].items():
             for unit in np.flatnonzero(values >= LEAST):
                 yield float(values[unit]), layer, quantity, int(unit)
 
 
-def _places(values: Array, score: str) -> Array:
+def _telling_steps(values: Array, score: str) -> Array:
     """Where a counter is greatest and smallest; where else the level changes, the greatest changes first."""
     if score == "counter":
         return np.unique([values.argmax(), values.argmin()])

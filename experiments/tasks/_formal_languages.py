@@ -1,14 +1,14 @@
-"""Prediction of legal next symbols: what the tasks with formal languages share."""
+"""Formal languages: the prediction of legal next symbols."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-from experiments.tasks._ragged import filled_up
+from experiments.tasks._padding import pad
 from experiments.tasks._task import Metric, Predict, Split, Task
 
-Word = list[int]  # symbols, the first one S = 0; T, which ends a word, is asked for and never shown
-Legal = Callable[[Word], list[list[bool]]]  # at each step, for each symbol but S, whether it may come next
+Word = list[int]  # symbols, the first one S = 0; T, which ends a word, is a target and never an input
+Legal = Callable[[Word], list[list[bool]]]  # at each step, for each symbol but S: whether it may come next
 
 ACCURACY = Metric("accuracy", "share of strings right at every step", better="higher")
 CROSS_ENTROPY = Metric("cross_entropy", "cross-entropy per output", "nats", keras="binary_crossentropy")
@@ -22,10 +22,10 @@ def legality_task(
     measure: Callable[[Predict], dict[str, float]],
     symbols: tuple[str, ...],
 ) -> Task:
-    """A task whose further arguments follow from what all languages share.
+    """The task of predicting which symbols of a language may come next.
 
     Args:
-        title: One line that says what is asked.
+        title: What is to be predicted, in one line.
         parts: Training, validation and test part.
         own_metric: What is measured beside the share of strings that are right.
         measure: Gives `accuracy` and the own metric.
@@ -52,9 +52,9 @@ def legality_task(
 
 
 def split(words: list[Word], legal: Legal) -> Split:
-    """Words filled up with zeros behind their ends, their legal next symbols, and where the words are."""
-    inputs, mask = filled_up([np.array(word, "int32") for word in words])
-    targets, _ = filled_up([np.array(legal(word), "float32") for word in words])
+    """Words padded with zeros, their legal next symbols, and the mask of the words."""
+    inputs, mask = pad([np.array(word, "int32") for word in words])
+    targets, _ = pad([np.array(legal(word), "float32") for word in words])
     return Split(inputs, targets, mask)
 
 

@@ -1,4 +1,4 @@
-"""Numeric columns out of a table."""
+"""Numeric columns of a CSV file, or of a data set of statsmodels."""
 
 import importlib
 from collections.abc import Sequence
@@ -50,8 +50,8 @@ def read_bundled(name: str | None, columns: str | Sequence[str] | None) -> pd.Da
     if name == "elnino":
         table = pd.DataFrame({"TEMPERATURE": table.drop(columns="YEAR").to_numpy().ravel()})
     names = list(table.columns) if columns == ALL else _names(columns)
-    for each in names:
-        _check_column(table, "task.target", each, f"statsmodels.datasets.{name}")
+    for column in names:
+        _check_column(table, "task.target", column, f"statsmodels.datasets.{name}")
     return table[names].astype("float64").interpolate().reset_index(drop=True)
 
 

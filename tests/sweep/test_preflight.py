@@ -1,0 +1,58 @@
+"""What is checked of a sweep before its first trial."""
+
+import pytest
+
+from experiments.config.schema import Match
+from experiments.errors import UserError
+from experiments.sweep.preflight import prepare
+from experiments.sweep.worker import check_layers
+from tests.stores import put_store
+
+SMALL = ("task.train_size=64", "task.validation_size=32", "task.test_size=32")
+
+
+@pytest.fixture
+def sweep(make_config, tmp_path):
+    put_store(tmp_path / "out")
+
+    def prepared(*trials):
+        return prepare([make_config(*words) for words in trials], list(trials), check_layers)
+
+    return prepared
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("variant.input_gate=open", "variant.forget_gate=coupled"), "needs a learned input gate"),
+        (("variant.candidate_activation=glu",), "its layer cannot be used"),
+        (("variant.layer=Foo",), "there is no such layer. Allowed: .*GatedLSTM, .*JANET"),
+        (
+            ("variant=janet", "variant.peephole=full", "variant.output_gate=learned"),
+            "`output_gate` of JANET can only be",
+        ),
+        (("task.length=1",), "task.length=1: must be at least 2"),
+        (("training.batch_size=100", "task.train_size=64"), "adding has 64 training sequences"),
+        (("task=copy_memory", "model.bidirectional=true"), "would be told the answer"),
+        (("training.threads=2",), "training.threads must be the same"),
+        (("model.match=parameters", "variant=peephole", "model.units=4"), "none is within 1 %"),
+    ],
+)
+def test_a_mistake_in_any_trial_stops_all(sweep, tmp_path, words, message):
+    with pytest.raises(UserError, match=message):
+        sweep(SMALL, words)
+    assert not (tmp_path / "out" / "default" / "plan.json").exists()
+
+
+def test_all_mistakes_are_told_at_once(sweep):
+    with pytest.raises(UserError) as told:
+        sweep(("variant.layer=Foo",), ("variant.candidate_activation=glu",))
+    assert "there is no such layer" in str(told.value) and "cannot be used" in str(told.value)
+
+
+def test_a_trial_is_computed_once(sweep):
+    (first, second) = sweep(("seed=1", *SMALL), ("seed=2", "model.match=parameters", "model.units=192", *SMALL)).specs
+    assert first.name == "adding/standard/s1" and first.experiment == "default/adding"
+    assert first.overrides == ("seed=1", *SMALL) and first.units == first.config.model.units
+    assert (second.units, second.model.units, second.model.match) == (192, 192, Match.units)
+    assert first.key != second.key and first.score.name == "mse"
