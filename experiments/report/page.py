@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from experiments.analysis.format import number
 from experiments.report import gates, search, tables
 from experiments.report.across import Across
-from experiments.report.commands import commands
 from experiments.report.findings import TaskFindings
 from experiments.report.method import facts, method
 from experiments.report.notes import notes
+from experiments.report.reproduction import commands
 from experiments.report.results import Results
 from experiments.report.search import Searched
 from experiments.report.study import Study

@@ -1,12 +1,17 @@
-"""All estimates and comparisons of a study."""
+"""All estimates and comparisons of a study, from the store."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from experiments.errors import UserError
 from experiments.report import across, findings
 from experiments.report.across import Across
 from experiments.report.findings import TaskFindings
 from experiments.report.search import Searched, search
-from experiments.report.study import Study
+from experiments.report.study import Study, read
+from experiments.tracking import Store
+from experiments.tracking.lookup import unknown_study
+from experiments.tracking.metadata import Tag
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,23 @@ class Results:
     findings: list[TaskFindings]
     across: Across | None
     searches: list[Searched]
+
+
+def load(store: Store, name: str, reference: str | None = None, keys: Collection[str] | None = None) -> Study:
+    """Read a study, or the trials of some keys, from the store.
+
+    Raises:
+        UserError: if the store has no trial of it, or the study does not have the reference.
+    """
+    runs = store.runs(name)
+    if keys is not None:
+        runs = [run for run in runs if run.tags.get(Tag.TRIAL_KEY) in keys]
+    study = read(name, store.uri, runs, reference)
+    if study is None and runs:
+        raise UserError(f"study={name}: none of its {len(runs)} runs in the store {store.uri} was written by gatelab")
+    if study is None:
+        raise unknown_study(store, name)
+    return study
 
 
 def analyse(study: Study) -> Results:

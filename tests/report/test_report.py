@@ -9,9 +9,10 @@ from scipy import stats
 from experiments.errors import UserError
 from experiments.report.__main__ import main
 from experiments.report.across import compare
-from experiments.report.command import load, show
+from experiments.report.command import report_study
 from experiments.report.findings import find
 from experiments.report.notes import failures, notes
+from experiments.report.results import load
 from experiments.report.terminal import published
 from tests.report import studies
 from tests.report.studies import MemoryStore, add, add_foreign, fill, first_task, study_of
@@ -165,7 +166,7 @@ def test_the_terminal_shows_scores_answer_notes_and_links(database, capsys):
     better = dict(zip(("standard", "peephole"), draws(1, 0.5, 0.3), strict=True))
     fill(database, {"adding": better}, references=studies.published(0.25))
     add(database, "peephole", 8, status="FAILED")
-    show(database, "s")
+    report_study(database, "s", page=False)
     out = capsys.readouterr().out
     row = next(line for line in out.splitlines() if line.startswith("│ peephole"))
     assert re.search(r"0\.\d+ \[0\.\d+, 0\.\d+\] \* better", row)
@@ -179,7 +180,7 @@ def test_the_terminal_shows_scores_answer_notes_and_links(database, capsys):
 def test_the_terminal_prints_names_as_they_are(store, capsys):
     names = ("[bold]standard[/bold]", "[/x]", "columns=[a,b]")
     fill(store, {"a[red]": {name: [0.5, 0.6] for name in names}})
-    show(store, "s")
+    report_study(store, "s", page=False)
     out = capsys.readouterr().out
     assert all(f"│ {name} " in out for name in names) and "a[red]" in out
 

@@ -3,9 +3,9 @@
 import pytest
 
 from experiments.errors import UserError
-from experiments.report.command import load
 from experiments.report.findings import find
 from experiments.report.notes import notes
+from experiments.report.results import load
 from experiments.report.summary import summary, task_summary
 from experiments.report.tables import details
 from experiments.report.terminal import legend

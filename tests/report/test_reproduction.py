@@ -9,7 +9,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from experiments.config.compose import GATED_LSTM, compose
-from experiments.report.commands import commands
+from experiments.report.reproduction import commands
 from experiments.tracking import metadata
 from experiments.tracking.metadata import Param, Tag
 from experiments.trial.spec import TrialSpec
