@@ -14,6 +14,7 @@ from experiments.report.figures.costs import costs
 from experiments.report.figures.curves import Curve, curves
 from experiments.report.figures.forest import forest
 from experiments.report.figures.scores import scores
+from experiments.report.figures.style import label
 from experiments.report.page import Picture, draw, page
 from experiments.report.results import Results
 from experiments.report.study import TaskResults
@@ -66,8 +67,9 @@ def _figures(results: Results, store: Store) -> Iterator[tuple[str, Callable[[],
         yield f"{task.task}-costs", partial(costs, study, finding)
         yield from _gates(results, store, task)
     for searched in results.searches:
-        for name, figure in importance.figures(searched.task.task, searched.forests, searched.axis).items():
-            yield f"{searched.task.task}-{name}", lambda figure=figure: figure
+        task = searched.task
+        for name, figure in importance.figures(task.task, searched.forests, label(task.score)).items():
+            yield f"{task.task}-{name}", lambda figure=figure: figure
 
 
 def _gates(results: Results, store: Store, task: TaskResults) -> Iterator[tuple[str, Callable[[], Figure]]]:

@@ -6,16 +6,10 @@ from experiments.analysis.format import counted
 from experiments.report.study import Study
 from experiments.tracking.metadata import Tag, fields
 
-SHARED = (
-    "model.match",
-    "model.layers",
-    "model.bidirectional",
-    "training.epochs",
-    "training.batch_size",
-    "training.optimizer",
-    "training.learning_rate",
-    "training.clipnorm",
-)
+SHARED = {
+    "model": ("match", "layers", "bidirectional"),
+    "training": ("epochs", "batch_size", "optimizer", "learning_rate", "clipnorm"),
+}
 
 
 def facts(study: Study) -> str:
@@ -80,9 +74,10 @@ def method(study: Study) -> list[tuple[str, str]]:
 
 def _settings(study: Study) -> str:
     recorded = [fields(trial.params) for trial in study.trials]
-    values = {name: sorted({record[name] for record in recorded if name in record}) for name in SHARED}
-    parts = [f"{name.partition('.')[2]} {', '.join(values[name])}" for name in SHARED if 0 < len(values[name]) <= 4]
-    sizes = "units chosen for equal parameters" if values["model.match"] == ["parameters"] else "the same units for all"
+    names = {name: f"{section}.{name}" for section, names in SHARED.items() for name in names}
+    values = {name: sorted({record[path] for record in recorded if path in record}) for name, path in names.items()}
+    parts = [f"{name} {', '.join(texts)}" for name, texts in values.items() if 0 < len(texts) <= 4]
+    sizes = "units chosen for equal parameters" if values["match"] == ["parameters"] else "the same units for all"
     return f"{'; '.join(parts)} ({sizes}, unless a variant sets its own)."
 
 

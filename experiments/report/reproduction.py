@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Mapping
 from functools import cache
 from itertools import product
+from typing import Any
 
 import yaml
 
@@ -68,17 +69,17 @@ def _grid(study: Study, experiment: str) -> str | None:
 
 def _variant_files() -> dict[str, str]:
     """What a variant is called on the command line, its file, by its name."""
-    return {
-        yaml.safe_load((CONF / "variant" / f"{file}.yaml").read_text())["name"]: file for file in choices("variant")
-    }
+    return {_content("variant", file)["name"]: file for file in choices("variant")}
 
 
 def _swept(experiment: str) -> list[str]:
     """The fields that the file of a study sweeps: a command that does not set them would sweep them too."""
-    if experiment not in ("", *choices("experiment")):
-        raise UserError(f"experiment={experiment}: there is no such study")
-    content = yaml.safe_load((CONF / "experiment" / f"{experiment}.yaml").read_text()) if experiment else {}
+    content = _content("experiment", experiment) if experiment in choices("experiment") else {}
     return list(content.get("hydra", {}).get("sweeper", {}).get("params", {}))
+
+
+def _content(group: str, choice: str) -> dict[str, Any]:
+    return yaml.safe_load((CONF / group / f"{choice}.yaml").read_text())
 
 
 def _changes(trial: StoredRun, files: Mapping[str, str], experiment: str) -> set[str]:
@@ -95,7 +96,7 @@ def _changes(trial: StoredRun, files: Mapping[str, str], experiment: str) -> set
 @cache
 def _task_defaults(experiment: str, task: str) -> dict[str, str]:
     """The fields of task, model and training that a command has which sets none of them."""
-    values = defaults([f"task={task}", *([f"experiment={experiment}"] if experiment else [])])
+    values = defaults([f"task={task}", f"experiment={experiment or 'null'}"])
     sections = {section: values[section] for section in ("task", "model", "training")}
     return {f"{s}.{name}": text(value) for s, section in sections.items() for name, value in section.items()}
 
@@ -106,7 +107,7 @@ def _variant_defaults(experiment: str, file: str) -> dict[str, str]:
 
     Of other layers than `GatedLSTM` only the fields that the file sets are known here.
     """
-    values = defaults([f"variant={file}", *([f"experiment={experiment}"] if experiment else [])])["variant"]
+    values = defaults([f"variant={file}", f"experiment={experiment or 'null'}"])["variant"]
     arguments = {f"{ARGUMENTS}{name}": value for name, value in values.pop("arguments").items()}
     layer = GATED_LSTM if values["layer"] == "GatedLSTM" else {}
     switches = {name: layer.get(name) if value is None else value for name, value in values.items()}

@@ -9,7 +9,6 @@ from experiments import analysis
 from experiments.analysis import Estimate
 from experiments.analysis.format import chance, interval, listed, number
 from experiments.analysis.importance import Forest, forests
-from experiments.report.figures.style import label
 from experiments.report.findings import BEST_SHARE
 from experiments.report.study import Study, TaskResults
 from experiments.report.tables import Table
@@ -56,11 +55,6 @@ class Searched:
     best: tuple[Best, ...]
     forests: dict[str, Forest]
     reasons: dict[str, str]
-
-    @property
-    def axis(self) -> str:
-        """The score, as an axis is labelled."""
-        return label(self.task.score)
 
 
 def search(study: Study, task: TaskResults) -> Searched:

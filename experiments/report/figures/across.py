@@ -66,16 +66,8 @@ def scaled(study: Study, across: Across, scores: Scaled) -> Figure:
             left.plot([estimate.low, estimate.high], [place, place], color=look.color, linewidth=1.8)
         left.plot([estimate.value], [place], look.marker, color=look.color, markersize=6)
         profile = scores.profiles[row]
-        right.plot(
-            THRESHOLDS,
-            profile.value,
-            color=look.color,
-            linestyle=look.line,
-            linewidth=1.6,
-            marker=look.marker,
-            markersize=4,
-            markevery=(10 + 3 * place, 30),
-        )
+        every = 10 + 3 * place, 30
+        right.plot(THRESHOLDS, profile.value, **look.style, linewidth=1.6, markersize=4, markevery=every)
         decided = (profile.value == 0) | (profile.value == 1)  # bands of all rows lie upon each other there
         right.fill_between(
             THRESHOLDS, profile.low, profile.high, where=~decided, color=look.color, alpha=0.08, linewidth=0

@@ -32,7 +32,7 @@ def costs(study: Study, findings: TaskFindings) -> Figure:
         style.tidy(axes)
     style.scale(left, "y", [finding.mean.value for finding in scored])
     order = [row for row in study.rows if any(finding.row == row for finding in scored)]
-    style.legend(figure, [style.handle(row, looks[row], size=6, line=False) for row in order])
+    style.legend(figure, [style.handle(row, looks[row], size=6, linestyle="") for row in order])
     return figure
 
 

@@ -57,16 +57,7 @@ def _curve(axes: Axes, values: np.ndarray, look: style.Look, shift: float) -> No
     estimates = [analysis.mean(column) for column in values.T]
     every = max(1, len(epochs) // 6)
     middle = [estimate.value for estimate in estimates]
-    axes.plot(
-        epochs,
-        middle,
-        color=look.color,
-        linestyle=look.line,
-        linewidth=1.6,
-        marker=look.marker,
-        markersize=4.5,
-        markevery=(int(shift * every), every),
-    )
+    axes.plot(epochs, middle, **look.style, linewidth=1.6, markersize=4.5, markevery=(int(shift * every), every))
     low, high = [estimate.low for estimate in estimates], [estimate.high for estimate in estimates]
     if values.shape[0] > 1:
         axes.fill_between(epochs, low, high, color=look.color, alpha=0.12, linewidth=0)

@@ -47,5 +47,4 @@ def _panel(axes: Axes, by_row: Mapping[str, list[Curve]], looks: Mapping[str, st
     for row, runs in by_row.items():
         epochs = sorted({epoch for run in runs for epoch in run})
         means = [np.mean([run[epoch] for run in runs if epoch in run]) for epoch in epochs]
-        look = looks[row]
-        axes.plot(epochs, means, color=look.color, linestyle=look.line, marker=look.marker, markersize=4, linewidth=1.5)
+        axes.plot(epochs, means, **looks[row].style, markersize=4, linewidth=1.5)

@@ -136,11 +136,8 @@ def _panel(axes: Axes, setting: str, forests: Mapping[str, Forest], looks: Mappi
         if len(places) <= GROUPS:  # else the points of all variants would be on top of each other
             points.set_transform(points.get_transform() + _shift(axes, 5 * (number - (len(curves) - 1) / 2)))
         every = max(1, len(places) // 6)
-        axes.plot(
-            places, marginal.mean, color=look.color, linestyle=look.line, linewidth=1.8, marker=look.marker,
-            markersize=5,
-            markevery=(number * every // 3 % every, every),
-        )  # fmt: skip
+        first = number * every // 3 % every
+        axes.plot(places, marginal.mean, **look.style, linewidth=1.8, markersize=5, markevery=(first, every))
         axes.fill_between(places, marginal.low, marginal.high, color=look.color, alpha=0.1, linewidth=0)
     axes.set_xlabel(_short(setting))
     style.tidy(axes)

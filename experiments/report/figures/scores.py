@@ -49,16 +49,8 @@ def _strip(axes: Axes, values: np.ndarray, estimate: Estimate, place: int, look:
     finite = values[np.isfinite(values)]
     jitter = np.linspace(-0.16, 0.16, len(finite)) if len(finite) > 1 else np.zeros(len(finite))
     many = len(finite) > 60
-    axes.plot(
-        finite,
-        place + jitter,
-        look.marker,
-        color=look.color,
-        markersize=2 if many else 4,
-        alpha=0.45,
-        linewidth=0,
-        rasterized=many,
-    )
+    points = {"color": look.color, "markersize": 2 if many else 4, "alpha": 0.45, "linewidth": 0, "rasterized": many}
+    axes.plot(finite, place + jitter, look.marker, **points)
     if math.isfinite(estimate.low):
         axes.plot([estimate.low, estimate.high], [place, place], color="#000000", linewidth=1.4)
     axes.plot([estimate.value], [place], "|", color="#000000", markersize=13, markeredgewidth=2)
@@ -79,17 +71,8 @@ def _lines(axes: Axes, task: TaskResults) -> Sequence[str]:
     for value, text, line in marks:
         if low - room <= value <= high + room:
             axes.axvline(value, color="#6b7280", linestyle=line, linewidth=1.2)
-            axes.annotate(
-                style.short(text),
-                (value, 1),
-                parse_math=False,
-                xycoords=("data", "axes fraction"),
-                rotation=90,
-                ha="right",
-                va="top",
-                fontsize=7.5,
-                color="#4b5563",
-            )
+            above = {"xycoords": ("data", "axes fraction"), "rotation": 90, "ha": "right", "va": "top"}
+            axes.annotate(style.short(text), (value, 1), parse_math=False, fontsize=7.5, color="#4b5563", **above)
         else:
             far.append(f"{text}: {number(value)}")
     return far

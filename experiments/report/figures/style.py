@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -31,6 +32,11 @@ class Look:
     color: str
     marker: str
     line: object
+
+    @property
+    def style(self) -> dict[str, Any]:
+        """Arguments of a line of matplotlib."""
+        return {"color": self.color, "marker": self.marker, "linestyle": self.line}
 
 
 def looks(rows: Sequence[str]) -> dict[str, Look]:
@@ -90,17 +96,9 @@ def name_rows(axes: Axes, rows: Sequence[str]) -> None:
     axes.set_ylim(-0.6, len(rows) - 0.4)
 
 
-def handle(row: str, look: Look, size: float = 4.5, line: bool = True) -> Line2D:
+def handle(row: str, look: Look, size: float = 4.5, **changes: Any) -> Line2D:
     """How a row looks, for a legend."""
-    return Line2D(
-        [],
-        [],
-        color=look.color,
-        linestyle=look.line if line else "",
-        marker=look.marker,
-        markersize=size,
-        label=row,
-    )
+    return Line2D([], [], **(look.style | changes), markersize=size, label=row)
 
 
 def legend(figure: Figure, handles: Sequence[Line2D]) -> None:
