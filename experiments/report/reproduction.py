@@ -25,7 +25,7 @@ def commands(study: Study) -> list[str]:
     """The command that trains exactly these trials, or why there is none, and that of the report."""
     experiments = {trial.tags.get(Tag.EXPERIMENT, "") for trial in study.trials}
     experiment = experiments.pop() if len(experiments) == 1 else None
-    start = f"experiment={experiment} " if experiment else ""
+    start = "".join(f"{word} " for word in _experiment(experiment))
     grid = None if study.runs.drawn or experiment is None else _grid(study, experiment)
     if grid:
         train = f"python -m experiments.train -m {start}{grid} study={study.name}"
@@ -38,6 +38,10 @@ def commands(study: Study) -> list[str]:
             f"and `python -m experiments.sweep status study={study.name}` lists what is missing."
         )
     return [train, f"python -m experiments.report study={study.name}"]
+
+
+def _experiment(name: str | None) -> list[str]:
+    return [f"experiment={name}"] if name else []
 
 
 def _grid(study: Study, experiment: str) -> str | None:
@@ -96,7 +100,7 @@ def _changes(trial: StoredRun, files: Mapping[str, str], experiment: str) -> set
 @cache
 def _task_defaults(experiment: str, task: str) -> dict[str, str]:
     """The fields of task, model and training that a command has which sets none of them."""
-    values = defaults([f"task={task}", f"experiment={experiment or 'null'}"])
+    values = defaults([f"task={task}", *_experiment(experiment)])
     sections = {section: values[section] for section in ("task", "model", "training")}
     return {f"{s}.{name}": text(value) for s, section in sections.items() for name, value in section.items()}
 
@@ -107,7 +111,7 @@ def _variant_defaults(experiment: str, file: str) -> dict[str, str]:
 
     Of other layers than `GatedLSTM` only the fields that the file sets are known here.
     """
-    values = defaults([f"variant={file}", f"experiment={experiment or 'null'}"])["variant"]
+    values = defaults([f"variant={file}", *_experiment(experiment)])["variant"]
     arguments = {f"{ARGUMENTS}{name}": value for name, value in values.pop("arguments").items()}
     layer = GATED_LSTM if values["layer"] == "GatedLSTM" else {}
     switches = {name: layer.get(name) if value is None else value for name, value in values.items()}
