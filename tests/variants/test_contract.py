@@ -21,12 +21,12 @@ ALIKE = {
     "PeepholeLSTM",
     "SwappedLSTM",
     "chrono",
-    "hard_forget_gate",
-    "no_input_activation",
-    "no_input_gate",
-    "no_output_activation",
-    "no_output_gate",
-    "no_peepholes",
+    "odyssey/no_input_activation",
+    "odyssey/no_input_gate",
+    "odyssey/no_output_activation",
+    "odyssey/no_output_gate",
+    "odyssey/no_peepholes",
+    "one_switch/hard_forget_gate",
     "truncated_peephole",
 }
 

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 
-from tests.variants import variant_files
 from variants import JANET, ChronoInitializer, GatedLSTM, PeepholeLSTM
 from variants.testing import FEATURES, array
 
@@ -26,11 +25,11 @@ def check_times(forget_biases, longest):
 @pytest.mark.parametrize(
     "layer",
     [
-        lambda: variant_files.maker("chrono", UNITS)(chrono_time=50),
+        lambda: GatedLSTM(UNITS, chrono_time=50),
         lambda: GatedLSTM(UNITS, bias_initializer=ChronoInitializer(np.int64(50))),
         lambda: keras.layers.LSTM(UNITS, bias_initializer=ChronoInitializer(50), unit_forget_bias=False),
     ],
-    ids=["chrono_time", "GatedLSTM", "keras.layers.LSTM"],
+    ids=["the former name", "GatedLSTM", "keras.layers.LSTM"],
 )
 def test_chrono_biases(layer):
     keras.utils.set_random_seed(0)

@@ -12,6 +12,11 @@ from variants.testing import BATCH, FEATURES, MASKS, PRECISE, ROUND_OFF, STEPS, 
 from variants.trace import Tracer, gate_names
 
 UNITS = 5
+# Every equation, and every way in which a gate can be missing; the rest differ by activations and weights alone.
+TRACED = [
+    *("standard", "full_peephole", "odyssey/coupled_gates", "odyssey/gate_recurrence", "odyssey/no_output_gate"),
+    *("janet", "layer_norm", "slstm", "tied_input_gate", "zoneout"),
+]
 
 
 def masked(x, kind="gaps"):
@@ -98,7 +103,7 @@ def test_a_stateful_layer_keeps_its_states():
 
 
 @pytest.mark.skipif(PRECISE == "float32", reason="finite differences need float64, which Keras's tanh lacks on JAX")
-@pytest.mark.parametrize("name", ["standard", "peephole", "gate_recurrence", "no_output_gate"])
+@pytest.mark.parametrize("name", ["standard", "peephole", "odyssey/gate_recurrence", "odyssey/no_output_gate"])
 def test_state_gradients_equal_finite_differences(name):
     layer = randomize(maker(name, UNITS)(dtype="float64", return_state=True))
     inputs = keras.Input((STEPS, FEATURES), dtype="float64")
@@ -154,43 +159,52 @@ def test_every_step_has_state_gradients(name):
             assert (values[~np.isnan(values)] > 0).all()
 
 
-def stacked(name, masking=False, **arguments):
-    """A model of a bidirectional and another layer of a variant, compiled, with random weights."""
-    model = model_of(
-        keras.layers.Bidirectional(maker(name, UNITS)(return_sequences=True, name="first")),
-        maker(name, UNITS)(name="second", **arguments),
-        masking=masking,
-    )
+@pytest.fixture(scope="module")
+def traces():
+    """What a tracer, `trace` and `state_gradients` give for one model with many variants, every second one backwards.
+
+    The tracer has been compiled before the weights changed to what they are.
+    """
+    inputs = keras.layers.Masking()(source := keras.Input((STEPS, FEATURES)))
+    arguments = [{"name": f"lstm_{number}", "go_backwards": number % 2 == 1} for number in range(len(TRACED))]
+    outputs = [maker(name, UNITS)(**chosen)(inputs) for name, chosen in zip(TRACED, arguments, strict=True)]
+    model = keras.Model(source, keras.layers.Concatenate()(outputs))
+    model.compile("sgd", "mean_squared_error")
+    x, y = masked(sequences()).astype("float32"), np.ones((BATCH, UNITS * len(TRACED)), "float32")
+    tracer = Tracer(model)
+    tracer(x, y)
+    randomize(model)
+    return tracer, tracer(x, y), variants.trace(model, x), variants.state_gradients(model, x, y)
+
+
+@pytest.mark.parametrize("name", TRACED)
+def test_tracer_equals_trace_and_state_gradients(name, traces):
+    """In the order of reading, for the gates that are learned or coupled."""
+    tracer, tracer_arrays, trace_arrays, norms = traces
+    number = TRACED.index(name)
+    layer = tracer.layers[f"lstm_{number}"]
+    assert list(tracer_arrays)[number] == list(trace_arrays)[number] == layer.name
+    order = slice(None, None, -1 if layer.go_backwards else 1)
+    arrays = tracer_arrays[layer.name]
+    expected = {quantity: array[:, order] for quantity, array in trace_arrays[layer.name].items()}
+    gates = gate_names(layer.cell)
+    assert set(arrays) == {*gates, "cell_state", "mask", "gradient"}
+    np.testing.assert_array_equal(arrays["mask"], expected["mask"])
+    equal(arrays["cell_state"], expected["cell_state"], 1e-5)
+    for gate in gates:
+        equal(arrays[gate][arrays["mask"]], expected[gate][arrays["mask"]], 1e-5, gate)
+    equal(arrays["gradient"], norms[layer.name]["cell_state"][:, order], 1e-5)
+
+
+def stacked():
+    """A compiled model with random weights."""
+    model = model_of(variants.StandardLSTM(UNITS, return_sequences=True), variants.PeepholeLSTM(UNITS, name="second"))
     model.compile("sgd", "mean_squared_error")
     return model
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_tracer_equals_trace_and_state_gradients(name):
-    """In the order of reading, with names of the gates that are learned or coupled, before and after a change."""
-    model = stacked(name, masking=True)
-    x, y = masked(sequences()).astype("float32"), np.ones((BATCH, UNITS), "float32")
-    tracer = Tracer(model)
-    for seed in (3, 4):
-        randomize(model, seed)
-        traced, expected = tracer(x, y), variants.trace(model, x)
-        gradients = variants.state_gradients(model, x, y)
-        assert list(traced) == list(expected) == list(tracer.layers) == ["forward_first", "backward_first", "second"]
-        for layer, arrays in traced.items():
-            order = slice(None, None, -1 if tracer.layers[layer].go_backwards else 1)
-            mask = expected[layer]["mask"][:, order]
-            names = gate_names(tracer.layers[layer].cell)
-            assert set(arrays) == {*names, "cell_state", "mask", "gradient"}
-            np.testing.assert_array_equal(arrays["mask"], mask)
-            for quantity in (*names, "cell_state"):
-                values = np.where(mask[..., None], arrays[quantity], np.nan)
-                close = expected[layer][quantity][:, order]
-                equal(values, np.where(mask[..., None], close, np.nan), 1e-5, f"{layer} {quantity}")
-            equal(arrays["gradient"], gradients[layer]["cell_state"][:, order], 1e-5, f"{layer} gradient")
-
-
 def test_tracer_compiles_once_for_each_shape():
-    model = stacked("standard")
+    model = stacked()
     x, y = sequences().astype("float32"), np.ones((BATCH, UNITS), "float32")
     tracer, seconds = Tracer(model), []
     for arrays in [(x, y), (x, y), (x[:, :3], y), (x[:, :3], y)]:
@@ -201,7 +215,7 @@ def test_tracer_compiles_once_for_each_shape():
 
 
 def test_tracer_weighs_the_loss_and_changes_nothing():
-    model = stacked("standard")
+    model = stacked()
     x, y = sequences().astype("float32"), np.ones((BATCH, UNITS), "float32")
     before = [array(weight) for weight in model.variables]
     tracer = Tracer(model)
