@@ -16,7 +16,7 @@ SEED = 0  # of the bootstrap: the same trials give the same report
 
 
 @dataclass(frozen=True)
-class Scaled:
+class ScaledScores:
     """Scores with 0 for the trivial baseline and 1 for the mean of the reference.
 
     Attributes:
@@ -51,7 +51,7 @@ class Across:
     p: float
     critical: float
     groups: tuple[tuple[int, ...], ...]
-    scaled: Scaled | None
+    scaled: ScaledScores | None
     unscaled: dict[str, str]
 
     @property
@@ -95,7 +95,7 @@ def _mean(task: TaskFindings, row: str) -> float:
 
 def _scaled(
     study: Study, findings: Sequence[TaskFindings], rows: tuple[str, ...]
-) -> tuple[Scaled | None, dict[str, str]]:
+) -> tuple[ScaledScores | None, dict[str, str]]:
     if study.reference not in rows:
         return None, {"all tasks": f"{study.reference} is not one row that was tried on each"}
     reference = rows.index(study.reference)
@@ -117,4 +117,4 @@ def _scaled(
     baselines, better = [task.baseline for task in tasks], [task.score.better for task in tasks]
     aggregate = analysis.aggregate(scores, reference, baselines, better, np.random.default_rng(SEED))
     profiles = [analysis.performance_profile([task[row] for task in runs], THRESHOLDS) for row in range(len(rows))]
-    return Scaled(tuple(task.task for task in tasks), tuple(aggregate), tuple(profiles)), unscaled
+    return ScaledScores(tuple(task.task for task in tasks), tuple(aggregate), tuple(profiles)), unscaled

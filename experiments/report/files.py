@@ -66,9 +66,9 @@ def _figures(results: Results, store: Store) -> Iterator[tuple[str, Callable[[],
         yield f"{task.task}-scores", partial(scores, study, finding)
         yield f"{task.task}-costs", partial(costs, study, finding)
         yield from _gates(results, store, task)
-    for searched in results.searches:
-        task = searched.task
-        for name, figure in importance.figures(task.task, searched.forests, label(task.score)).items():
+    for result in results.searches:
+        task = result.task
+        for name, figure in importance.figures(task.task, result.forests, label(task.score)).items():
             yield f"{task.task}-{name}", lambda figure=figure: figure
 
 

@@ -19,7 +19,7 @@ from experiments.report.method import facts, method
 from experiments.report.notes import notes
 from experiments.report.reproduction import commands
 from experiments.report.results import Results
-from experiments.report.search import Searched
+from experiments.report.search import SearchResults
 from experiments.report.study import Study
 from experiments.report.summary import across_tasks, summary, task_summary
 from experiments.report.terminal import legend
@@ -79,7 +79,7 @@ def page(results: Results, pictures: dict[str, Picture]) -> str:
         notes=notes(study),
         across=across and _across(study, across, pictures),
         tasks=[_task(study, finding, pictures) for finding in results.findings],
-        searches=[_search(study, searched, pictures) for searched in results.searches],
+        searches=[_search(study, result, pictures) for result in results.searches],
         method=method(study),
         commands=commands(study),
     )
@@ -101,11 +101,11 @@ def _across(study: Study, across: Across, pictures: dict[str, Picture]) -> dict[
     }
 
 
-def _search(study: Study, searched: Searched, pictures: dict[str, Picture]) -> dict[str, Any]:
-    names = [f"{searched.task.task}-{kind}" for kind in ("importance", "marginals", "interaction")]
+def _search(study: Study, result: SearchResults, pictures: dict[str, Picture]) -> dict[str, Any]:
+    names = [f"{result.task.task}-{kind}" for kind in ("importance", "marginals", "interaction")]
     return {
-        "words": search.sentences(searched),
-        "table": search.table(study, searched),
+        "words": search.sentences(result),
+        "table": search.table(study, result),
         "images": [picture for name, picture in pictures.items() if name.startswith(tuple(names))],
     }
 

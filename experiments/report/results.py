@@ -7,7 +7,7 @@ from experiments.errors import UserError
 from experiments.report import across, findings
 from experiments.report.across import Across
 from experiments.report.findings import TaskFindings
-from experiments.report.search import Searched, search
+from experiments.report.search import SearchResults, search
 from experiments.report.study import Study, read
 from experiments.tracking import Store
 from experiments.tracking.lookup import unknown_study
@@ -28,7 +28,7 @@ class Results:
     study: Study
     findings: list[TaskFindings]
     across: Across | None
-    searches: list[Searched]
+    searches: list[SearchResults]
 
 
 def load(store: Store, name: str, reference: str | None = None, keys: Collection[str] | None = None) -> Study:

@@ -41,7 +41,7 @@ class Best:
 
 
 @dataclass(frozen=True)
-class Searched:
+class SearchResults:
     """The results of a search on one task.
 
     Attributes:
@@ -57,14 +57,14 @@ class Searched:
     reasons: dict[str, str]
 
 
-def search(study: Study, task: TaskResults) -> Searched:
+def search(study: Study, task: TaskResults) -> SearchResults:
     """The best draws of every row of a task, and the forests that predict scores from draws."""
     searches = {}
     for row, states, scores in zip(task.rows, task.states, task.scores, strict=True):
         ended = np.flatnonzero(np.isin(states, ("finished", "diverged")))
         searches[row] = [task.draws[task.replicates[number]] for number in ended], scores[ended]
     by_row, reasons = forests(searches, task.score.better)
-    return Searched(task, tuple(_best(study, task)), by_row, reasons)
+    return SearchResults(task, tuple(_best(study, task)), by_row, reasons)
 
 
 def _best(study: Study, task: TaskResults) -> list[Best]:
@@ -106,7 +106,7 @@ def _tenth(task: TaskResults, row: str) -> dict[str, StoredRun]:
     return {replicate: trials[replicate] for replicate in ordered[: math.ceil(BEST_SHARE * len(ordered))]}
 
 
-def table(study: Study, searched: Searched) -> Table:
+def table(study: Study, result: SearchResults) -> Table:
     """The best draws of each row."""
     head = [
         "variant",
@@ -125,18 +125,18 @@ def table(study: Study, searched: Searched) -> Table:
             number(best.score),
             best.settings,
         ]
-        for best in searched.best
+        for best in result.best
     ]
     return Table(head, rows)
 
 
-def sentences(searched: Searched) -> list[str]:
+def sentences(result: SearchResults) -> list[str]:
     """The setting that explains most, for each row, and why rows have none."""
-    task = searched.task.task
-    largest = {row: forest.importance.main[0] for row, forest in searched.forests.items()}
+    task = result.task.task
+    largest = {row: forest.importance.main[0] for row, forest in result.forests.items()}
     parts = [f"{row} {share.settings[0]} ({100 * share.mean:.0f} %)" for row, share in largest.items()]
     start = f"On {task}, the setting that explains most of the variance of the score is"
     return [
         *([f"{start}, for {listed(parts)}."] if parts else []),
-        *(f"On {task}, {row}: {reason}." for row, reason in searched.reasons.items()),
+        *(f"On {task}, {row}: {reason}." for row, reason in result.reasons.items()),
     ]

@@ -31,7 +31,7 @@ def show(results: Results) -> None:
     console.print(legend(study), highlight=False, markup=False)
     sentences = [*summary(study, findings), *(task_summary(study, finding) for finding in findings)]
     sentences += [*across_tasks(study, results.across), *published(study)]
-    sentences += [sentence for searched in results.searches for sentence in search.sentences(searched)]
+    sentences += [sentence for result in results.searches for sentence in search.sentences(result)]
     remarks = notes(study)
     sentences += remarks[:MOST_NOTES]
     if len(remarks) > MOST_NOTES:

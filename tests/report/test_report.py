@@ -13,6 +13,7 @@ from experiments.report.command import report_study
 from experiments.report.findings import find
 from experiments.report.notes import failures, notes
 from experiments.report.results import load
+from experiments.report.search import search, sentences
 from experiments.report.terminal import published
 from tests.report import studies
 from tests.report.studies import MemoryStore, add, add_foreign, fill, first_task, study_of
@@ -188,3 +189,30 @@ def test_the_terminal_prints_names_as_they_are(store, capsys):
 def test_published_scores_without_all_their_parts(store):
     add(store, "standard", 0, 0.1, references='[{"score": 1}]')
     assert published(study_of(store)) == ["Published for adding, by models of other sizes: - 1 - (-)"]
+
+
+def test_the_best_draws_of_a_search_are_chosen_by_validation_and_shown_with_their_settings(store):
+    for variant in ("standard", "peephole"):
+        for number in range(20):
+            settings = {"training.learning_rate": (number + 1) / 100, "model.units": 8 + number % 3}
+            add(
+                store,
+                variant,
+                0,
+                number / 20,
+                settings=settings,
+                curve={1: {"best/mse": (number - 7.1) ** 2}},
+                drawn="training.learning_rate,model.units",
+                chosen_metric="best/mse",
+                chosen_better="lower",
+            )
+    study = study_of(store)
+    results = search(study, study.tasks[0])
+    best = results.best[0]
+    assert (best.draws, best.chosen, best.score) == (20, 2, 7 / 20)
+    assert best.settings == "model.units=9 training.learning_rate=0.08"
+    assert best.mean.value == pytest.approx((7 + 8) / 40) and results.best[1].p == 1
+    assert results.forests["standard"].settings == ["model.units", "training.learning_rate"]
+    assert sentences(results)[0].startswith(
+        "On adding, the setting that explains most of the variance of the score is,"
+    )

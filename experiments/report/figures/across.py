@@ -5,7 +5,7 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.report.across import THRESHOLDS, Across, Scaled
+from experiments.report.across import THRESHOLDS, Across, ScaledScores
 from experiments.report.figures import style
 from experiments.report.study import Study
 
@@ -53,7 +53,7 @@ def ranks(across: Across) -> Figure:
     return figure
 
 
-def scaled(study: Study, across: Across, scores: Scaled) -> Figure:
+def scaled(study: Study, across: Across, scores: ScaledScores) -> Figure:
     """Left the interquartile mean of each row with its interval, right the share of runs above each score."""
     title = f"Scores with 0 for the trivial baseline, 1 for the mean of {study.reference}; {len(scores.tasks)} tasks"
     figure = style.figure(title, 1.9 + 0.28 * max(len(across.rows), 6))
