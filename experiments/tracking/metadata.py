@@ -126,11 +126,11 @@ def params(spec: TrialSpec, layer: Mapping[str, Any]) -> dict[str, Any]:
         Param.TASK: config.task.name,
         Param.SEED: config.seed,
         Param.UNITS: spec.units,
-        **{f"{s}.{name}": _text(value) for s, section in sections.items() for name, value in section.items()},
+        **{f"{s}.{name}": text(value) for s, section in sections.items() for name, value in section.items()},
     }
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
     """A value as a command line gives it. Of a long one the end is replaced by a checksum."""
     if isinstance(value, dict) and "class_name" in value:  # of Keras, which also says where it comes from
         value = {name: value[name] for name in ("class_name", "config")}
