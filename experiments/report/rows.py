@@ -9,12 +9,13 @@ from functools import cache
 
 from experiments.tracking import StoredRun
 from experiments.tracking.lookup import described, is_readable
-from experiments.tracking.metadata import Param, Tag, fields
+from experiments.tracking.metadata import Param, Tag, fields, is_from_0_1
 
 Settings = tuple[tuple[str, str], ...]  # name and value
 
 NEEDED = (Tag.TRIAL_KEY, Tag.SCORE_METRIC, Tag.SCORE_TITLE, Tag.SCORE_BETTER, Tag.BASELINE)  # else no score is read
 UNKNOWN: Settings = (("settings", "unknown"),)
+NOT_SET = ""
 MOST_SETTINGS = 12  # more different settings than this are the draws of a search, not rows of a table
 
 
@@ -134,13 +135,17 @@ def places(trials: Sequence[StoredRun]) -> list[Place]:
 
     A field of the task counts where it differs within the task, one of the variant where it differs among the trials
     of one name, any other in the whole study if it differs within any task. A field that a run does not record makes
-    no difference: version 0.1.0 recorded few, and a process that died at once none.
+    no difference: a process that died at once recorded none. Runs of version 0.1.0 recorded what their command lines
+    set: among them, set and not set are different.
     """
     labels = [described(trial).params for trial in trials]
     recorded = [{name: _plain(value) for name, value in fields(trial.params).items()} for trial in trials]
+    old = [values for trial, values in zip(trials, recorded, strict=True) if is_from_0_1(trial.params)]
+    for values in old:
+        values |= dict.fromkeys(set().union(*old) - values.keys(), NOT_SET)
     differing = _differing(labels, recorded)
     settings = [
-        {name: values[name] for name in sorted(names & values.keys())}
+        {name: values[name] for name in sorted(names & values.keys()) if values[name] != NOT_SET}
         for names, values in zip(differing, recorded, strict=True)
     ]
     names = set().union(*differing)

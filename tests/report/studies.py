@@ -122,7 +122,7 @@ def add(
 
 def add_0_1(store: Store, variant: str, seed: int, score: float, settings: str = "", **kind: object) -> str:
     """Write one run as version 0.1.0 did: few fields, and those of the command line as one text."""
-    params = {"match": "units", "layers": 1, "bidirectional": False, "epochs": 3, "learning_rate": 0.001}
+    params = {"match": "units", "units": 8, "layers": 1, "bidirectional": False, "epochs": 3, "learning_rate": 0.001}
     return add(store, variant, seed, score, params=params | ({"settings": settings} if settings else {}), **kind)
 
 

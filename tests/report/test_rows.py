@@ -106,10 +106,17 @@ def test_where_a_field_differs_decides_which_rows_it_names(store):
 
 def test_values_of_a_field_that_is_not_recorded_make_no_difference(store):
     add_0_1(store, "standard", 0, 0.5)
-    add_0_1(store, "standard", 1, 0.5, "training.learning_rate=1e-3 task.length=50")
     add(store, "standard", 2, 0.5, settings={"task.length": 50, "variant.input_gate": "learned"})
     add(store, "standard", 3, 0.5, params={Param.UNITS: 8})
     assert study_of(store).rows == ("standard",)
+
+
+def test_among_runs_of_0_1_what_a_command_line_set_is_another_row_than_what_it_left_open(store):
+    for seed in (0, 1):
+        add_0_1(store, "standard", seed, 0.5)
+        add_0_1(store, "standard", seed, 0.5, "task.length=50 training.learning_rate=1e-3")
+    study = study_of(store)
+    assert study.rows == ("standard", "standard length=50") and study.runs.superseded == 0
 
 
 def test_studies_of_0_1_have_the_rows_that_their_command_lines_made(database):
