@@ -9,11 +9,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-from hydra import compose, initialize_config_dir
 from keras import ops
-from omegaconf import OmegaConf
 
-from experiments.config import compose as config
+from experiments.config.compose import compose
 from experiments.trial.model import make_layer
 from variants import GatedLSTMCell
 
@@ -28,7 +26,6 @@ KERAS, TORCH_LSTM, FLOOR = "keras.layers.LSTM", "torch.nn.LSTM", "matrix product
 PATHS = ("jit",) if JAX else ("jit", "graph")
 RATE = 1e-6  # of the plain SGD updates
 
-config.register()
 logging.getLogger("tensorflow").setLevel("ERROR")  # "retracing": many functions are compiled on purpose
 
 
@@ -68,8 +65,7 @@ def gpus():
 
 @cache
 def _settings(variant):
-    with initialize_config_dir(str(config.CONF), version_base="1.3"):
-        return OmegaConf.to_object(compose("config", overrides=[f"variant={variant}"]).variant)
+    return compose([f"variant={variant}"]).variant
 
 
 def _array(*shape, scale=1.0):

@@ -78,8 +78,8 @@ def aggregate(generator, transform, seeds, resamples):
     def estimate():
         variant, reference = NOISE * standardise(draw(generator, transform, (len(LEVELS), seeds), SHARED))
         gains = np.stack([1 + reference, LEVELS[:, None] + variant], axis=1)
-        found = analysis.aggregate(list(gains), 0, [0.0] * 3, ["higher"] * 3, generator, resamples)
-        return found[1]
+        _, estimate = analysis.aggregate(list(gains), 0, [0.0] * 3, ["higher"] * 3, generator, resamples)
+        return estimate
 
     return _middle(_normalised_population(transform)), estimate
 
@@ -96,7 +96,7 @@ def profile(generator, transform, seeds):
 
 
 def _name(transform):
-    return next(name for name, each in DISTRIBUTIONS.items() if each is transform)
+    return next(name for name, distribution in DISTRIBUTIONS.items() if distribution is transform)
 
 
 def _middle(scores):
@@ -115,8 +115,8 @@ def _normalised_population(transform):
 
 def covered(truth, estimate, repetitions):
     """Share of the repetitions whose interval holds the truth."""
-    found = [estimate() for _ in range(repetitions)]
-    return float(np.mean([each.low <= truth <= each.high for each in found]))
+    intervals = [estimate() for _ in range(repetitions)]
+    return float(np.mean([interval.low <= truth <= interval.high for interval in intervals]))
 
 
 def false_alarms(generator, repetitions, variants=9, seeds=10):
@@ -124,7 +124,7 @@ def false_alarms(generator, repetitions, variants=9, seeds=10):
     alarms = 0
     for _ in range(repetitions):
         scores = generator.normal(size=(variants, seeds)) + generator.normal(size=seeds)
-        p_values = [analysis.wilcoxon(each, scores[0]) for each in scores[1:]]
+        p_values = [analysis.wilcoxon(variant, scores[0]) for variant in scores[1:]]
         alarms += bool((analysis.holm(p_values) < 0.05).any())
     return alarms / repetitions
 

@@ -39,26 +39,26 @@ def true_shares(name):
     return np.array(shares)
 
 
-def found(name, count, seed):
-    """The share of each setting, and the ends of its interval: `(3, 3)`."""
+def estimated_shares(name, count, seed):
+    """The estimated share of each setting, and the ends of its interval: `(3, 3)`."""
     settings, scores = sample(name, count, seed)
     draws = [{key: repr(float(value)) for key, value in zip(SETTINGS, row, strict=True)} for row in settings]
     main = {share.settings[0]: share for share in Forest(draws, scores, log=False, seed=seed).importance.main}
-    return np.array([[main[each].mean, main[each].low, main[each].high] for each in SETTINGS])
+    return np.array([[main[setting].mean, main[setting].low, main[setting].high] for setting in SETTINGS])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repetitions", type=int, default=40)
     parser.add_argument("--draws", type=int, nargs="+", default=DRAWS)
-    given = parser.parse_args()
-    if min(given.draws) < LEAST_DRAWS:
+    options = parser.parse_args()
+    if min(options.draws) < LEAST_DRAWS:
         parser.error(f"--draws: at least {LEAST_DRAWS}")
     print(f"{'function':<20} draws  error of a share, 95 %  share of z, 95 %  largest found  x in its interval")
     for name in FUNCTIONS:
         truth = true_shares(name)
-        for count in given.draws:
-            shares = np.array([found(name, count, 100 + number) for number in range(given.repetitions)])
+        for count in options.draws:
+            shares = np.array([estimated_shares(name, count, 100 + number) for number in range(options.repetitions)])
             error = np.percentile(np.abs(shares[:, :, 0] - truth), 95, axis=0).max()
             useless = np.percentile(shares[:, 2, 0], 95)
             largest = (shares[:, :, 0].argmax(axis=1) == truth.argmax()).mean()

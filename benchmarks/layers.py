@@ -21,7 +21,7 @@ from pathlib import Path
 
 from _layers_calls import FLOOR, JAX, KERAS, PATHS, TORCH, TORCH_LSTM, alike, call, gpus
 
-from experiments.config.compose import options
+from experiments.config.compose import choices
 
 SIZES = {"XS": (16, 100, 8, 32), "S": (32, 100, 32, 64), "M": (64, 100, 128, 256), "L": (128, 100, 256, 512)}
 ROUNDS = {"XS": 50, "S": 30, "M": 7, "L": 3}
@@ -96,9 +96,9 @@ def table(columns, rows):
     """Print rows as they come, and pass them on."""
     for number, row in enumerate(rows):
         if number == 0:
-            print(f"{'entry':<21}{'path':<12}" + "".join(f"{name:>10}" for name in columns))
+            print(f"{'entry':<29}{'path':<12}" + "".join(f"{name:>10}" for name in columns))
         cells = (f"{row[name]:>10.{digits}f}" if name in row else " " * 10 for name, digits in columns.items())
-        print(f"{row['entry']:<21}{row['path']:<12}" + "".join(cells), flush=True)
+        print(f"{row['entry']:<29}{row['path']:<12}" + "".join(cells), flush=True)
         yield row
 
 
@@ -246,7 +246,7 @@ def parse():
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    known = options("variant")
+    known = choices("variant")
     parser.add_argument("--what", nargs="+", choices=SECTIONS, default=SECTIONS, help="default all sections")
     parser.add_argument("--sizes", nargs="+", choices=SIZES, help="default all")
     variants_help = "default all of conf/variant; standard is always among them"

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.tracking import Store
+from experiments.tracking.metadata import Param, Tag
 
 STUDY = "made_up"
 VARIANTS = (
@@ -47,24 +48,25 @@ def fill(store: Store, variants: int, tasks: int, seeds: int, epochs: int) -> No
 def add(store: Store, experiment: str, task: str, variant: str, seed: int, score: float, epochs: int) -> None:
     """Write one run as a trial would."""
     name = f"{task}/{variant}/s{seed}"
-    params = {"variant": variant, "task": task, "seed": seed, "units": 64, "layers": 1, "epochs": epochs}
+    labels = {Param.VARIANT: variant, Param.TASK: task, Param.SEED: seed, Param.UNITS: 64}
+    fields = {f"training.field_{number}": number for number in range(40)}  # as many as a configuration has
     tags = {
-        "kind": "trial",
-        "study": STUDY,
-        "trial_key": name,
-        "diverged": "false",
-        "score_metric": "test/mse",
-        "score_title": "mean squared error",
-        "score_unit": "",
-        "score_better": "lower",
-        "baseline": 1.0,
-        "baseline_title": "the mean of the training part",
-        "references": "[]",
+        Tag.KIND: "trial",
+        Tag.STUDY: STUDY,
+        Tag.TRIAL_KEY: name,
+        Tag.DIVERGED: "false",
+        Tag.SCORE_METRIC: "test/mse",
+        Tag.SCORE_TITLE: "mean squared error",
+        Tag.SCORE_UNIT: "",
+        Tag.SCORE_BETTER: "lower",
+        Tag.BASELINE: 1.0,
+        Tag.BASELINE_TITLE: "the mean of the training part",
+        Tag.REFERENCES: "[]",
     }
-    run = store.start(experiment, name, params, tags, Path("none"))
+    run = store.start(experiment, name, labels | fields | {"training.epochs": epochs}, tags, Path("none"))
     curve = {epoch: {"val/mse": score * (1 + 3 / epoch), "time/step_ms": 5.0} for epoch in range(1, epochs + 1)}
     run.keep(curve | {0: {"test/mse": score}})
-    run.describe({"parameters": 20_000 + 997 * VARIANTS.index(variant)})
+    run.describe({Param.PARAMETERS: 20_000 + 997 * VARIANTS.index(variant)})
     run.end("FINISHED")
 
 
@@ -75,13 +77,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=67)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--folder", type=Path, help="keep the store there; one that is there already is used again")
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = given.folder or Path(temporary)
+        folder = options.folder or Path(temporary)
         store = Store(None, str(folder))
         if STUDY not in store.studies():
             began = time.perf_counter()
-            fill(store, given.variants, given.tasks, given.seeds, given.epochs)
+            fill(store, options.variants, options.tasks, options.seeds, options.epochs)
             print(f"store written in {time.perf_counter() - began:.0f} s", flush=True)
         began = time.perf_counter()
         command = [sys.executable, "-m", "experiments.report", f"study={STUDY}", f"output_dir={folder}"]

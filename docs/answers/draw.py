@@ -34,38 +34,38 @@ FOLDER = Path(__file__).parent
 
 def read(file: Path) -> dict[tuple[str, str, str], np.ndarray]:
     """Values over seeds by task, measure and model (trained or untrained)."""
-    found = defaultdict(list)
+    values = defaultdict(list)
     with file.open() as opened:
         for row in csv.DictReader(opened):
-            found[row["task"], row["measure"], row["model"]].append(float(row["value"]))
-    return {place: np.array(values) for place, values in found.items()}
+            values[row["task"], row["measure"], row["model"]].append(float(row["value"]))
+    return {place: np.array(by_seed) for place, by_seed in values.items()}
 
 
 def held(values: dict[tuple[str, str, str], np.ndarray]) -> Figure:
     """What the best unit holds, before and after training."""
     names = [(task, measure) for task, measure, model in values if model == "trained" and measure in HELD]
-    made = style.figure(
+    figure = style.figure(
         "Best unit of each trained model, and of the same model before training", 1.5 + 0.3 * len(names)
     )
-    axes = made.add_subplot()
+    axes = figure.add_subplot()
     for place, (task, measure) in enumerate(reversed(names)):
         for model, color, marker, shift in (("trained", "#0072b2", "o", 0.12), ("untrained", "#d55e00", "s", -0.12)):
-            found = analysis.mean(values[task, measure, model])
-            axes.plot([found.low, found.high], [place + shift] * 2, color=color, linewidth=1.6)
+            mean = analysis.mean(values[task, measure, model])
+            axes.plot([mean.low, mean.high], [place + shift] * 2, color=color, linewidth=1.6)
             label = model if place == 0 else None
-            axes.plot([found.value], [place + shift], marker, color=color, markersize=5.5, label=label)
+            axes.plot([mean.value], [place + shift], marker, color=color, markersize=5.5, label=label)
     axes.set_yticks(range(len(names)), [f"{task}: {HELD[measure]}" for task, measure in reversed(names)])
     axes.set_xlabel("squared correlation, or score of the gate browser; mean over seeds and 95 % interval")
     axes.set_xlim(-0.05, 1.05)
     style.tidy(axes)
-    made.legend(loc="outside lower left", ncols=2, fontsize=style.FONT - 0.5, frameon=False)
-    return made
+    figure.legend(loc="outside lower left", ncols=2, fontsize=style.FONT - 0.5, frameon=False)
+    return figure
 
 
 def lags(values: dict[tuple[str, str, str], np.ndarray]) -> Figure:
     """Correlation of forgetting with writing some steps later, for trained models."""
-    made = style.figure("Correlation of 1 - f with |i z| some steps later, within units: mean and 95 % interval", 3.4)
-    axes = made.add_subplot()
+    figure = style.figure("Correlation of 1 - f with |i z| some steps later, within units: mean and 95 % interval", 3.4)
+    axes = figure.add_subplot()
     tasks = list(dict.fromkeys(task for task, measure, _ in values if measure.startswith(LAG)))
     for task, look in style.looks(tasks).items():
         steps = sorted(
@@ -73,12 +73,12 @@ def lags(values: dict[tuple[str, str, str], np.ndarray]) -> Figure:
             for t, measure, m in values
             if t == task and measure.startswith(LAG) and m == "trained"
         )
-        found = [analysis.mean(values[task, f"{LAG}{step:+d}", "trained"]) for step in steps]
+        means = [analysis.mean(values[task, f"{LAG}{step:+d}", "trained"]) for step in steps]
         shift = 0.06 * tasks.index(task)
         axes.errorbar(
             [step + shift for step in steps],
-            [each.value for each in found],
-            yerr=[[each.value - each.low for each in found], [each.high - each.value for each in found]],
+            [mean.value for mean in means],
+            yerr=[[mean.value - mean.low for mean in means], [mean.high - mean.value for mean in means]],
             color=look.color,
             linestyle=look.line,
             marker=look.marker,
@@ -91,8 +91,8 @@ def lags(values: dict[tuple[str, str, str], np.ndarray]) -> Figure:
     axes.set_xlabel("lag in steps: left, written before it forgets; right, forgotten before it writes")
     axes.set_ylabel("correlation")
     style.tidy(axes)
-    made.legend(loc="outside lower left", ncols=4, fontsize=style.FONT - 0.5, frameon=False)
-    return made
+    figure.legend(loc="outside lower left", ncols=4, fontsize=style.FONT - 0.5, frameon=False)
+    return figure
 
 
 def steps(store: Store, study: str, name: str) -> Figure:
@@ -101,13 +101,13 @@ def steps(store: Store, study: str, name: str) -> Figure:
     texts, layers = survey.trace_test_part(trial, 0)
     tokens = trial.task.tokens
     first = next(iter(layers.values()))
-    depth = np.concatenate([probes.probe_targets([tokens[each] for each in text])["depth"] for text in texts])
-    unit, _ = probes.best_unit(np.concatenate([each["cell_state"] for each in first]), depth)
-    text, arrays = texts[0][:SHOWN], {name: each[:SHOWN, unit] for name, each in first[0].items()}
+    depth = np.concatenate([probes.probe_targets([tokens[token] for token in text])["depth"] for text in texts])
+    unit, _ = probes.best_unit(np.concatenate([arrays["cell_state"] for arrays in first]), depth)
+    text, arrays = texts[0][:SHOWN], {quantity: values[:SHOWN, unit] for quantity, values in first[0].items()}
     before = np.concatenate([[0.0], arrays["cell_state"][:-1]])
     written = arrays["input_gate"] * arrays["candidate"]
-    made = style.figure(f"{name}, unit {unit}: c' = f c + i z, step by step", 4.4)
-    upper, lower = made.subplots(2, 1, sharex=True)
+    figure = style.figure(f"{name}, unit {unit}: c' = f c + i z, step by step", 4.4)
+    upper, lower = figure.subplots(2, 1, sharex=True)
     time = np.arange(len(text))
     upper.bar(
         time - 0.2, (arrays["forget_gate"] - 1) * before, 0.4, color="#d55e00", hatch="//", label="forgotten: (f - 1) c"
@@ -118,28 +118,28 @@ def steps(store: Store, study: str, name: str) -> Figure:
     other = lower.twinx()
     other.step(
         time,
-        probes.probe_targets([tokens[each] for each in text])["depth"],
+        probes.probe_targets([tokens[token] for token in text])["depth"],
         where="mid",
         color="#009e73",
         linestyle=":",
         label="open brackets",
     )
-    lower.set_xticks(time, [tokens[each] for each in text], fontsize=style.FONT)
+    lower.set_xticks(time, [tokens[token] for token in text], fontsize=style.FONT)
     lower.set_xlabel("character read")
     upper.set_ylabel("change of c")
     lower.set_ylabel("cell state")
     other.set_ylabel("open brackets (dotted)", fontsize=style.FONT)
     for axes in (upper, lower):
         style.tidy(axes)
-    made.legend(loc="outside lower left", ncols=4, fontsize=style.FONT - 0.5, frameon=False)
-    return made
+    figure.legend(loc="outside lower left", ncols=4, fontsize=style.FONT - 0.5, frameon=False)
+    return figure
 
 
 def main() -> None:
     """Write the figures of the study and the trial named on the command line."""
     study, name, *words = sys.argv[1:]
-    given = dict(word.partition("=")[::2] for word in words)
-    store = Store(None, given.get("output_dir", "outputs"))
+    options = dict(word.partition("=")[::2] for word in words)
+    store = Store(None, options.get("output_dir", "outputs"))
     values = read(store.folder / study / "survey.csv")
     for kind, figure in (("held", held(values)), ("lags", lags(values)), ("steps", steps(store, study, name))):
         figure.savefig(FOLDER / "images" / f"{study}-{kind}.svg", metadata={"Date": None})

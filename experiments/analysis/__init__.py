@@ -7,9 +7,8 @@ intervals hold the truth is measured by `python -m benchmarks.coverage`.
 References: Agarwal et al. (2021) Deep reinforcement learning at the edge of the statistical precipice. DeLong et al.
 (1988) Biometrics 44. Demsar (2006) JMLR 7. Greff et al. (2017) LSTM: a search space odyssey. Hanley and McNeil (1982)
 Radiology 143. Holm (1979) Scandinavian Journal of Statistics 6. Newcombe (2006) Statistics in Medicine 25, 559.
-Welch (1947) Biometrika
-34. Wilcoxon (1945) Biometrics Bulletin 1. Wilson (1927) JASA 22. Yuen (1974) Biometrika 61. Zou, Huang and Zhang (2009)
-Computational Statistics and Data Analysis 53.
+Welch (1947) Biometrika 34. Wilcoxon (1945) Biometrics Bulletin 1. Wilson (1927) JASA 22. Yuen (1974) Biometrika 61.
+Zou, Huang and Zhang (2009) Computational Statistics and Data Analysis 53.
 """
 
 from experiments.analysis.across import Profile, aggregate, normalised, performance_profile

@@ -30,7 +30,7 @@ def normalised(scores: np.ndarray, reference: int, baseline: float, better: str)
 
 
 def _gains(scores: np.ndarray, baseline: float, better: str) -> tuple[np.ndarray, np.ndarray]:
-    """Say what each run gains on the baseline (0 if it diverged, NaN if missing), and which ones are finite."""
+    """Gain of each run on the baseline (0 if it diverged, NaN if missing), and whether its score is finite."""
     scores = np.asarray(scores, "float64")
     gains = sign(better) * (baseline - scores)
     return np.where(np.isinf(scores), 0.0, gains), np.isfinite(scores)
@@ -48,8 +48,8 @@ def pooled_interquartile_mean(runs: np.ndarray) -> np.ndarray:
     count = (~np.isnan(ordered)).sum(axis=-1, keepdims=True)
     cut = (TRIM * count).astype(int)
     position = np.arange(ordered.shape[-1])
-    kept = (position >= cut) & (position < count - cut)
-    return np.where(kept, ordered, 0).sum(axis=-1) / np.where(count, count - 2 * cut, np.nan)[..., 0]
+    middle = (position >= cut) & (position < count - cut)
+    return np.where(middle, ordered, 0).sum(axis=-1) / np.where(count, count - 2 * cut, np.nan)[..., 0]
 
 
 def aggregate(
@@ -72,14 +72,14 @@ def aggregate(
     freedom (Welch 1947; n - 1 for a single task). NaN if a task has a single run of the variant.
     """
     tasks = list(zip(scores, baselines, better, strict=True))
-    runs = [normalised(each, reference, baseline, direction) for each, baseline, direction in tasks]
+    runs = [normalised(task, reference, baseline, direction) for task, baseline, direction in tasks]
     values = pooled_interquartile_mean(np.concatenate(runs, axis=1))
-    counts = np.array([(~np.isnan(each)).sum(axis=1) for each in runs])
+    counts = np.array([(~np.isnan(task)).sum(axis=1) for task in runs])
     variances = np.zeros(counts.shape)
     for number, task in enumerate(tasks):
         others = np.concatenate([*runs[:number], *runs[number + 1 :], np.empty((len(values), 0))], axis=1)
         variances[number] = _variance(_resampled(task, reference, generator, resamples), others)
-    return [_student(*each) for each in zip(values, variances.T, counts.T, strict=True)]
+    return [_student(*variant) for variant in zip(values, variances.T, counts.T, strict=True)]
 
 
 def _resampled(
@@ -130,12 +130,12 @@ def performance_profile(runs: Sequence[np.ndarray], thresholds: np.ndarray) -> P
     of the runs (Zou, Huang and Zhang 2009). They have a width where all runs are above or below, and take the
     normalisation for known.
     """
-    tasks = [each[~np.isnan(each)] for each in (np.asarray(task, "float64") for task in runs)]
-    counts = np.array([len(each) for each in tasks if len(each)])[:, None]
+    tasks = [scores[~np.isnan(scores)] for scores in (np.asarray(task, "float64") for task in runs)]
+    counts = np.array([len(scores) for scores in tasks if len(scores)])[:, None]
     if not len(counts):
         unknown = np.full(len(thresholds), np.nan)
         return Profile(unknown, unknown, unknown)
-    shares = np.array([(each[:, None] > thresholds).mean(axis=0) for each in tasks if len(each)])
+    shares = np.array([(scores[:, None] > thresholds).mean(axis=0) for scores in tasks if len(scores)])
     weights = counts / counts.sum()
     value = (weights * shares).sum(axis=0)
     low, high = (np.sqrt(((weights * (end - shares)) ** 2).sum(axis=0)) for end in _wilson(shares, counts))

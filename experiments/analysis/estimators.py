@@ -1,4 +1,4 @@
-"""What the scores of one variant on one task say: mean, interquartile mean and spread over the seeds."""
+"""Estimates from the scores of one variant on one task: mean, interquartile mean and spread over the seeds."""
 
 from dataclasses import dataclass
 
@@ -28,17 +28,17 @@ def interval(value: float, error: float, freedom: float, count: int) -> Estimate
 
 
 def finite(scores: np.ndarray) -> np.ndarray:
-    """Give the scores that are numbers, in float64: neither missing nor diverged."""
+    """Scores that are numbers, in float64: neither missing nor diverged."""
     scores = np.asarray(scores, "float64")
     return scores[np.isfinite(scores)]
 
 
 def mean(scores: np.ndarray) -> Estimate:
     """Mean of the finite scores, shape `(seeds,)`, with Student's t interval, exact for normal scores."""
-    found = finite(scores)
-    if len(found) == 0:
+    values = finite(scores)
+    if len(values) == 0:
         return interval(np.nan, np.nan, np.nan, 0)
-    return interval(found.mean(), deviation(found) / np.sqrt(len(found)), len(found) - 1, len(found))
+    return interval(values.mean(), deviation(values) / np.sqrt(len(values)), len(values) - 1, len(values))
 
 
 def interquartile_mean(scores: np.ndarray) -> Estimate:
@@ -49,18 +49,18 @@ def interquartile_mean(scores: np.ndarray) -> Estimate:
     sqrt((n - 1) / (h (h - 1))) * s, where s is the standard deviation of the scores after those left out were
     replaced by the nearest that remains (Yuen 1974).
     """
-    found = np.sort(finite(scores))
-    count = len(found)
+    ordered = np.sort(finite(scores))
+    count = len(ordered)
     cut = int(TRIM * count)
-    kept = count - 2 * cut
+    remaining = count - 2 * cut
     if count < 2:
-        return interval(found[0] if count else np.nan, np.nan, np.nan, count)
-    winsorised = np.clip(found, found[cut], found[count - cut - 1])
-    error = deviation(winsorised) * np.sqrt((count - 1) / (kept * (kept - 1)))
-    return interval(found[cut : count - cut].mean(), error, kept - 1, count)
+        return interval(ordered[0] if count else np.nan, np.nan, np.nan, count)
+    winsorised = np.clip(ordered, ordered[cut], ordered[count - cut - 1])
+    error = deviation(winsorised) * np.sqrt((count - 1) / (remaining * (remaining - 1)))
+    return interval(ordered[cut : count - cut].mean(), error, remaining - 1, count)
 
 
 def deviation(scores: np.ndarray) -> float:
     """Sample standard deviation (division by n - 1) of the finite scores; NaN for fewer than two."""
-    found = finite(scores)
-    return float(found.std(ddof=1)) if len(found) > 1 else float("nan")
+    values = finite(scores)
+    return float(values.std(ddof=1)) if len(values) > 1 else float("nan")

@@ -42,18 +42,18 @@ class Boxes:
         """
         others = np.delete(self.high - self.low, list(dimensions), axis=1).prod(1) * self.value
         inside = [
-            ((self.low[:, n] < each[:, None]) & (each[:, None] <= self.high[:, n])).astype("float64")
-            for n, each in zip(dimensions, points, strict=True)
+            ((self.low[:, n] < values[:, None]) & (values[:, None] <= self.high[:, n])).astype("float64")
+            for n, values in zip(dimensions, points, strict=True)
         ]
         return inside[0] @ others if len(inside) == 1 else (inside[0] * others) @ inside[1].T
 
-    def variance_of(self, dimensions: Sequence[int]) -> float:
+    def variance_share(self, dimensions: Sequence[int]) -> float:
         """Variance of the average over all other dimensions, as a share of the variance over the cube."""
         edges = [np.unique([*self.low[:, n], 1.0]) for n in dimensions]
-        found = self.marginal(dimensions, [(each[1:] + each[:-1]) / 2 for each in edges])
-        widths = [np.diff(each) for each in edges]
+        averages = self.marginal(dimensions, [(ends[1:] + ends[:-1]) / 2 for ends in edges])
+        widths = [np.diff(ends) for ends in edges]
         sizes = widths[0] if len(widths) == 1 else np.outer(*widths)
-        return float((sizes * (found - self.mean) ** 2).sum()) / self.variance
+        return float((sizes * (averages - self.mean) ** 2).sum()) / self.variance
 
 
 def leaves(tree: Any) -> Boxes:

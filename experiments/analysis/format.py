@@ -1,4 +1,4 @@
-"""Numbers as text: as many digits as their interval allows."""
+"""Estimates, p-values and counts as text; numbers with as many digits as their interval allows."""
 
 import math
 
@@ -12,11 +12,11 @@ def number(value: float) -> str:
     return f"{value:.4g}" if math.isfinite(value) else "-"
 
 
-def interval(found: Estimate) -> str:
+def interval(estimate: Estimate) -> str:
     """Value and interval, such as `0.12 [0.08, 0.17]`; the value alone if there is no interval."""
-    if not (math.isfinite(found.low) and math.isfinite(found.high)):
-        return number(found.value)
-    value, low, high = rounded(found.value, found.low, found.high)
+    if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
+        return number(estimate.value)
+    value, low, high = rounded(estimate.value, estimate.low, estimate.high)
     return f"{value} [{low}, {high}]"
 
 
@@ -46,11 +46,11 @@ def chance(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.995 else "p = 1"
 
 
-def sizes(found: tuple[int, int] | None) -> str:
+def sizes(extremes: tuple[int, int] | None) -> str:
     """A count, or a range of counts, with thousands separated; a dash if there is none."""
-    if found is None:
+    if extremes is None:
         return "-"
-    low, high = found
+    low, high = extremes
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 

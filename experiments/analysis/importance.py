@@ -8,7 +8,6 @@ the share of those that equal it. A uniform average over places is an average ov
 counts the same in whatever units it was drawn, be it log-uniform, from a list or among words.
 """
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,7 +55,7 @@ class Importance:
 
     def rest(self, parts: Collection[tuple[str, ...]]) -> float:
         """What is left of 1 without the shares of some settings and pairs. Noise of the scores adds to every share."""
-        return max(0.0, 1 - sum(each.mean for each in [*self.main, *self.pairs] if each.settings in parts))
+        return max(0.0, 1 - sum(share.mean for share in [*self.main, *self.pairs] if share.settings in parts))
 
 
 @dataclass(frozen=True)
@@ -153,18 +152,18 @@ class Forest:
         from sklearn.ensemble import RandomForestRegressor  # takes a second
 
         forest = RandomForestRegressor(n_estimators=TREES, max_depth=DEPTH, random_state=self.seed)
-        trees = [leaves(each.tree_) for each in forest.fit(self._encoded, self._target).estimators_]
+        trees = [leaves(tree.tree_) for tree in forest.fit(self._encoded, self._target).estimators_]
         return [tree for tree in trees if tree.variance > 0]
 
     @cached_property
     def importance(self) -> Importance:
         """The shares of the settings, from Optuna's evaluator, and those of their pairs, from the same forest."""
-        alone = np.array([[tree.variance_of([n]) for n in range(len(self.settings))] for tree in self._trees])
+        alone = np.array([[tree.variance_share([n]) for n in range(len(self.settings))] for tree in self._trees])
         means = self._optuna()
         main = [_share((name,), alone[:, n], means[name]) for n, name in enumerate(self.settings)]
         pairs = []
         for a, b in combinations(range(len(self.settings)), 2):
-            together = np.array([tree.variance_of([a, b]) for tree in self._trees]) - alone[:, a] - alone[:, b]
+            together = np.array([tree.variance_share([a, b]) for tree in self._trees]) - alone[:, a] - alone[:, b]
             pairs.append(_share((self.settings[a], self.settings[b]), np.maximum(together, 0)))
         return Importance(sorted(main, key=_size), sorted(pairs, key=_size))
 
@@ -186,7 +185,7 @@ class Forest:
         number = self.settings.index(setting)
         curves = np.stack([tree.marginal([number], [self._places[number]]) for tree in self._trees])
         mean, deviation = curves.mean(0), curves.std(0)
-        parts = [10**each if self.log else each for each in (mean, mean - deviation, mean + deviation)]
+        parts = [10**curve if self.log else curve for curve in (mean, mean - deviation, mean + deviation)]
         return Marginal(setting, self._values[number], *parts)
 
     def interaction(self, first: str, second: str) -> Interaction:
@@ -216,16 +215,16 @@ def forests(
     Returns:
         The forests, and why the variants that have none have none.
     """
-    found, reasons = {}, {}
-    scores = np.concatenate([np.asarray(each, "float64") for _, each in searches.values()])
+    by_name, reasons = {}, {}
+    scores = np.concatenate([np.asarray(values, "float64") for _, values in searches.values()])
     finite = scores[np.isfinite(scores)]
     log = _wide(finite)
-    for name, (draws, each) in searches.items():
+    for name, (draws, values) in searches.items():
         try:
-            found[name] = Forest(draws, each, better, log, seed)
+            by_name[name] = Forest(draws, values, better, log, seed)
         except ValueError as error:
             reasons[name] = str(error)
-    return found, reasons
+    return by_name, reasons
 
 
 def _wide(values: np.ndarray) -> bool:
@@ -255,15 +254,15 @@ def _placed(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _numbers(texts: Sequence[str]) -> np.ndarray:
     try:
-        found = np.array([float(text) for text in texts])
+        numbers = np.array([float(text) for text in texts])
     except ValueError:
         return np.array(texts)
-    return found if all(math.isfinite(each) for each in found) else np.array(texts)
+    return numbers if np.isfinite(numbers).all() else np.array(texts)
 
 
-def _share(settings: tuple[str, ...], of_trees: np.ndarray, mean: float | None = None) -> Share:
-    low, high = np.percentile(of_trees, [2.5, 97.5])
-    return Share(settings, float(of_trees.mean() if mean is None else mean), float(low), float(high))
+def _share(settings: tuple[str, ...], shares: np.ndarray, mean: float | None = None) -> Share:
+    low, high = np.percentile(shares, [2.5, 97.5])
+    return Share(settings, float(shares.mean() if mean is None else mean), float(low), float(high))
 
 
 def _size(share: Share) -> tuple[float, tuple[str, ...]]:

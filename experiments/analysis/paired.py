@@ -48,15 +48,15 @@ def wilcoxon(scores: np.ndarray, reference: np.ndarray) -> float:
     Seeds with equal scores are left out. Exact for up to 50 pairs, with differences tied in size too, else by the
     normal approximation. 1 if all differences are zero, NaN if there is no pair.
     """
-    found = differences(scores, reference)
-    if len(found) == 0:
+    pairs = differences(scores, reference)
+    if len(pairs) == 0:
         return float("nan")
     # 0.3 - 0.2 and 0.2 - 0.1 differ in their last bit: rounded, they are the tie that they are on paper.
-    found = np.round(found / _largest(scores, reference), 14)
-    found = found[found != 0]
-    if len(found) == 0:
+    pairs = np.round(pairs / _largest(scores, reference), 14)
+    pairs = pairs[pairs != 0]
+    if len(pairs) == 0:
         return 1.0
-    return _signed_rank(found) if len(found) <= EXACT else float(stats.wilcoxon(found).pvalue)
+    return _signed_rank(pairs) if len(pairs) <= EXACT else float(stats.wilcoxon(pairs).pvalue)
 
 
 def _largest(*groups: np.ndarray) -> float:
@@ -101,7 +101,7 @@ def improvement(scores: np.ndarray, reference: np.ndarray, better: str) -> Estim
     certain the shared seeds make the comparison. t has 1.5 (m + n) degrees of freedom for m and n runs, chosen by
     simulation.
     """
-    variant, rival = (costs(each, better) for each in _same_seeds(scores, reference))
+    variant, rival = (costs(values, better) for values in _same_seeds(scores, reference))
     here, there = ~np.isnan(variant), ~np.isnan(rival)
     runs, rivals = int(here.sum()), int(there.sum())
     count = min(runs, rivals)
@@ -111,10 +111,10 @@ def improvement(scores: np.ndarray, reference: np.ndarray, better: str) -> Estim
     value = float(wins[np.ix_(here, there)].mean())
     if count == 1:
         return Estimate(value, float("nan"), float("nan"), 1)
-    of_variant = np.where(here, wins[:, there].mean(1) - value, 0) / runs
-    of_rival = np.where(there, wins[here].mean(0) - value, 0) / rivals
-    apart = (of_variant**2).sum() + (of_rival**2).sum()
-    pairing = max(((of_variant + of_rival) ** 2).sum() / apart, 1 / (runs * rivals)) if apart else 1.0
+    variant_shares = np.where(here, wins[:, there].mean(1) - value, 0) / runs
+    rival_shares = np.where(there, wins[here].mean(0) - value, 0) / rivals
+    apart = (variant_shares**2).sum() + (rival_shares**2).sum()
+    pairing = max(((variant_shares + rival_shares) ** 2).sum() / apart, 1 / (runs * rivals)) if apart else 1.0
     low, high = _newcombe(value, runs, rivals, special.stdtrit(1.5 * (runs + rivals), 0.975) * np.sqrt(pairing))
     return Estimate(value, low, high, count)
 
@@ -153,13 +153,13 @@ def seeds_for_power(differences: np.ndarray, comparisons: int, alpha: float = 0.
     and the deviation are rough themselves. None if there are fewer than two differences, if their mean is zero, or if
     10,000 seeds would not do.
     """
-    found = finite(differences)
+    seen = finite(differences)
     fewest = seeds_to_conclude(comparisons, alpha)
-    if len(found) < 2 or found.mean() == 0:
+    if len(seen) < 2 or seen.mean() == 0:
         return None
-    if deviation(found) == 0:
+    if deviation(seen) == 0:
         return fewest
-    effect = abs(found.mean()) / deviation(found)
+    effect = abs(seen.mean()) / deviation(seen)
 
     def reached(seeds: int) -> bool:
         chance = TTestPower().power(effect, EFFICIENCY * seeds, alpha / comparisons)

@@ -16,7 +16,7 @@ def ranks(scores: np.ndarray, better: Sequence[str]) -> np.ndarray:
     scores = np.asarray(scores, "float64")
     if scores.ndim != 2 or scores.shape[1] != len(better):
         raise ValueError(f"scores {scores.shape}: must be (variants, tasks), with {len(better)} tasks as in better")
-    turned = np.stack([costs(column, each) for column, each in zip(scores.T, better, strict=True)], axis=1)
+    turned = np.stack([costs(column, direction) for column, direction in zip(scores.T, better, strict=True)], axis=1)
     return stats.rankdata(np.where(np.isnan(turned), np.inf, turned), axis=0)
 
 
@@ -58,9 +58,9 @@ def cliques(ranks: np.ndarray, difference: float) -> list[tuple[int, ...]]:
     """
     order = np.argsort(ranks, kind="stable")
     ends = np.searchsorted(ranks[order], ranks[order] + difference, side="right")
-    found, covered = [], 0
+    groups, covered = [], 0
     for start, end in enumerate(ends):
         if end - start > 1 and end > covered:
-            found.append(tuple(int(place) for place in order[start:end]))
+            groups.append(tuple(int(place) for place in order[start:end]))
             covered = end
-    return found
+    return groups

@@ -20,6 +20,19 @@ from experiments.errors import UserError, first_line
 from experiments.options import problems
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
+GATED_LSTM = {  # what the layer does where its arguments leave it open
+    "input_gate": "learned",
+    "forget_gate": "learned",
+    "output_gate": "learned",
+    "gate_activation": "sigmoid",
+    "candidate_activation": "tanh",
+    "output_activation": "tanh",
+    "peephole": "none",
+    "gate_recurrence": False,
+    "shared_kernel": False,
+    "peephole_gradient": True,
+    "chrono_time": None,
+}
 
 
 def register() -> None:
@@ -98,20 +111,7 @@ def _variant(values: Mapping[str, Any]) -> Any:
     variant = values.get("variant")
     if not isinstance(variant, Mapping) or "base" in variant:
         return variant
-    defaults = {
-        "input_gate": "learned",
-        "forget_gate": "learned",
-        "output_gate": "learned",
-        "gate_activation": "sigmoid",
-        "candidate_activation": "tanh",
-        "output_activation": "tanh",
-        "peephole": "none",
-        "gate_recurrence": False,
-        "shared_kernel": False,
-        "peephole_gradient": True,
-        "chrono_time": None,
-    }
-    return {name: value for name, value in variant.items() if name not in defaults or value != defaults[name]}
+    return {name: value for name, value in variant.items() if name not in GATED_LSTM or value != GATED_LSTM[name]}
 
 
 def _unknown(cfg: Any, settings: Any, prefix: str = "") -> list[str]:
@@ -141,3 +141,21 @@ def choices(group: str) -> list[str]:
     """What a group of `conf/` can be set to: its YAML files, those in folders by their path."""
     folder = CONF / group
     return sorted(file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml"))
+
+
+def defaults(overrides: Sequence[str]) -> dict[str, Any]:
+    """The configuration that words of a command line make, as nested dicts; a field that must be set is `???`.
+
+    Raises:
+        UserError: for whatever Hydra refuses.
+    """
+    register()
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            cfg = hydra.compose("config", overrides=list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(f"{' '.join(overrides)}: {error}") from error
+    values = OmegaConf.to_container(cfg, enum_to_str=True)
+    assert isinstance(values, dict)
+    return {str(name): value for name, value in values.items()}

@@ -1,1 +1,1 @@
-"""What a study found: read from the store, compared, and told in words, tables, figures and one page."""
+"""The report of a study: its trials read from the store, compared, in sentences, tables, figures and one page."""

@@ -1,4 +1,4 @@
-"""`python -m experiments.report study=quickstart`: what a study found, from the store alone. See --help."""
+"""`python -m experiments.report study=quickstart`: compare the trials of a study in the store. See --help."""
 
 import sys
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from experiments.errors import reported
 from experiments.options import HELP, Field, StoreOptions, help_text, parse
 
 USAGE = """\
-Print what a study found, and write its report: a page, figures and CSV files, recorded in the store too.
+Compare the trials of a study, and write its report: a page, figures and CSV files, recorded in the store too.
 
   python -m experiments.report study=quickstart
 """
@@ -29,18 +29,17 @@ def main(arguments: Sequence[str]) -> None:
     """Report on the study named on the command line.
 
     Raises:
-        UserError: for a mistake in the arguments, a study or reference that is not there, or a folder to no avail.
+        UserError: for a mistake in the arguments, or as `report_study` does.
     """
     if HELP & set(arguments):
         print(USAGE, help_text(ReportOptions), sep="\n", end="")
         return
     options = parse(ReportOptions, arguments)
-    from experiments.report.command import show, write
+    from experiments.report.command import report_study
     from experiments.tracking import Store
 
-    store = Store.of(options)
     folder = Path(options.folder).expanduser().resolve() if options.folder else None
-    write(store, show(store, options.study, options.reference), options.reference, folder)
+    report_study(Store.of(options), options.study, reference=options.reference, folder=folder)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a study says over several tasks: mean ranks, and scores on one scale."""
+"""Rows compared over several tasks: mean ranks, and scores on one scale."""
 
 import math
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ import numpy as np
 from experiments import analysis
 from experiments.analysis import Estimate, Profile
 from experiments.report.findings import ALPHA, TaskFindings
-from experiments.report.study import Study
+from experiments.report.study import Study, TaskResults
 
 THRESHOLDS = np.linspace(0, 1.5, 151)
 SEED = 0  # of the bootstrap: the same trials give the same report
 
 
 @dataclass(frozen=True)
-class Scaled:
+class ScaledScores:
     """Scores with 0 for the trivial baseline and 1 for the mean of the reference.
 
     Attributes:
@@ -51,7 +51,7 @@ class Across:
     p: float
     critical: float
     groups: tuple[tuple[int, ...], ...]
-    scaled: Scaled | None
+    scaled: ScaledScores | None
     unscaled: dict[str, str]
 
     @property
@@ -62,17 +62,17 @@ class Across:
 
 def compare(study: Study, findings: Sequence[TaskFindings]) -> Across | None:
     """Compare the rows that were tried on every task. None if there are fewer than two of them, or of tasks."""
-    rows = tuple(row for row in study.rows if all(_tried(found, row) for found in findings))
+    rows = tuple(row for row in study.rows if all(_tried(task.results, row) for task in findings))
     if len(rows) < 2 or len(findings) < 2:
         return None
-    better = [found.results.score.better for found in findings]
-    means = np.array([[_mean(found, row) for found in findings] for row in rows])
+    better = [task.results.score.better for task in findings]
+    means = np.array([[_mean(task, row) for task in findings] for row in rows])
     ranks = analysis.mean_ranks(means, better)
     critical = analysis.critical_difference(len(rows), len(findings), ALPHA)
     scaled, unscaled = _scaled(study, findings, rows)
     return Across(
         rows=rows,
-        tasks=tuple(found.results.task for found in findings),
+        tasks=tuple(task.results.task for task in findings),
         ranks=ranks,
         p=analysis.friedman(means, better),
         critical=critical,
@@ -82,40 +82,39 @@ def compare(study: Study, findings: Sequence[TaskFindings]) -> Across | None:
     )
 
 
-def _tried(found: TaskFindings, row: str) -> bool:
-    if row not in found.results.rows:
+def _tried(task: TaskResults, row: str) -> bool:
+    if row not in task.rows:
         return False
-    counts = found.results.counts(found.results.rows.index(row))
+    counts = task.counts(task.rows.index(row))
     return counts["finished"] + counts["diverged"] > 0
 
 
-def _mean(found: TaskFindings, row: str) -> float:
-    return next(finding.mean.value for finding in found.rows if finding.row == row)
+def _mean(task: TaskFindings, row: str) -> float:
+    return next(finding.mean.value for finding in task.rows if finding.row == row)
 
 
 def _scaled(
     study: Study, findings: Sequence[TaskFindings], rows: tuple[str, ...]
-) -> tuple[Scaled | None, dict[str, str]]:
+) -> tuple[ScaledScores | None, dict[str, str]]:
     if study.reference not in rows:
         return None, {"all tasks": f"{study.reference} is not one row that was tried on each"}
     reference = rows.index(study.reference)
     tasks, scores, runs, unscaled = [], [], [], {}
-    for found in findings:
-        task = found.results
-        each = task.ranked()[[task.rows.index(row) for row in rows]]
-        if not (math.isfinite(task.baseline) and np.isfinite(each[reference]).any()):
+    for task in (finding.results for finding in findings):
+        ranked = task.ranked()[[task.rows.index(row) for row in rows]]
+        if not (math.isfinite(task.baseline) and np.isfinite(ranked[reference]).any()):
             unscaled[task.task] = f"the trivial baseline or {study.reference} has no score"
             continue
         try:
-            runs.append(analysis.normalised(each, reference, task.baseline, task.score.better))
+            runs.append(analysis.normalised(ranked, reference, task.baseline, task.score.better))
         except ValueError:
             unscaled[task.task] = f"{study.reference} is not better than the trivial baseline"
         else:
             tasks.append(task)
-            scores.append(each)
+            scores.append(ranked)
     if not tasks:
         return None, unscaled
     baselines, better = [task.baseline for task in tasks], [task.score.better for task in tasks]
     aggregate = analysis.aggregate(scores, reference, baselines, better, np.random.default_rng(SEED))
-    profiles = [analysis.performance_profile([each[row] for each in runs], THRESHOLDS) for row in range(len(rows))]
-    return Scaled(tuple(task.task for task in tasks), tuple(aggregate), tuple(profiles)), unscaled
+    profiles = [analysis.performance_profile([task[row] for task in runs], THRESHOLDS) for row in range(len(rows))]
+    return ScaledScores(tuple(task.task for task in tasks), tuple(aggregate), tuple(profiles)), unscaled

@@ -1,77 +1,54 @@
-"""The report of a study, in the terminal and as files."""
+"""The report of a study in the terminal and as files: what the command and the end of a sweep call."""
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from experiments.errors import UserError
-from experiments.report.format import counted
-from experiments.report.study import Study, read
 from experiments.tracking import Store
-from experiments.tracking.lookup import unknown_study
-
-if TYPE_CHECKING:
-    from experiments.report.results import Results
+from experiments.tracking.metadata import Tag
 
 
-def load(store: Store, name: str, reference: str | None = None, keys: Collection[str] | None = None) -> Study:
-    """Read a study, or some of its trials, from the store.
-
-    Raises:
-        UserError: if the store has no trial of it, or the study does not have the reference.
-    """
-    runs = store.runs(name)
-    if keys is not None:
-        runs = [run for run in runs if run.tags.get("trial_key") in keys]
-    study = read(name, store.uri, runs, reference)
-    if study is None and runs:
-        raise UserError(f"study={name}: none of its {len(runs)} runs in the store {store.uri} was written by gatelab")
-    if study is None:
-        raise unknown_study(store, name)
-    return study
-
-
-def show(store: Store, name: str, reference: str | None = None, keys: Collection[str] | None = None) -> "Results":
-    """Print what a study found, or some of its trials, and where to look further.
-
-    Raises:
-        UserError: as `load`.
-    """
-    from experiments.report import terminal
-    from experiments.report.results import analyse
-
-    results = analyse(load(store, name, reference, keys))
-    terminal.show(results)
-    terminal.print_links(store, results.study)
-    return results
-
-
-def write(store: Store, shown: "Results", reference: str | None = None, folder: Path | None = None) -> Path:
-    """Write the whole report of a study of which some trials, or all, were shown, and record it in the store.
+def report_study(
+    store: Store,
+    name: str,
+    *,
+    reference: str | None = None,
+    keys: Collection[str] | None = None,
+    folder: Path | None = None,
+    page: bool = True,
+) -> None:
+    """Print the table and the answer, and write the page, the figures and the CSV files, which the store gets too.
 
     Args:
-        store: The store.
-        shown: What was shown.
-        reference: What others are compared with. Default: the standard variant, if the study has it.
+        store: Where the study is.
+        name: The study.
+        reference: What every row is compared with. Default: the base of its variant.
+        keys: The trials that are printed, by their key. Default: all. The files are about all in any case.
         folder: For the files. Default: `report` in the folder of the study.
-
-    Returns:
-        The page.
+        page: Whether to write files at all.
 
     Raises:
-        UserError: if the files cannot be written.
+        UserError: if the store has no trial of the study, the study does not have the reference, or the files cannot be
+            written.
     """
+    from experiments.report import terminal  # takes a while, as it imports SciPy and matplotlib
     from experiments.report.files import write_files
-    from experiments.report.results import analyse
+    from experiments.report.results import analyse, load
 
-    name = shown.study.name
-    study = load(store, name, reference)
-    results = shown if len(study.trials) == len(shown.study.trials) else analyse(study)
+    study = load(store, name, reference, keys)
+    results = analyse(study)
+    terminal.show(results)
+    terminal.print_links(store, study)
+    if not page:
+        return
+    whole = load(store, name, reference)
+    if len(whole.trials) > len(study.trials):
+        results = analyse(whole)
     folder = folder or store.folder / name / "report"
     try:
-        page = write_files(results, store, folder)
+        file = write_files(results, store, folder)
     except OSError as error:
         raise UserError(f"the report cannot be written to {folder} ({error.strerror or error})") from error
-    store.add_report(name, f"{name} report", {"trials": len(study.trials)}, folder)
-    print(f"Report of {counted(len(study.trials), 'trial')} of the study: {page}")
-    return page
+    store.add_report(name, f"{name} report", {Tag.TRIALS: len(whole.trials)}, folder)
+    count = len(whole.trials)
+    print(f"Report of {count:,} trial{'' if count == 1 else 's'} of the study: {file}")

@@ -1,4 +1,4 @@
-"""What the scores of a study say: estimates, and comparisons with the reference."""
+"""Estimates of the scores of each row, and its comparison with another one, by task."""
 
 import math
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 from experiments import analysis
 from experiments.analysis import Estimate
 from experiments.report.study import Study, TaskResults
+from experiments.tracking.metadata import Param
 
 ALPHA = 0.05
 BEST_SHARE = 0.1  # of the draws of a search, by validation score (Greff et al. 2017, section IV)
@@ -48,14 +49,14 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found for one row on one task.
+    """The estimates of one row on one task.
 
     Attributes:
         row: The row.
         mean: Mean of the test score.
         interquartile_mean: Mean of the middle half of the scores.
         deviation: Standard deviation of the scores.
-        comparison: With the reference; None for the reference itself.
+        comparison: With another row; None for one that is compared with none.
         units: Least and largest number of units.
         parameters: Least and largest number of trainable parameters.
         step_ms: Median duration of a training step, in milliseconds; NaN if it was not measured.
@@ -73,7 +74,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class TaskFindings:
-    """What was found on one task, a finding for each row."""
+    """The estimates on one task, by row."""
 
     results: TaskResults
     rows: tuple[Finding, ...]
@@ -81,7 +82,7 @@ class TaskFindings:
     @property
     def comparisons(self) -> list[tuple[str, Comparison]]:
         """Each row that is compared, with its comparison."""
-        return [(each.row, each.comparison) for each in self.rows if each.comparison is not None]
+        return [(finding.row, finding.comparison) for finding in self.rows if finding.comparison is not None]
 
     def verdict(self, row: str) -> str:
         """Whether a row is shown to be `better` or `worse` than its reference, or neither: ""."""
@@ -94,7 +95,7 @@ class TaskFindings:
     @property
     def best(self) -> str | None:
         """The row with the best mean, if there are several with a score."""
-        means = {each.row: each.mean.value for each in self.rows if math.isfinite(each.mean.value)}
+        means = {finding.row: finding.mean.value for finding in self.rows if math.isfinite(finding.mean.value)}
         choose = min if self.results.score.better == "lower" else max
         return choose(means, key=lambda row: means[row]) if len(means) > 1 else None
 
@@ -113,8 +114,8 @@ def find(study: Study, task: TaskResults) -> TaskFindings:
                 interquartile_mean=analysis.interquartile_mean(task.scores[number]),
                 deviation=analysis.deviation(task.scores[number]),
                 comparison=comparisons.get(row),
-                units=task.number(number, "units"),
-                parameters=task.number(number, "parameters"),
+                units=task.number(number, Param.UNITS),
+                parameters=task.number(number, Param.PARAMETERS),
                 step_ms=_median(steps[number]),
             )
             for number, row in enumerate(task.rows)

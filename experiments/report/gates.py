@@ -1,11 +1,11 @@
-"""What the gates were doing: the metrics `gates/...` of the trials of a task, by row and layer."""
+"""The state of the gates: the metrics `gates/...` of the trials of a task, by row and layer."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from experiments import analysis
-from experiments.report.format import interval
+from experiments.analysis.format import interval
 from experiments.report.study import TaskResults
 from experiments.report.tables import Table
 
@@ -28,34 +28,20 @@ GATES = ("input_gate", "forget_gate", "output_gate")
 LOGGED = "time_scale", "gradient_first_to_last"  # averaged on a logarithmic scale: they spread over orders of magnitude
 
 
-@dataclass(frozen=True)
-class Gates:
-    """What was recorded of the gates on a task.
-
-    Attributes:
-        task: The task.
-        layers: Names of the layers.
-    """
-
-    task: TaskResults
-    layers: tuple[str, ...]
+def layers(task: TaskResults) -> list[str]:
+    """Names of the layers whose gates were recorded."""
+    metrics = {name for trial in task.trials.values() for name in trial.metrics}
+    return sorted({name.split("/")[1] for name in metrics if name.startswith(PREFIX)})
 
 
-def gates(task: TaskResults) -> Gates | None:
-    """What was recorded of the gates; None if nothing was."""
-    names = {name for trial in task.trials.values() for name in trial.metrics if name.startswith(PREFIX)}
-    layers = sorted({name.split("/")[1] for name in names})
-    return Gates(task, tuple(layers)) if layers else None
-
-
-def table(found: Gates) -> Table:
-    """Mean over seeds with its interval of what was recorded last, a line for each row and layer."""
+def table(task: TaskResults) -> Table | None:
+    """Mean over seeds with its interval of what was recorded last, by row and layer; None if nothing was."""
     rows = [
-        [row, layer, *(_cell(found.task, number, f"{PREFIX}{layer}/{name}", name) for name in COLUMNS)]
-        for number, row in enumerate(found.task.rows)
-        for layer in found.layers
+        [row, layer, *(_cell(task, number, f"{PREFIX}{layer}/{name}", name) for name in COLUMNS)]
+        for number, row in enumerate(task.rows)
+        for layer in layers(task)
     ]
-    return Table(["variant", "layer", *COLUMNS.values()], rows)
+    return Table(["variant", "layer", *COLUMNS.values()], rows) if rows else None
 
 
 def _cell(task: TaskResults, row: int, metric: str, name: str) -> str:
@@ -64,8 +50,8 @@ def _cell(task: TaskResults, row: int, metric: str, name: str) -> str:
     if not len(values):
         return ""
     if name not in LOGGED or (values <= 0).any():
-        found = analysis.mean(values)
+        mean = analysis.mean(values)
         share = name.endswith("_saturated")
-        return interval(replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0)) if share else found)
-    found = analysis.mean(np.log10(values))
-    return interval(analysis.Estimate(10**found.value, 10**found.low, 10**found.high, found.count))
+        return interval(replace(mean, low=max(mean.low, 0.0), high=min(mean.high, 1.0)) if share else mean)
+    mean = analysis.mean(np.log10(values))
+    return interval(analysis.Estimate(10**mean.value, 10**mean.low, 10**mean.high, mean.count))

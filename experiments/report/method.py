@@ -1,17 +1,15 @@
-"""How the numbers of a report were made, and what makes them again."""
+"""The method of a report: sizes, statistics, settings and code."""
 
-import shlex
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import product
-from pathlib import Path
 
-import yaml
-
+from experiments.analysis.format import counted
 from experiments.report.study import Study
+from experiments.tracking.metadata import Tag, fields
 
-VARIANTS = Path(__file__).parents[2] / "conf" / "variant"
-SHARED = ("match", "layers", "bidirectional", "epochs", "batch_size", "optimizer", "learning_rate", "clipnorm")
+SHARED = {
+    "model": ("match", "layers", "bidirectional"),
+    "training": ("epochs", "batch_size", "optimizer", "learning_rate", "clipnorm"),
+}
 
 
 def facts(study: Study) -> str:
@@ -22,8 +20,8 @@ def facts(study: Study) -> str:
         study.replicate: max(len(task.replicates) for task in study.tasks),
         "trial": len(study.trials),
     }
-    parts = [f"{count:,} {name}{'' if count == 1 else 's'}" for name, count in counts.items()]
-    return f"{', '.join(parts)}. Written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by gatelab."
+    sizes = ", ".join(counted(count, name) for name, count in counts.items())
+    return f"{sizes}. Written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by gatelab."
 
 
 def method(study: Study) -> list[tuple[str, str]]:
@@ -75,63 +73,17 @@ def method(study: Study) -> list[tuple[str, str]]:
 
 
 def _settings(study: Study) -> str:
-    params = [trial.params for trial in study.trials]
-    found = {name: sorted({each[name] for each in params if name in each}) for name in SHARED}
-    each = [f"{name} {', '.join(values)}" for name, values in found.items() if 0 < len(values) <= 4]
-    sizes = "units chosen for equal parameters" if found["match"] == ["parameters"] else "the same units for all"
-    return f"{'; '.join(each)} ({sizes}, unless a variant sets its own)."
+    recorded = [fields(trial.params) for trial in study.trials]
+    names = {name: f"{section}.{name}" for section, names in SHARED.items() for name in names}
+    values = {name: sorted({record[path] for record in recorded if path in record}) for name, path in names.items()}
+    parts = [f"{name} {', '.join(texts)}" for name, texts in values.items() if 0 < len(texts) <= 4]
+    sizes = "units chosen for equal parameters" if values["match"] == ["parameters"] else "the same units for all"
+    return f"{'; '.join(parts)} ({sizes}, unless a variant sets its own)."
 
 
 def _code(study: Study) -> str:
-    commits = sorted({trial.tags.get("git_commit", "") or "unknown" for trial in study.trials})
-    codes = sorted({trial.tags.get("code", "") or "unknown" for trial in study.trials})
+    commits = sorted({trial.tags.get(Tag.GIT_COMMIT, "") or "unknown" for trial in study.trials})
+    codes = sorted({trial.tags.get(Tag.CODE, "") or "unknown" for trial in study.trials})
     return (
         f"Commit {', '.join(commits)}; digest of what trains {', '.join(codes)}. Versions: versions.yaml of each run."
     )
-
-
-def commands(study: Study) -> list[str]:
-    """What trains the same trials again, unless the store has them, and what makes this report."""
-    experiments = {trial.tags.get("experiment", "") for trial in study.trials}
-    experiment = f"experiment={experiments.pop()} " if len(experiments) == 1 and experiments != {""} else ""
-    grid = None if study.runs.drawn or len(experiments) > 1 else _grid(study)
-    if grid:
-        train = f"python -m experiments.train -m {experiment}{grid} study={study.name}"
-    elif experiment and study.runs.drawn:
-        draws = len({place.draw for place in study.runs.placed})
-        train = f"python -m experiments.train {experiment}hydra.sweeper.n_trials={draws} study={study.name}"
-    else:
-        train = (
-            "# No single sweep has exactly these trials: the description of each run in the store has its own command, "
-            f"and `python -m experiments.sweep status study={study.name}` lists what is missing."
-        )
-    return [train, f"python -m experiments.report study={study.name}"]
-
-
-def _grid(study: Study) -> str | None:
-    """The words of one sweep that has exactly these trials; None if there is no such sweep."""
-    trials = study.trials
-    files = _variant_files()
-    if any(trial.params["variant"] not in files for trial in trials):
-        return None
-    words = [dict(_words(trial.params)) | {"variant": files[trial.params["variant"]]} for trial in trials]
-    names = list(dict.fromkeys(name for each in words for name in each))
-    values = {name: list(dict.fromkeys(each.get(name, "") for each in words)) for name in names}
-    complete = {tuple(each.get(name, "") for name in names) for each in words} == set(product(*values.values()))
-    if not complete or any("" in each or any("," in v for v in each) for each in values.values() if len(each) > 1):
-        return None
-    return shlex.join(f"{name}={','.join(values[name])}" for name in names)
-
-
-def _variant_files() -> dict[str, str]:
-    """What a variant is called on the command line, its file, by its name."""
-    named = {yaml.safe_load(file.read_text())["name"]: file for file in VARIANTS.rglob("*.yaml")}
-    return {name: file.relative_to(VARIANTS).with_suffix("").as_posix() for name, file in named.items()}
-
-
-def _words(params: dict[str, str]) -> Iterator[tuple[str, str]]:
-    for name in ("variant", "task", "seed"):
-        yield name, params[name]
-    for word in shlex.split(params.get("settings", "")):
-        name, _, value = word.partition("=")
-        yield name, value

@@ -1,18 +1,33 @@
 """What a reader must know before the numbers: what is missing, left out or mixed."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from experiments.report.format import counted
+from experiments.analysis.format import counted, listed
 from experiments.report.study import UNSCORED, Study, TaskResults
 from experiments.tracking import StoredRun
+from experiments.tracking.metadata import Tag
 
 REASONS = {"diverged": "the loss stopped being finite", "unmeasured": "it has no {}"}
 
 
 def notes(study: Study) -> list[str]:
     """A sentence for each thing that is missing, left out or mixed."""
-    return [*_left_out(study), *_mixed(study), *_missing(study), *(s for task in study.tasks for s in _unscored(task))]
+    unscored = [sentence for task in study.tasks for sentence in _unscored(task)]
+    return [*_lacking(study), *_left_out(study), *_mixed(study), *_missing(study), *unscored]
+
+
+def _lacking(study: Study) -> Iterator[str]:
+    """Which rows are compared with another variant than their base, so that the difference is not their own alone."""
+    rows: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for row, base in study.lacking.items():
+        rows[base, study.variants[study.compared[row]]].append(row)
+    for (base, reference), names in rows.items():
+        changes, differ = ("changes", "it differs") if len(names) == 1 else ("change", "they differ")
+        yield (
+            f"{listed(names)} {changes} {base}, of which there are no trials to compare with. Compared with "
+            f"{reference}, {differ} by more than that change: also by what {base} has apart from {reference}."
+        )
 
 
 def _left_out(study: Study) -> Iterator[str]:
@@ -30,16 +45,16 @@ def _left_out(study: Study) -> Iterator[str]:
 
 
 def _mixed(study: Study) -> Iterator[str]:
-    yield from _several(study.trials, "code", "versions of the code that trains")
+    yield from _several(study.trials, Tag.CODE, "versions of the code that trains")
     for task in study.tasks:
-        yield from _several(list(task.trials.values()), "data_sha256", f"versions of the data of {task.task}")
+        yield from _several(list(task.trials.values()), Tag.DATA, f"versions of the data of {task.task}")
 
 
-def _several(trials: list[StoredRun], tag: str, what: str) -> Iterator[str]:
+def _several(trials: list[StoredRun], tag: Tag, what: str) -> Iterator[str]:
     counts = Counter(trial.tags.get(tag) or "unknown" for trial in trials if trial.status == "FINISHED")
     if len(counts) > 1:
-        each = ", ".join(f"{value[:8]} ({counted(count, 'trial')})" for value, count in counts.most_common())
-        yield f"The scores come from {len(counts)} {what}: {each}. Differences may come from that."
+        versions = ", ".join(f"{value[:8]} ({counted(count, 'trial')})" for value, count in counts.most_common())
+        yield f"The scores come from {len(counts)} {what}: {versions}. Differences may come from that."
 
 
 def _missing(study: Study) -> Iterator[str]:
@@ -47,7 +62,7 @@ def _missing(study: Study) -> Iterator[str]:
         lacking = [row for row in study.rows if row not in task.rows]
         if lacking:
             yield f"{task.task}: no trials of {', '.join(lacking)}."
-        other = [t for t in task.trials.values() if t.tags["score_metric"] != task.score.metric]
+        other = [t for t in task.trials.values() if t.tags[Tag.SCORE_METRIC] != task.score.metric]
         if other:
             yield f"{task.task}: {counted(len(other), 'trial')} measured another score than {task.score.metric}."
 
@@ -63,11 +78,11 @@ def _unscored(task: TaskResults) -> Iterator[str]:
 
 def failures(study: Study) -> list[tuple[str, str, str]]:
     """Name, end and reason of every trial that failed, was killed, diverged or has another score."""
-    found = []
+    trials = []
     for task in study.tasks:
         for (row, replicate), trial in task.trials.items():
             state = task.states[task.rows.index(row), task.replicates.index(replicate)]
             if state in ("failed", "killed", "diverged", "unmeasured"):
-                reason = trial.tags.get("error") or REASONS.get(str(state), "").format(task.score.metric)
-                found.append((trial.name, str(state), reason))
-    return found
+                reason = trial.tags.get(Tag.ERROR) or REASONS.get(str(state), "").format(task.score.metric)
+                trials.append((trial.name, str(state), reason))
+    return trials

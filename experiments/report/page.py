@@ -11,16 +11,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from experiments.analysis.format import number
 from experiments.report import gates, search, tables
 from experiments.report.across import Across
 from experiments.report.findings import TaskFindings
-from experiments.report.format import number
-from experiments.report.method import commands, facts, method
+from experiments.report.method import facts, method
 from experiments.report.notes import notes
+from experiments.report.reproduction import commands
 from experiments.report.results import Results
-from experiments.report.search import Searched
-from experiments.report.study import Study, TaskResults
-from experiments.report.summary import across_tasks, of_task, summary
+from experiments.report.search import SearchResults
+from experiments.report.study import Study
+from experiments.report.summary import across_tasks, summary, task_summary
 from experiments.report.terminal import legend
 
 HERE = Path(__file__).parent
@@ -77,8 +78,8 @@ def page(results: Results, pictures: dict[str, Picture]) -> str:
         forest=pictures["forest"],
         notes=notes(study),
         across=across and _across(study, across, pictures),
-        tasks=[_task(study, found, pictures) for found in results.findings],
-        searches=[_search(study, found, pictures) for found in results.searches],
+        tasks=[_task(study, finding, pictures) for finding in results.findings],
+        searches=[_search(study, result, pictures) for result in results.searches],
         method=method(study),
         commands=commands(study),
     )
@@ -88,7 +89,7 @@ def _answer(results: Results) -> list[str]:
     """What fits on a first screen: of many tasks what holds for all."""
     study, findings = results.study, results.findings
     if len(findings) <= FEW_TASKS:
-        return [*summary(study, findings), *(of_task(study, found) for found in findings)]
+        return [*summary(study, findings), *(task_summary(study, finding) for finding in findings)]
     return [*summary(study, findings), *across_tasks(study, results.across)]
 
 
@@ -100,28 +101,28 @@ def _across(study: Study, across: Across, pictures: dict[str, Picture]) -> dict[
     }
 
 
-def _search(study: Study, found: Searched, pictures: dict[str, Picture]) -> dict[str, Any]:
-    names = [f"{found.task.task}-{kind}" for kind in ("importance", "marginals", "interaction")]
+def _search(study: Study, result: SearchResults, pictures: dict[str, Picture]) -> dict[str, Any]:
+    names = [f"{result.task.task}-{kind}" for kind in ("importance", "marginals", "interaction")]
     return {
-        "words": search.words(found),
-        "table": search.table(study, found),
+        "words": search.sentences(result),
+        "table": search.table(study, result),
         "images": [picture for name, picture in pictures.items() if name.startswith(tuple(names))],
     }
 
 
-def _task(study: Study, found: TaskFindings, pictures: dict[str, Picture]) -> dict[str, Any]:
-    task: TaskResults = found.results
+def _task(study: Study, finding: TaskFindings, pictures: dict[str, Picture]) -> dict[str, Any]:
+    task = finding.results
     solved = "" if task.solved is None else f" {number(task.solved)} counts as solved."
     names = [f"{task.task}-{kind}" for kind in ("curves", "scores", "costs")]
     failures = tables.without_score(study, task)
     return {
         "name": task.task,
-        "words": of_task(study, found),
+        "words": task_summary(study, finding),
         "score": f"{task.score.name[:1].upper()}{task.score.name[1:]}, {task.score.better} is better",
         "baseline": f"Trivial baseline ({task.baseline_title}): {number(task.baseline)}.{solved}",
-        "table": tables.details(study, found),
+        "table": tables.details(study, finding),
         "images": [pictures[name] for name in names if name in pictures],
-        "gates": gates.table(seen) if (seen := gates.gates(task)) else None,
+        "gates": gates.table(task),
         "gate_images": [picture for name, picture in pictures.items() if name.startswith(f"{task.task}-gates-")],
         "published": tables.published(task) if task.references else None,
         "failures": failures if failures.rows else None,

@@ -1,17 +1,22 @@
-"""Everything that was found in a study."""
+"""All estimates and comparisons of a study, from the store."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from experiments.errors import UserError
 from experiments.report import across, findings
 from experiments.report.across import Across
 from experiments.report.findings import TaskFindings
-from experiments.report.search import Searched, search
-from experiments.report.study import Study
+from experiments.report.search import SearchResults, search
+from experiments.report.study import Study, read
+from experiments.tracking import Store
+from experiments.tracking.lookup import unknown_study
+from experiments.tracking.metadata import Tag
 
 
 @dataclass(frozen=True)
 class Results:
-    """What was found.
+    """Estimates and comparisons.
 
     Attributes:
         study: The study.
@@ -23,11 +28,28 @@ class Results:
     study: Study
     findings: list[TaskFindings]
     across: Across | None
-    searches: list[Searched]
+    searches: list[SearchResults]
+
+
+def load(store: Store, name: str, reference: str | None = None, keys: Collection[str] | None = None) -> Study:
+    """Read a study, or the trials of some keys, from the store.
+
+    Raises:
+        UserError: if the store has no trial of it, or the study does not have the reference.
+    """
+    runs = store.runs(name)
+    if keys is not None:
+        runs = [run for run in runs if run.tags.get(Tag.TRIAL_KEY) in keys]
+    study = read(name, store.uri, runs, reference)
+    if study is None and runs:
+        raise UserError(f"study={name}: none of its {len(runs)} runs in the store {store.uri} was written by gatelab")
+    if study is None:
+        raise unknown_study(store, name)
+    return study
 
 
 def analyse(study: Study) -> Results:
-    """All estimates and comparisons of a study."""
-    found = [findings.find(study, task) for task in study.tasks]
-    searches = [search(study, each) for each in found] if study.runs.drawn else []
-    return Results(study, found, across.compare(study, found), searches)
+    """Estimate all scores of a study and compare them."""
+    by_task = [findings.find(study, task) for task in study.tasks]
+    searches = [search(study, task) for task in study.tasks] if study.runs.drawn else []
+    return Results(study, by_task, across.compare(study, by_task), searches)

@@ -1,16 +1,21 @@
-"""The runs of a study: which of them count, and why the others do not."""
+"""The rows of a comparison: which runs of a study count, and by which settings they are told apart."""
 
 import json
-import shlex
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from experiments.tracking import StoredRun
 from experiments.tracking.lookup import described, is_readable
+from experiments.tracking.metadata import Param, Tag, fields, is_from_0_1
 
-NEEDED = ("trial_key", "score_metric", "score_title", "score_better", "baseline")  # tags without which no score is read
-UNKNOWN = ("settings=unknown",)
+Settings = tuple[tuple[str, str], ...]  # name and value
+
+NEEDED = (Tag.TRIAL_KEY, Tag.SCORE_METRIC, Tag.SCORE_TITLE, Tag.SCORE_BETTER, Tag.BASELINE)  # else no score is read
+UNKNOWN: Settings = (("settings", "unknown"),)
+NOT_SET = ""
 MOST_SETTINGS = 12  # more different settings than this are the draws of a search, not rows of a table
 
 
@@ -21,26 +26,37 @@ class Place:
     Attributes:
         task: Its task.
         variant: Its variant.
-        settings: The settings that not all trials of the study have in common, such as `units=16`.
-        draw: Those of them that a search drew.
+        switches: The fields of the variant that differ among the trials of this variant, such as `chrono_time=30`.
+        settings: The other fields that tell rows apart, such as `units=16`.
+        draw: The fields that a search drew, by dotted name.
         seed: Its seed.
     """
 
     task: str
     variant: str
-    settings: tuple[str, ...]
-    draw: tuple[str, ...]
+    switches: Settings
+    settings: Settings
+    draw: Settings
     seed: int
 
     @property
     def row(self) -> str:
-        """What its row is called: the variant, and the settings that were not drawn."""
-        return " ".join([self.variant, *self.settings])
+        """The name of its row: the variant, and the settings that were not drawn."""
+        return row_name(self.variant, (*self.switches, *self.settings))
 
     @property
     def replicate(self) -> str:
-        """What it shares with the trials of other variants that it is paired with: the draw, if any, and the seed."""
-        return " ".join([*self.draw, f"seed={self.seed}"])
+        """The name of what it shares with the trials that it is paired with: the draw, if any, and the seed."""
+        return " ".join([*_words(self.draw), f"seed={self.seed}"])
+
+
+def row_name(variant: str, settings: Settings) -> str:
+    """The variant with its settings, such as `standard units=16`."""
+    return " ".join([variant, *_words(settings)])
+
+
+def _words(settings: Settings) -> list[str]:
+    return [f"{name}={value}" for name, value in settings]
 
 
 @dataclass(frozen=True)
@@ -70,78 +86,127 @@ def collect(trials: Iterable[StoredRun]) -> Runs:
     `trials` come newest first.
     """
     everything = list(trials)
-    ours = [trial for trial in everything if _is_ours(trial)]
-    found: dict[Place, list[StoredRun]] = defaultdict(list)
-    for place, trial in zip(places(ours), ours, strict=True):
-        found[place].append(described(trial))
+    readable = [trial for trial in everything if _is_readable(trial)]
+    by_place: dict[Place, list[StoredRun]] = defaultdict(list)
+    for place, trial in zip(places(readable), readable, strict=True):
+        by_place[place].append(described(trial))
     placed, superseded = {}, 0
-    for place, runs in found.items():
+    for place in sorted(by_place, key=_order):
+        runs = by_place[place]
         finished = [run for run in runs if run.status == "FINISHED"]
         placed[place] = (finished or runs)[0]
-        superseded += len({run.tags["trial_key"] for run in finished[1:]} - {placed[place].tags["trial_key"]})
-    ordered = sorted(placed, key=lambda place: (place.task, place.variant != "standard", *_fields(place)))
-    return Runs({place: placed[place] for place in ordered}, superseded, len(everything) - len(ours))
+        keys = {run.tags[Tag.TRIAL_KEY] for run in finished[1:]}
+        superseded += len(keys - {placed[place].tags[Tag.TRIAL_KEY]})
+    return Runs(placed, superseded, len(everything) - len(readable))
 
 
-def _fields(place: Place) -> tuple[object, ...]:
-    settings = [_value(word) for word in place.settings]
-    return place.variant, place.settings == UNKNOWN, settings, place.draw, place.seed
-
-
-def _value(word: str) -> tuple[str, bool, float, str]:
-    """What settings are sorted by: `units=8` comes before `units=16`."""
-    key, _, value = word.partition("=")
-    try:
-        return key, False, float(value), ""
-    except ValueError:
-        return key, True, 0.0, value
-
-
-def _is_ours(trial: StoredRun) -> bool:
+def _is_readable(trial: StoredRun) -> bool:
     """Whether it has what a trial of gatelab has, and all of that can be read."""
     tags = trial.tags
-    if tags.get("kind", "trial") != "trial" or not all(tag in tags for tag in NEEDED) or not is_readable(trial):
+    if tags.get(Tag.KIND, "trial") != "trial" or not all(tag in tags for tag in NEEDED) or not is_readable(trial):
         return False
     try:
-        json.loads(tags.get("references", "[]"))
-        numbers = [tags["baseline"], tags.get("score_solved") or "0"]
-        sizes = [int(float(trial.params.get(name, "0"))) for name in ("units", "parameters")]
-        return len([*map(float, numbers), *sizes]) == 4 and tags["score_better"] in ("lower", "higher")
+        json.loads(tags.get(Tag.REFERENCES, "[]"))
+        for number in (tags[Tag.BASELINE], tags.get(Tag.SCORE_SOLVED) or "0"):
+            float(number)
+        for param in (Param.UNITS, Param.PARAMETERS):
+            int(float(trial.params.get(param, "0")))
     except (OverflowError, ValueError):
         return False
+    return tags[Tag.SCORE_BETTER] in ("lower", "higher")
+
+
+def _order(place: Place) -> tuple[object, ...]:
+    """By task and variant, `standard` first, then by settings: `units=8` comes before `units=16`."""
+    settings = [(name, *_sortable(value)) for name, value in (*place.switches, *place.settings)]
+    unknown = place.settings == UNKNOWN
+    return place.task, place.variant != "standard", place.variant, unknown, settings, place.draw, place.seed
+
+
+def _sortable(value: str) -> tuple[bool, float, str]:
+    try:
+        return False, float(value), ""
+    except ValueError:
+        return True, 0.0, value
 
 
 def places(trials: Sequence[StoredRun]) -> list[Place]:
-    """Where each trial stands among the others: what all have in common does not tell them apart.
+    """Where each trial stands among the others: fields in which they do not differ do not tell them apart.
 
-    Of a trial whose process died before it had parameters, the settings are unknown.
+    A field of the task counts where it differs within the task, one of the variant where it differs among the trials
+    of one name, any other in the whole study if it differs within any task. A field that a run does not record makes
+    no difference: a process that died at once recorded none. Runs of version 0.1.0 recorded what their command lines
+    set: among them, set and not set are different.
     """
-    words = [shlex.split(trial.params.get("settings", "")) for trial in trials]
-    known = [set(each) for each, trial in zip(words, trials, strict=True) if trial.params]
-    common = set.intersection(*known) if known else set()
-    varied = [tuple(word for word in each if word not in common) for each in words]
-    keys = {word.partition("=")[0] for each in varied for word in each}
-    drawn = {key for trial in trials for key in trial.tags.get("drawn", "").split(",")} & keys
-    if not drawn and len(set(varied)) > MOST_SETTINGS:
-        drawn = keys
-    short = _short(keys)
-    found = []
-    for trial, each in zip(trials, varied, strict=True):
-        settings = tuple(_renamed(word, short) for word in each if word.partition("=")[0] not in drawn)
-        if not trial.params and keys - drawn:
-            settings = UNKNOWN
-        draw = tuple(word for word in each if word.partition("=")[0] in drawn)
-        params = described(trial).params
-        found.append(Place(params["task"], params["variant"], settings, draw, int(params["seed"])))
-    return found
+    labels = [described(trial).params for trial in trials]
+    recorded = [{name: _plain(value) for name, value in fields(trial.params).items()} for trial in trials]
+    old = [values for trial, values in zip(trials, recorded, strict=True) if is_from_0_1(trial.params)]
+    for values in old:
+        values |= dict.fromkeys(set().union(*old) - values.keys(), NOT_SET)
+    differing = _differing(labels, recorded)
+    settings = [
+        {name: values[name] for name in sorted(names & values.keys()) if values[name] != NOT_SET}
+        for names, values in zip(differing, recorded, strict=True)
+    ]
+    names = set().union(*differing)
+    drawn = {name for trial in trials for name in trial.tags.get(Tag.DRAWN, "").split(",")} & names
+    if not drawn and len({tuple(values.items()) for values in settings}) > MOST_SETTINGS:
+        drawn = names
+    short = _short(names)
+    positions = []
+    for trial, label, own, values in zip(trials, labels, differing, settings, strict=True):
+        draw = tuple((name, value) for name, value in values.items() if name in drawn)
+        swept = [(name, value) for name, value in values.items() if name not in drawn]
+        switches = tuple((short[name], value) for name, value in swept if _is_switch(name))
+        others = tuple((short[name], value) for name, value in swept if not _is_switch(name))
+        if not trial.params and own - drawn:
+            others = UNKNOWN
+        positions.append(Place(label[Param.TASK], label[Param.VARIANT], switches, others, draw, int(label[Param.SEED])))
+    return positions
 
 
-def _short(keys: set[str]) -> dict[str, str]:
-    """The last part of each key, if no other key ends alike."""
-    last = [key.rpartition(".")[2] for key in keys]
-    return {key: end if last.count(end) == 1 else key for key, end in zip(keys, last, strict=True)}
+def _differing(labels: Sequence[Mapping[str, str]], recorded: Sequence[Mapping[str, str]]) -> list[set[str]]:
+    """For each trial the fields that tell it from others."""
+    by_task: dict[str, list[Mapping[str, str]]] = defaultdict(list)
+    by_variant: dict[str, list[Mapping[str, str]]] = defaultdict(list)
+    for label, values in zip(labels, recorded, strict=True):
+        by_task[label[Param.TASK]].append(values)
+        by_variant[label[Param.VARIANT]].append(values)
+    task_fields = {task: _with_several_values(values) for task, values in by_task.items()}
+    variant_fields = {variant: _with_several_values(values) for variant, values in by_variant.items()}
+    shared = {name for names in task_fields.values() for name in names if not name.startswith(("task.", "variant."))}
+    return [
+        shared
+        | {name for name in task_fields[label[Param.TASK]] if name.startswith("task.")}
+        | {name for name in variant_fields[label[Param.VARIANT]] if _is_switch(name)}
+        for label in labels
+    ]
 
 
-def _renamed(word: str, names: dict[str, str]) -> str:
-    key, _, value = word.partition("=")
-    return f"{names[key]}={value}"
+def _is_switch(name: str) -> bool:
+    return name.startswith("variant.")
+
+
+def _with_several_values(records: Iterable[Mapping[str, str]]) -> set[str]:
+    values: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        for name, value in record.items():
+            values[name].add(value)
+    return {name for name in values if len(values[name]) > 1}
+
+
+@cache
+def _plain(value: str) -> str:
+    """A number in one spelling: version 0.1.0 recorded `1e-2` of a command line and `0.01` of a file."""
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return repr(number).removesuffix(".0") if math.isfinite(number) else value
+
+
+def _short(names: Iterable[str]) -> dict[str, str]:
+    """The last part of each dotted name, if no other one ends alike."""
+    last = {name: name.rpartition(".")[2] for name in names}
+    ends = list(last.values())
+    return {name: end if ends.count(end) == 1 else name for name, end in last.items()}

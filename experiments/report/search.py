@@ -1,4 +1,4 @@
-"""What a search over settings found on one task: the best draws, and which setting matters."""
+"""A search over settings on one task: the best draws, and which setting matters."""
 
 import math
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ import numpy as np
 
 from experiments import analysis
 from experiments.analysis import Estimate
+from experiments.analysis.format import chance, interval, listed, number
 from experiments.analysis.importance import Forest, forests
-from experiments.report.figures.style import label
-from experiments.report.findings import BEST_SHARE, TaskFindings
-from experiments.report.format import chance, interval, listed, number
+from experiments.report.findings import BEST_SHARE
 from experiments.report.study import Study, TaskResults
 from experiments.report.tables import Table
 from experiments.tracking import StoredRun
+from experiments.tracking.metadata import Tag
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Best:
         draws: How many draws have a score.
         chosen: How many of them are the best tenth.
         mean: Mean test score of those.
-        p: Of Welch's t-test against the reference's best tenth, after Holm's correction; NaN if there is none.
+        p: Of Welch's t-test against the best tenth of the row that it is compared with, after Holm's correction; NaN
+            if there is none.
         settings: The draw that is best on the validation part.
         score: Its test score.
     """
@@ -40,8 +41,8 @@ class Best:
 
 
 @dataclass(frozen=True)
-class Searched:
-    """What a search found on one task.
+class SearchResults:
+    """The results of a search on one task.
 
     Attributes:
         task: The task.
@@ -55,92 +56,87 @@ class Searched:
     forests: dict[str, Forest]
     reasons: dict[str, str]
 
-    @property
-    def axis(self) -> str:
-        """The score, as an axis is labelled."""
-        return label(self.task.score)
 
-
-def search(study: Study, found: TaskFindings) -> Searched:
-    """Look at the draws of every row of a task."""
-    task = found.results
-    draws = {row: [dict(_settings(each)) for each in task.replicates] for row in task.rows}
-    tried = {row: task.states[task.rows.index(row)] for row in task.rows}
-    kept = {row: np.isin(tried[row], ("finished", "diverged")) for row in task.rows}
-    searches = {
-        row: ([draw for draw, here in zip(draws[row], kept[row], strict=True) if here], task.scores[number][kept[row]])
-        for number, row in enumerate(task.rows)
-    }
-    made, reasons = forests(searches, task.score.better)
-    return Searched(task, tuple(_best(study, task)), made, reasons)
-
-
-def _settings(replicate: str) -> list[tuple[str, str]]:
-    pairs = [word.partition("=") for word in replicate.split(" ")]
-    return [(name, value) for name, _, value in pairs if name != "seed"]
+def search(study: Study, task: TaskResults) -> SearchResults:
+    """The best draws of every row of a task, and the forests that predict scores from draws."""
+    searches = {}
+    for row, states, scores in zip(task.rows, task.states, task.scores, strict=True):
+        ended = np.flatnonzero(np.isin(states, ("finished", "diverged")))
+        searches[row] = [task.draws[task.replicates[number]] for number in ended], scores[ended]
+    by_row, reasons = forests(searches, task.score.better)
+    return SearchResults(task, tuple(_best(study, task)), by_row, reasons)
 
 
 def _best(study: Study, task: TaskResults) -> list[Best]:
     chosen = {row: _tenth(task, row) for row in task.rows}
-    p_values = [_welch(chosen, row, study.compared.get(row)) for row in task.rows]
-    found = []
-    for row, p in zip(task.rows, analysis.holm(p_values), strict=True):
-        trials = chosen[row]
-        count = int(np.isfinite(task.scores[task.rows.index(row)]).sum())
-        scores = _scores(trials)
-        first = trials[0].params.get("settings", "") if trials else ""
-        best = scores[0] if trials else math.nan
-        found.append(Best(row, count, len(trials), analysis.mean(scores), float(p), first, float(best)))
-    return found
+    tested = {row: np.array([trial.score for trial in trials.values()]) for row, trials in chosen.items()}
+    others = [study.compared.get(row, "") for row in task.rows]
+    p_values = [
+        analysis.welch(tested[row], tested[other]) if other in tested else math.nan
+        for row, other in zip(task.rows, others, strict=True)
+    ]
+    return [
+        Best(
+            row=row,
+            draws=int(np.isfinite(scores).sum()),
+            chosen=len(tested[row]),
+            mean=analysis.mean(tested[row]),
+            p=float(p),
+            settings=next((_words(task.draws[replicate]) for replicate in chosen[row]), ""),
+            score=float(tested[row][0]) if len(tested[row]) else math.nan,
+        )
+        for row, scores, p in zip(task.rows, task.scores, analysis.holm(p_values), strict=True)
+    ]
 
 
-def _tenth(task: TaskResults, row: str) -> list[StoredRun]:
+def _words(draw: dict[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in draw.items())
+
+
+def _tenth(task: TaskResults, row: str) -> dict[str, StoredRun]:
     """The tenth of the draws with the best validation scores, the best first (Greff et al. 2017, section IV)."""
-    trials = [trial for (name, _), trial in task.trials.items() if name == row and math.isfinite(trial.score)]
-    sign = -1 if trials and trials[0].tags.get("chosen_better", task.score.better) == "higher" else 1
-    ordered = sorted(trials, key=lambda trial: sign * trial.metrics.get(trial.tags.get("chosen_metric", ""), math.nan))
-    known = [trial for trial in ordered if trial.tags.get("chosen_metric", "") in trial.metrics]
-    return known[: math.ceil(BEST_SHARE * len(known))]
+    trials = {
+        replicate: trial
+        for (name, replicate), trial in task.trials.items()
+        if name == row and math.isfinite(trial.score) and trial.tags.get(Tag.CHOSEN_METRIC, "") in trial.metrics
+    }
+    first = next(iter(trials.values()), None)
+    sign = -1 if first and first.tags.get(Tag.CHOSEN_BETTER, task.score.better) == "higher" else 1
+    ordered = sorted(trials, key=lambda replicate: sign * trials[replicate].validation)
+    return {replicate: trials[replicate] for replicate in ordered[: math.ceil(BEST_SHARE * len(ordered))]}
 
 
-def _scores(trials: list[StoredRun]) -> np.ndarray:
-    return np.array([trial.score for trial in trials])
-
-
-def _welch(chosen: dict[str, list[StoredRun]], row: str, other: str | None) -> float:
-    if other not in chosen or min(len(chosen[row]), len(chosen[other])) < 2:
-        return math.nan
-    return analysis.welch(_scores(chosen[row]), _scores(chosen[other]))
-
-
-def table(study: Study, found: Searched) -> Table:
+def table(study: Study, result: SearchResults) -> Table:
     """The best draws of each row."""
     head = [
         "variant",
         "draws with\na score",
         f"best {BEST_SHARE:.0%} on validation:\nmean test score [95 % interval]",
-        f"p against {study.reference}\n(Welch, Holm)",
+        f"p against {study.opponent}\n(Welch, Holm)",
         "best on validation:\ntest score",
         "its settings",
     ]
     rows = [
         [
-            each.row,
-            str(each.draws),
-            f"{interval(each.mean)} (n = {each.chosen})",
-            chance(each.p).removeprefix("p = ").removeprefix("p "),
-            number(each.score),
-            each.settings,
+            best.row,
+            str(best.draws),
+            f"{interval(best.mean)} (n = {best.chosen})",
+            chance(best.p).removeprefix("p = ").removeprefix("p "),
+            number(best.score),
+            best.settings,
         ]
-        for each in found.best
+        for best in result.best
     ]
     return Table(head, rows)
 
 
-def words(found: Searched) -> list[str]:
-    """The setting that explains most, for each row, and what could not be said."""
-    largest = {row: forest.importance.main[0] for row, forest in found.forests.items()}
-    parts = [f"{row} {each.settings[0]} ({100 * each.mean:.0f} %)" for row, each in largest.items()]
-    start = f"On {found.task.task}, the setting that explains most of the variance of the score is"
-    said = [f"{start}, for {listed(parts)}."] if parts else []
-    return said + [f"On {found.task.task}, {row}: {reason}." for row, reason in found.reasons.items()]
+def sentences(result: SearchResults) -> list[str]:
+    """The setting that explains most, for each row, and why rows have none."""
+    task = result.task.task
+    largest = {row: forest.importance.main[0] for row, forest in result.forests.items()}
+    parts = [f"{row} {share.settings[0]} ({100 * share.mean:.0f} %)" for row, share in largest.items()]
+    start = f"On {task}, the setting that explains most of the variance of the score is"
+    return [
+        *([f"{start}, for {listed(parts)}."] if parts else []),
+        *(f"On {task}, {row}: {reason}." for row, reason in result.reasons.items()),
+    ]

@@ -2,21 +2,22 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from experiments.errors import UserError
-from experiments.report.rows import Place, Runs, collect
+from experiments.report.rows import Place, Runs, collect, row_name
 from experiments.tracking import StoredRun
+from experiments.tracking.metadata import Param, Tag
 
 STATES = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "killed", "RUNNING": "running", "SCHEDULED": "running"}
 UNSCORED = ("diverged", "failed", "killed", "running", "missing", "unmeasured")
 LARGEST = 1e150  # the square of more is no number; SQL stores keep an infinity as 1.8e308
 PUBLISHED = ("metric", "score", "model", "source")
-REFERENCES = ("standard", "peephole")  # what others are compared with, if a study has it
+REFERENCES = ("standard", "peephole")  # what variants without a base are compared with, if a study has it
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class TaskResults:
         rows: What is compared: a variant, with the settings that were swept.
         replicates: Seeds, or draws of a search with their seeds, which all rows share.
         trials: The run of a row and a replicate.
+        draws: The settings that a search drew, by dotted name, for each replicate.
     """
 
     task: str
@@ -71,11 +73,12 @@ class TaskResults:
     rows: tuple[str, ...]
     replicates: tuple[str, ...]
     trials: dict[tuple[str, str], StoredRun]
+    draws: dict[str, dict[str, str]]
 
     @cached_property
     def states(self) -> np.ndarray:
         """`(rows, replicates)`: finished, diverged, failed, killed, running, missing, or unmeasured by this score."""
-        return np.array([[self._state(self.trials.get((row, each))) for each in self.replicates] for row in self.rows])
+        return np.array([[self._state(self.trials.get((row, name))) for name in self.replicates] for row in self.rows])
 
     @cached_property
     def scores(self) -> np.ndarray:
@@ -84,13 +87,13 @@ class TaskResults:
 
     def values(self, metric: str) -> np.ndarray:
         """The last value of any metric, `(rows, replicates)`, NaN where there is none or the trial has no score."""
-        found = np.full((len(self.rows), len(self.replicates)), np.nan)
+        values = np.full((len(self.rows), len(self.replicates)), np.nan)
         for (row, replicate), trial in self.trials.items():
             place = self.rows.index(row), self.replicates.index(replicate)
             value = trial.metrics.get(metric, np.nan)
             if self.states[place] == "finished" and abs(value) < LARGEST:
-                found[place] = value
-        return found
+                values[place] = value
+        return values
 
     def _state(self, trial: StoredRun | None) -> str:
         if trial is None:
@@ -112,11 +115,11 @@ class TaskResults:
         """How many trials of a row are in which state."""
         return Counter(self.states[row].tolist())
 
-    def number(self, row: int, param: str) -> tuple[int, int] | None:
+    def number(self, row: int, param: Param) -> tuple[int, int] | None:
         """The least and the largest value of a numeric parameter of the runs of a row, if they have it."""
         trials = [trial for (name, _), trial in self.trials.items() if name == self.rows[row]]
-        found = [int(float(trial.params[param])) for trial in trials if param in trial.params]
-        return (min(found), max(found)) if found else None
+        values = [int(float(trial.params[param])) for trial in trials if param in trial.params]
+        return (min(values), max(values)) if values else None
 
 
 @dataclass(frozen=True)
@@ -127,8 +130,11 @@ class Study:
         name: Its name.
         store: Address of the store.
         tasks: What it measured, by task.
-        reference: What others are compared with, a variant or a row; "" if there is one row only.
+        reference: What rows without a base of their own are compared with, and the 1 of the scale over all tasks: a
+            variant or a row; "" if there is one row only.
         compared: For each row that is compared with another one, that other row.
+        lacking: For each row whose base the study does not have, so that it is compared with another variant: that
+            base.
         runs: The runs that count.
     """
 
@@ -137,13 +143,29 @@ class Study:
     tasks: tuple[TaskResults, ...]
     reference: str
     compared: dict[str, str]
+    lacking: dict[str, str]
     runs: Runs
 
-    @property
+    @cached_property
     def rows(self) -> tuple[str, ...]:
-        """All rows of all tasks, the reference first."""
-        found = dict.fromkeys(row for task in self.tasks for row in task.rows)
-        return tuple(sorted(found, key=lambda row: row not in self.compared.values()))
+        """All rows of all tasks, those with which others are compared first."""
+        rows = dict.fromkeys(row for task in self.tasks for row in task.rows)
+        return tuple(sorted(rows, key=lambda row: row not in self.compared.values()))
+
+    @cached_property
+    def variants(self) -> dict[str, str]:
+        """The variant of each row."""
+        return {place.row: place.variant for place in self.runs.placed}
+
+    @property
+    def opponent(self) -> str:
+        """What rows are compared with, in words: the reference, or `its base` if there are several."""
+        others = {self.variants[row] for row in self.compared.values()}
+        if len(others) < 2:
+            return self.reference if self.reference in self.compared.values() else next(iter(others), self.reference)
+        bases = _bases(self.runs.placed)
+        on_base = all(bases[self.variants[row]] == self.variants[other] for row, other in self.compared.items())
+        return "its base" if on_base else "its reference"
 
     @property
     def trials(self) -> list[StoredRun]:
@@ -158,49 +180,87 @@ class Study:
 def read(name: str, store: str, trials: Iterable[StoredRun], reference: str | None = None) -> Study | None:
     """Arrange the runs of a study, newest first, by task, row and replicate. None if none of them is a trial.
 
+    Args:
+        name: The study.
+        store: Address of the store.
+        trials: Its runs.
+        reference: What every row is compared with. Default: the base of its variant, if the study has it.
+
     Raises:
         UserError: for a reference that the study does not have.
     """
     runs = collect(trials)
     if not runs.placed:
         return None
-    tasks = [_task(each, runs.placed) for each in dict.fromkeys(place.task for place in runs.placed)]
-    places = {place.row: place for place in runs.placed}
-    variants = list(dict.fromkeys(place.variant for place in runs.placed))
+    tasks = tuple(_task(task, runs.placed) for task in dict.fromkeys(place.task for place in runs.placed))
+    rows = {place.row: place for place in runs.placed}
+    bases = _bases(runs.placed)
     if reference is None:
-        reference = _reference(list(places), variants)
-    elif reference not in (*variants, *places):
-        raise UserError(f"reference={reference}: study {name} does not have it. Allowed: {', '.join(places)}")
-    return Study(name, store, tuple(tasks), reference, _compared(places, variants, reference), runs)
+        reference = _reference(rows, bases)
+    elif reference in (*bases, *rows):
+        bases = dict.fromkeys(bases, "")
+    else:
+        raise UserError(f"reference={reference}: study {name} does not have it. Allowed: {', '.join(rows)}")
+    compared = _compared(rows, bases, reference)
+    lacking = {row: bases[rows[row].variant] for row, other in compared.items() if _is_lacking(rows, bases, row, other)}
+    return Study(name, store, tasks, reference, compared, lacking, runs)
 
 
-def _reference(rows: Sequence[str], variants: Sequence[str]) -> str:
-    if len(variants) == 1:
-        return rows[0] if len(rows) > 1 else ""
-    return next((name for name in REFERENCES if name in variants), variants[0])
+def _bases(placed: Mapping[Place, StoredRun]) -> dict[str, str]:
+    """For each variant the one that it changes; "" if its runs name none, as those of version 0.1.0."""
+    bases: dict[str, str] = {}
+    for place, run in placed.items():
+        bases[place.variant] = bases.get(place.variant) or run.tags.get(Tag.BASE, "")
+    return bases
 
 
-def _compared(places: dict[str, Place], variants: Sequence[str], reference: str) -> dict[str, str]:
-    """A row is compared with the reference variant in the same settings, or with the row that was named."""
-    if reference in variants and len(variants) > 1:
-        others = {row: " ".join([reference, *place.settings]) for row, place in places.items()}
-        return {row: other for row, other in others.items() if other != row and other in places}
-    return {row: reference for row in places if row != reference} if reference else {}
+def _reference(rows: Mapping[str, Place], bases: Mapping[str, str]) -> str:
+    """`standard`, else `peephole`, else the first variant whose base is not there; of one variant the first row."""
+    if len(bases) == 1:
+        return next(iter(rows)) if len(rows) > 1 else ""
+    first = next((name for name, base in bases.items() if base not in bases), next(iter(bases)))
+    return next((name for name in REFERENCES if name in bases), first)
 
 
-def _task(name: str, placed: dict[Place, StoredRun]) -> TaskResults:
-    found = {place: trial for place, trial in placed.items() if place.task == name}
-    tags = max(found.values(), key=lambda trial: trial.status == "FINISHED").tags
-    solved = tags.get("score_solved", "")
-    seeds = sorted(found, key=lambda place: (place.draw, place.seed))
+def _compared(rows: Mapping[str, Place], bases: Mapping[str, str], reference: str) -> dict[str, str]:
+    """The row that each row is compared with.
+
+    It is that of its base in the same settings, else that of the reference variant in them, or the row that was named.
+    """
+    if reference not in bases or len(bases) == 1:
+        return {row: reference for row in rows if row != reference} if reference in rows else {}
+    compared = {}
+    for row, place in rows.items():
+        variants = [reference] if place.variant == reference else [bases[place.variant], reference]
+        alike = [(*place.switches, *place.settings), place.settings]
+        names = [row_name(variant, settings) for variant in variants for settings in alike]
+        other = next((name for name in names if name in rows), row)
+        if other != row:
+            compared[row] = other
+    return compared
+
+
+def _is_lacking(rows: Mapping[str, Place], bases: Mapping[str, str], row: str, other: str) -> bool:
+    variant, reference = rows[row].variant, rows[other].variant
+    return reference not in (variant, bases[variant]) and bases[variant] != ""
+
+
+def _task(name: str, placed: Mapping[Place, StoredRun]) -> TaskResults:
+    trials = {place: trial for place, trial in placed.items() if place.task == name}
+    tags = max(trials.values(), key=lambda trial: trial.status == "FINISHED").tags
+    solved = tags.get(Tag.SCORE_SOLVED, "")
+    draws = {place.replicate: dict(place.draw) for place in sorted(trials, key=lambda place: (place.draw, place.seed))}
     return TaskResults(
         task=name,
-        score=Score(tags["score_metric"], tags["score_title"], tags.get("score_unit", ""), tags["score_better"]),
-        baseline=float(tags["baseline"]),
-        baseline_title=tags.get("baseline_title", "trivial predictor"),
+        score=Score(
+            tags[Tag.SCORE_METRIC], tags[Tag.SCORE_TITLE], tags.get(Tag.SCORE_UNIT, ""), tags[Tag.SCORE_BETTER]
+        ),
+        baseline=float(tags[Tag.BASELINE]),
+        baseline_title=tags.get(Tag.BASELINE_TITLE, "trivial predictor"),
         solved=float(solved) if solved else None,
-        references=tuple(dict.fromkeys(PUBLISHED, "-") | each for each in json.loads(tags.get("references", "[]"))),
-        rows=tuple(dict.fromkeys(place.row for place in found)),
-        replicates=tuple(dict.fromkeys(place.replicate for place in seeds)),
-        trials={(place.row, place.replicate): trial for place, trial in found.items()},
+        references=tuple(dict.fromkeys(PUBLISHED, "-") | score for score in json.loads(tags.get(Tag.REFERENCES, "[]"))),
+        rows=tuple(dict.fromkeys(place.row for place in trials)),
+        replicates=tuple(draws),
+        trials={(place.row, place.replicate): trial for place, trial in trials.items()},
+        draws=draws,
     )

@@ -1,16 +1,18 @@
 """The tables of a report: for the page as text, for programs as CSV files with all digits."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.analysis import Estimate
+from experiments.analysis.format import chance, interval, number, sizes
 from experiments.report.across import Across
-from experiments.report.findings import Finding, TaskFindings
-from experiments.report.format import chance, interval, number, sizes
+from experiments.report.findings import Comparison, Finding, TaskFindings
 from experiments.report.notes import failures
 from experiments.report.study import PUBLISHED, UNSCORED, Study, TaskResults
+from experiments.tracking.metadata import Param
 
 
 @dataclass(frozen=True)
@@ -31,20 +33,23 @@ class Table:
 def overview(study: Study, findings: Sequence[TaskFindings]) -> Table:
     """Rows by tasks: the mean with its interval, and how it compares."""
     heads = [
-        f"{each.results.task}: {each.results.score.name}, {each.results.score.better} is better" for each in findings
+        f"{task.task}: {task.score.name}, {task.score.better} is better"
+        for task in (finding.results for finding in findings)
     ]
-    rows = [[row, *(cell(found, row) for found in findings)] for row in study.rows]
-    return Table(["variant", *heads], [*rows, ["trivial baseline", *(number(f.results.baseline) for f in findings)]])
+    rows = [[row, *(cell(finding, row) for finding in findings)] for row in study.rows]
+    return Table(
+        ["variant", *heads], [*rows, ["trivial baseline", *(number(finding.results.baseline) for finding in findings)]]
+    )
 
 
-def cell(found: TaskFindings, row: str) -> str:
+def cell(task: TaskFindings, row: str) -> str:
     """The score of a row on a task, how it compares, and how many trials have none."""
-    finding = next((each for each in found.rows if each.row == row), None)
+    finding = next((finding for finding in task.rows if finding.row == row), None)
     if finding is None:
         return "no trials"
-    marks = [*(["*"] if row == found.best else []), found.verdict(row)]
+    marks = [*(["*"] if row == task.best else []), task.verdict(row)]
     lines = [" ".join([interval(finding.mean), *marks]).strip()] if finding.mean.count else []
-    return "\n".join([*lines, *unscored(found.results, row)])
+    return "\n".join([*lines, *unscored(task.results, row)])
 
 
 def unscored(task: TaskResults, row: str) -> list[str]:
@@ -54,54 +59,49 @@ def unscored(task: TaskResults, row: str) -> list[str]:
     return [f"{counts[state]} of {total} {state}" for state in UNSCORED if counts[state]]
 
 
-def details(study: Study, found: TaskFindings) -> Table:
+def details(study: Study, task: TaskFindings) -> Table:
     """Everything about one task: estimates, comparisons, costs."""
-    replicates = f"{study.replicate}s"
-    head = [
-        "variant",
-        "mean\n[95 % interval]",
-        "interquartile mean\n[95 % interval]",
-        "standard\ndeviation",
-        replicates,
-    ]
-    compared = bool(found.comparisons)
-    if compared:
-        head += [
-            f"minus {study.reference}\n[95 % interval]",
-            "probability of\nimprovement",
-            "p\n(Wilcoxon)",
-            "p\n(Holm)",
-        ]
-    head += ["units", "parameters", "step time,\nms"]
-    return Table(head, [_row(each, found.results, compared) for each in found.rows])
+    columns: dict[str, Callable[[Finding], str]] = {
+        "variant": lambda finding: finding.row,
+        "mean\n[95 % interval]": lambda finding: interval(finding.mean),
+        "interquartile mean\n[95 % interval]": lambda finding: interval(finding.interquartile_mean),
+        "standard\ndeviation": lambda finding: number(finding.deviation),
+        f"{study.replicate}s": lambda finding: "\n".join(
+            [str(finding.mean.count), *unscored(task.results, finding.row)]
+        ),
+    }
+    if task.comparisons:
+        if study.opponent not in (study.reference, *study.variants.values()):
+            columns["compared\nwith"] = _compared(lambda comparison: comparison.reference)
+        columns |= {
+            f"minus {study.opponent}\n[95 % interval]": _compared(lambda comparison: interval(comparison.difference)),
+            "probability of\nimprovement": _compared(lambda comparison: interval(comparison.improvement)),
+            "p\n(Wilcoxon)": _compared(lambda comparison: _bare(comparison.p)),
+            "p\n(Holm)": _compared(lambda comparison: _bare(comparison.adjusted)),
+        }
+    columns |= {
+        "units": lambda finding: sizes(finding.units),
+        "parameters": lambda finding: sizes(finding.parameters),
+        "step time,\nms": lambda finding: number(finding.step_ms),
+    }
+    return Table(list(columns), [[cell(finding) for cell in columns.values()] for finding in task.rows])
 
 
-def _row(finding: Finding, task: TaskResults, compared: bool) -> list[str]:
-    cells = [
-        finding.row,
-        interval(finding.mean),
-        interval(finding.interquartile_mean),
-        number(finding.deviation),
-        "\n".join([str(finding.mean.count), *unscored(task, finding.row)]),
-    ]
-    comparison = finding.comparison
-    if compared and comparison is None:
-        cells += ["", "", "", ""]
-    elif comparison is not None:
-        p_values = [
-            chance(value).removeprefix("p = ").removeprefix("p ") for value in (comparison.p, comparison.adjusted)
-        ]
-        cells += [interval(comparison.difference), interval(comparison.improvement), *p_values]
-    return [*cells, sizes(finding.units), sizes(finding.parameters), number(finding.step_ms)]
+def _compared(cell: Callable[[Comparison], str]) -> Callable[[Finding], str]:
+    return lambda finding: cell(finding.comparison) if finding.comparison else ""
 
 
-def across(found: Across) -> Table:
+def _bare(p: float) -> str:
+    return chance(p).removeprefix("p = ").removeprefix("p ")
+
+
+def across(comparison: Across) -> Table:
     """Mean ranks, and the aggregate on one scale."""
-    order = sorted(range(len(found.rows)), key=lambda row: found.ranks[row])
-    head = ["variant", "mean rank", *(["interquartile mean on one scale\n[95 % interval]"] if found.scaled else [])]
-    aggregate = found.scaled.aggregate if found.scaled else ()
+    order = sorted(range(len(comparison.rows)), key=lambda row: comparison.ranks[row])
+    scaled = comparison.scaled
+    head = ["variant", "mean rank", *(["interquartile mean on one scale\n[95 % interval]"] if scaled else [])]
     rows = [
-        [found.rows[row], f"{found.ranks[row]:.2f}", *([interval(aggregate[row])] if aggregate else [])]
+        [comparison.rows[row], f"{comparison.ranks[row]:.2f}", *([interval(scaled.aggregate[row])] if scaled else [])]
         for row in order
     ]
     return Table(head, rows)
@@ -109,12 +109,12 @@ def across(found: Across) -> Table:
 
 def published(task: TaskResults) -> Table:
     """The published scores that a task names."""
-    return Table(PUBLISHED, [[str(each[name]) for name in PUBLISHED] for each in task.references], text=True)
+    return Table(PUBLISHED, [[str(score[name]) for name in PUBLISHED] for score in task.references], text=True)
 
 
 def without_score(study: Study, task: TaskResults) -> Table:
     """Each trial of a task that failed, was killed or diverged, and why."""
-    rows = [each for each in failures(study) if each[0].startswith(f"{task.task}/")]
+    rows = [failure for failure in failures(study) if failure[0].startswith(f"{task.task}/")]
     return Table(("trial", "end", "reason"), rows, text=True)
 
 
@@ -132,8 +132,8 @@ def trials(study: Study) -> list[dict[str, Any]]:
                     "state": task.states[place],
                     "score": trial.score,
                     "score_metric": task.score.metric,
-                    "units": trial.params.get("units", ""),
-                    "parameters": trial.params.get("parameters", ""),
+                    "units": trial.params.get(Param.UNITS, ""),
+                    "parameters": trial.params.get(Param.PARAMETERS, ""),
                     "step_ms": trial.metrics.get("time/step_ms", ""),
                     "run_id": trial.run_id,
                 }
@@ -143,23 +143,25 @@ def trials(study: Study) -> list[dict[str, Any]]:
 
 def comparisons(findings: Sequence[TaskFindings]) -> list[dict[str, Any]]:
     """Every estimate and every comparison, as numbers."""
-    return [_numbers(found.results, each) for found in findings for each in found.rows]
+    return [_numbers(task.results, finding) for task in findings for finding in task.rows]
 
 
 def _numbers(task: TaskResults, finding: Finding) -> dict[str, Any]:
     row: dict[str, Any] = {"task": task.task, "variant": finding.row, "score_metric": task.score.metric}
     for name in ("mean", "interquartile_mean"):
-        found = getattr(finding, name)
-        row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+        row |= _estimate(name, getattr(finding, name))
     row |= {"deviation": finding.deviation, "count": finding.mean.count, "step_ms": finding.step_ms}
     comparison = finding.comparison
     if comparison is not None:
         row["reference"] = comparison.reference
         for name in ("difference", "improvement"):
-            found = getattr(comparison, name)
-            row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+            row |= _estimate(name, getattr(comparison, name))
         row |= {"pairs": comparison.difference.count, "p": comparison.p, "p_holm": comparison.adjusted}
     return row
+
+
+def _estimate(name: str, estimate: Estimate) -> dict[str, float]:
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
 
 
 def write(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -7,13 +7,13 @@ from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
+from experiments.analysis.format import number
 from experiments.report import search
 from experiments.report.findings import TaskFindings
-from experiments.report.format import number
 from experiments.report.notes import notes
 from experiments.report.results import Results
 from experiments.report.study import Study
-from experiments.report.summary import across_tasks, of_task, summary
+from experiments.report.summary import across_tasks, summary, task_summary
 from experiments.report.tables import cell
 from experiments.tracking import Store, charts_link
 
@@ -29,21 +29,21 @@ def show(results: Results) -> None:
     console.print(f"\n[bold]{escape(study.name)}[/bold]: test scores", highlight=False)
     print_tables(console, study, findings)
     console.print(legend(study), highlight=False, markup=False)
-    said = [*summary(study, findings), *(of_task(study, found) for found in findings)]
-    said += [*across_tasks(study, results.across), *published(study)]
-    said += [sentence for found in results.searches for sentence in search.words(found)]
+    sentences = [*summary(study, findings), *(task_summary(study, finding) for finding in findings)]
+    sentences += [*across_tasks(study, results.across), *published(study)]
+    sentences += [sentence for result in results.searches for sentence in search.sentences(result)]
     remarks = notes(study)
-    said += remarks[:MOST_NOTES]
+    sentences += remarks[:MOST_NOTES]
     if len(remarks) > MOST_NOTES:
-        said.append(f"{len(remarks) - MOST_NOTES} more remarks are in the report.")
-    for sentence in said:
+        sentences.append(f"{len(remarks) - MOST_NOTES} more remarks are in the report.")
+    for sentence in sentences:
         console.print(f"- {sentence}", highlight=False, markup=False)
 
 
 def legend(study: Study) -> str:
     """What the marks in the table mean."""
-    said = f"mean over {study.replicate}s [95 % interval]; * best mean of the task"
-    return f"{said}; better, worse: than {study.reference}, p < 0.05 after Holm" if study.compared else said
+    marks = f"mean over {study.replicate}s [95 % interval]; * best mean of the task"
+    return f"{marks}; better, worse: than {study.opponent}, p < 0.05 after Holm" if study.compared else marks
 
 
 def print_tables(console: Console, study: Study, findings: list[TaskFindings]) -> None:
@@ -53,21 +53,21 @@ def print_tables(console: Console, study: Study, findings: list[TaskFindings]) -
 
 
 def _table(study: Study, findings: list[TaskFindings]) -> Table:
-    tasks = [found.results for found in findings]
+    tasks = [finding.results for finding in findings]
     heads = [Text(f"{task.task}\n{task.score.name}\n({task.score.better} is better)") for task in tasks]
-    made = Table("\n\nvariant", *(Column(head, justify="right") for head in heads))
+    table = Table("\n\nvariant", *(Column(head, justify="right") for head in heads))
     for row in study.rows:
-        made.add_row(Text(row), *(cell(found, row) for found in findings))
-    made.add_section()
-    made.add_row("trivial baseline", *(f"{number(task.baseline)}" for task in tasks))
-    return made
+        table.add_row(Text(row), *(cell(finding, row) for finding in findings))
+    table.add_section()
+    table.add_row("trivial baseline", *(f"{number(task.baseline)}" for task in tasks))
+    return table
 
 
 def published(study: Study) -> list[str]:
     """The published scores that the tasks name, a sentence each."""
     return [
         f"Published for {task.task}, by models of other sizes: "
-        + "; ".join(f"{each['metric']} {each['score']} {each['model']} ({each['source']})" for each in task.references)
+        + "; ".join(f"{one['metric']} {one['score']} {one['model']} ({one['source']})" for one in task.references)
         for task in study.tasks
         if task.references
     ]

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from experiments.errors import UserError
+from experiments.tracking.metadata import Tag
 from experiments.tracking.transfer import Record, plain_value
 
 FORMAT = 1
@@ -165,7 +166,7 @@ class Reader:
             right = (
                 f"runs/{record.run_id}/run.json" == name
                 and all(isinstance(text, str) for pair in texts for text in pair)
-                and (record.tags["study"], record.tags["kind"]) == (self.study, "trial")
+                and (record.tags[Tag.STUDY], record.tags[Tag.KIND]) == (self.study, "trial")
                 and NAME.fullmatch(record.task)
                 and record.key
                 and int(record.start_time) <= int(record.end_time)

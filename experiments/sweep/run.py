@@ -104,15 +104,8 @@ def _mark_stale(sweep: "Sweep") -> None:
 
 def _show(sweep: "Sweep", study: str, page: bool) -> None:
     from experiments.report import command
-    from experiments.tracking import STORE_ERRORS
 
     try:
-        shown = command.show(sweep.store, study, keys={spec.key for spec in sweep.specs})
-    except (UserError, *STORE_ERRORS) as error:
-        print(f"There is no table now: {first_line(error)}")
-        return
-    try:
-        if page:
-            command.write(sweep.store, shown)
-    except Exception as error:  # the trials are done, and a page can be made again
+        command.report_study(sweep.store, study, keys={spec.key for spec in sweep.specs}, page=page)
+    except Exception as error:  # the trials are done, and a report can be made again
         print(f"There is no report now ({first_line(error)}). Again: python -m experiments.report study={study}")

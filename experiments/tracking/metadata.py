@@ -126,11 +126,11 @@ def params(spec: TrialSpec, layer: Mapping[str, Any]) -> dict[str, Any]:
         Param.TASK: config.task.name,
         Param.SEED: config.seed,
         Param.UNITS: spec.units,
-        **{f"{s}.{name}": _text(value) for s, section in sections.items() for name, value in section.items()},
+        **{f"{s}.{name}": text(value) for s, section in sections.items() for name, value in section.items()},
     }
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
     """A value as a command line gives it. Of a long one the end is replaced by a checksum."""
     if isinstance(value, dict) and "class_name" in value:  # of Keras, which also says where it comes from
         value = {name: value[name] for name in ("class_name", "config")}
@@ -142,6 +142,11 @@ def _text(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}...{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
+def is_from_0_1(params: Mapping[str, str]) -> bool:
+    """Whether the parameters of a run are those that version 0.1.0 recorded."""
+    return "match" in params
+
+
 def fields(params: Mapping[str, str]) -> dict[str, str]:
     """The fields of the configuration that the parameters of a run record, by dotted name.
 
@@ -149,6 +154,8 @@ def fields(params: Mapping[str, str]) -> dict[str, str]:
         ValueError: for settings of version 0.1.0 that MLflow has cut, as it does after 6,000 characters.
     """
     recorded = {FIELDS_0_1[name]: PLAIN_0_1.get(value, value) for name, value in params.items() if name in FIELDS_0_1}
+    if params.get("match") == "units":
+        recorded["model.units"] = params[Param.UNITS]
     settings = [word.lstrip("+~").partition("=") for word in shlex.split(params.get("settings", ""))]
     recorded |= {name: value for name, _, value in settings}
     return recorded | {name: value for name, value in params.items() if "." in name}

@@ -17,7 +17,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.errors import UserError, reported
-from hydra_plugins.gatelab.local import LocalLauncher
+from hydra_plugins.gatelab.local import LocalLauncherConf
 
 
 @dataclass
@@ -65,7 +65,7 @@ class GridSweeper(Sweeper):
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
-        if not isinstance(self.launcher, LocalLauncher):
+        if self.config.hydra.launcher._target_ != LocalLauncherConf._target_:
             self.validate_batch_is_legal(trials)
         results: list[JobReturn] = list(self.launcher.launch(trials, initial_job_idx=0))
         for result in results:

@@ -28,18 +28,18 @@ def ends(estimate):
 
 def test_mean_equals_scipy(generator):
     scores = generator.normal(size=7)
-    found = analysis.mean(scores)
-    assert found.value == pytest.approx(statistics.fmean(scores))
+    estimate = analysis.mean(scores)
+    assert estimate.value == pytest.approx(statistics.fmean(scores))
     expected = stats.ttest_1samp(scores, 0).confidence_interval(0.95)
-    assert ends(found) == pytest.approx((expected.low, expected.high))
+    assert ends(estimate) == pytest.approx((expected.low, expected.high))
     assert analysis.deviation(scores) == pytest.approx(statistics.stdev(scores))
 
 
 def test_mean_by_hand():
     """Mean 3, deviation sqrt(10 / 4), and 2.7764 is the t of four degrees of freedom in every table."""
-    found = analysis.mean(np.array([1.0, 2, NAN, 3, 4, INF, 5]))
-    assert (found.value, found.count) == (3.0, 5)
-    assert found.high - 3 == pytest.approx(2.7764 * math.sqrt(2.5 / 5), rel=1e-4)
+    estimate = analysis.mean(np.array([1.0, 2, NAN, 3, 4, INF, 5]))
+    assert (estimate.value, estimate.count) == (3.0, 5)
+    assert estimate.high - 3 == pytest.approx(2.7764 * math.sqrt(2.5 / 5), rel=1e-4)
     assert analysis.deviation(np.array([1.0, 2, NAN, 3, 4, 5])) == pytest.approx(math.sqrt(2.5))
 
 
@@ -53,22 +53,22 @@ def test_one_score_has_no_interval_and_none_no_value(estimator):
 
 def test_interquartile_mean_by_hand():
     """Of eight, four remain, 3 5 7 9; the others become 3 and 9: squares around 6 are 6 * 9 + 1 + 1 = 56."""
-    found = analysis.interquartile_mean(np.array([100.0, 9, 7, 5, 3, 2, -50, 10]))
-    assert (found.value, found.count) == (6.0, 8)
+    estimate = analysis.interquartile_mean(np.array([100.0, 9, 7, 5, 3, 2, -50, 10]))
+    assert (estimate.value, estimate.count) == (6.0, 8)
     error = math.sqrt(7 / (4 * 3)) * math.sqrt(56 / 7)
-    assert found.high - 6 == pytest.approx(3.182446 * error, rel=1e-6)  # t of three degrees of freedom
-    assert 6 - found.low == pytest.approx(found.high - 6)
+    assert estimate.high - 6 == pytest.approx(3.182446 * error, rel=1e-6)  # t of three degrees of freedom
+    assert 6 - estimate.low == pytest.approx(estimate.high - 6)
 
 
 @pytest.mark.parametrize("count", range(2, 14))
 def test_interquartile_mean_equals_scipy(generator, count):
     scores = generator.normal(size=count)
-    found = analysis.interquartile_mean(scores)
-    assert found.value == pytest.approx(stats.trim_mean(scores, 0.25))
+    estimate = analysis.interquartile_mean(scores)
+    assert estimate.value == pytest.approx(stats.trim_mean(scores, 0.25))
     winsorised = stats.mstats.winsorize(scores, (0.25, 0.25)).data
     kept = count - 2 * (count // 4)
     error = np.sqrt(((winsorised - winsorised.mean()) ** 2).sum() / (kept * (kept - 1)))
-    assert ends(found) == pytest.approx(stats.t.interval(0.95, kept - 1, found.value, error))
+    assert ends(estimate) == pytest.approx(stats.t.interval(0.95, kept - 1, estimate.value, error))
 
 
 def test_difference_equals_the_paired_t_interval(generator):
@@ -121,8 +121,8 @@ def test_wilcoxon_sees_ties_that_rounding_of_binary_fractions_hides():
 
 
 def test_holm_by_hand_and_as_statsmodels(generator):
-    found = analysis.holm([0.01, NAN, 0.04, 0.03])
-    assert found == pytest.approx([0.03, NAN, 0.06, 0.06], nan_ok=True)
+    adjusted = analysis.holm([0.01, NAN, 0.04, 0.03])
+    assert adjusted == pytest.approx([0.03, NAN, 0.06, 0.06], nan_ok=True)
     p_values = generator.uniform(size=12) ** 2
     assert analysis.holm(list(p_values)) == pytest.approx(multipletests(p_values, method="holm")[1])
     assert len(analysis.holm([])) == 0
@@ -134,19 +134,19 @@ def test_improvement_counts_pairs(generator, better):
     wins = 0.0
     for one, other in itertools.product(scores, reference):
         wins += 0.5 if one == other else (one < other) == (better == "lower")
-    found = analysis.improvement(scores, reference, better)
-    assert (found.value, found.count) == (pytest.approx(wins / 64), 8)
+    estimate = analysis.improvement(scores, reference, better)
+    assert (estimate.value, estimate.count) == (pytest.approx(wins / 64), 8)
     statistic = stats.mannwhitneyu(scores, reference).statistic / 64
-    assert found.value == pytest.approx(statistic if better == "higher" else 1 - statistic)
+    assert estimate.value == pytest.approx(statistic if better == "higher" else 1 - statistic)
     back = analysis.improvement(reference, scores, better)
-    assert (1 - back.value, 1 - back.high, 1 - back.low) == pytest.approx((found.value, *ends(found)))
+    assert (1 - back.value, 1 - back.high, 1 - back.low) == pytest.approx((estimate.value, *ends(estimate)))
 
 
 def test_improvement_interval_solves_its_equation():
     """At 1, placements do not vary, so no pairing counts: (1 - p)^2 = t^2 V(p), t of 15 degrees of freedom."""
-    found = analysis.improvement(np.arange(5.0), np.arange(5.0) + 9, "lower")
-    assert (found.value, found.high) == (1.0, 1.0)
-    p = found.low
+    estimate = analysis.improvement(np.arange(5.0), np.arange(5.0) + 9, "lower")
+    assert (estimate.value, estimate.high) == (1.0, 1.0)
+    p = estimate.low
     variance = p * (1 - p) * (1 + 4 * (1 - p) / (2 - p) + 4 * p / (1 + p)) / 25
     assert 0.4 < p < 0.8
     assert (1 - p) ** 2 == pytest.approx(2.131450**2 * variance, rel=1e-5)
@@ -163,10 +163,10 @@ def test_shared_seeds_narrow_the_interval_of_improvement(generator):
 
 @pytest.mark.parametrize(("better", "diverged"), [("lower", INF), ("higher", -INF), ("lower", -INF), ("higher", INF)])
 def test_a_diverged_run_is_worst_and_a_missing_one_is_no_run(better, diverged):
-    found = analysis.improvement(np.array([diverged, 2.0, NAN]), np.array([1.0, diverged, 2.0]), better)
+    estimate = analysis.improvement(np.array([diverged, 2.0, NAN]), np.array([1.0, diverged, 2.0]), better)
     first = 0 + 0.5 + 0  # the diverged run ties with the other diverged one only
     second = (0 if better == "lower" else 1) + 1 + 0.5
-    assert (found.value, found.count) == ((first + second) / 6, 2)
+    assert (estimate.value, estimate.count) == ((first + second) / 6, 2)
 
 
 def test_improvement_of_one_run_and_of_none():
@@ -197,7 +197,7 @@ def test_seeds_for_power_by_simulation():
     generator = np.random.default_rng(5)
     effect = differences.mean() / differences.std(ddof=1)
     draws = generator.normal(effect, 1, size=(1000, seeds))
-    assert 0.77 < np.mean([analysis.wilcoxon(each, np.zeros(seeds)) < 0.05 for each in draws]) < 0.86
+    assert 0.77 < np.mean([analysis.wilcoxon(draw, np.zeros(seeds)) < 0.05 for draw in draws]) < 0.86
 
 
 def test_seeds_for_power_where_the_estimate_is_of_no_use():
@@ -218,8 +218,8 @@ def test_welch_equals_scipy(generator):
 
 def test_mean_ranks_by_hand():
     scores = np.array([[0.1, 5, 7], [0.2, 5, NAN], [0.3, 9, 8]])  # ranks 1 2.5 1, 2 2.5 3, 3 1 2 if the last is "lower"
-    found = analysis.mean_ranks(scores, ["lower", "higher", "lower"])
-    assert found == pytest.approx([4.5 / 3, 7.5 / 3, 6 / 3])
+    ranks = analysis.mean_ranks(scores, ["lower", "higher", "lower"])
+    assert ranks == pytest.approx([4.5 / 3, 7.5 / 3, 6 / 3])
     with pytest.raises(ValueError, match="3 tasks"):
         analysis.mean_ranks(scores[:, :2], ["lower"] * 3)
 
@@ -242,8 +242,8 @@ def test_friedman_needs_three_variants_and_two_tasks():
 
 @pytest.mark.parametrize(("variants", "q"), zip(range(2, 11), DEMSAR, strict=True))
 def test_critical_difference_has_demsars_quantiles(variants, q):
-    found = analysis.critical_difference(variants, 14)
-    assert found / math.sqrt(variants * (variants + 1) / (6 * 14)) == pytest.approx(q, abs=0.0011)
+    difference = analysis.critical_difference(variants, 14)
+    assert difference / math.sqrt(variants * (variants + 1) / (6 * 14)) == pytest.approx(q, abs=0.0011)
 
 
 def test_critical_difference_of_demsars_example():
@@ -255,8 +255,8 @@ def test_cliques_by_hand_and_by_all_subsets(generator):
     assert analysis.cliques(np.array([3.0, 1.0, 1.5, 2.4, 6.0]), 1.0) == [(1, 2), (2, 3), (3, 0)]
     assert analysis.cliques(np.array([1.0, 3.0]), 1.0) == []
     ranks = generator.uniform(1, 6, size=6)
-    subsets = [set(each) for size in range(2, 7) for each in itertools.combinations(range(6), size)]
-    close = [each for each in subsets if np.ptp(ranks[list(each)]) <= 1.7]
-    largest = [each for each in close if not any(each < other for other in close)]
-    found = [set(each) for each in analysis.cliques(ranks, 1.7)]
-    assert len(found) == len(largest) and all(each in largest for each in found)
+    subsets = [set(group) for size in range(2, 7) for group in itertools.combinations(range(6), size)]
+    close = [group for group in subsets if np.ptp(ranks[list(group)]) <= 1.7]
+    largest = [group for group in close if not any(group < other for other in close)]
+    groups = [set(group) for group in analysis.cliques(ranks, 1.7)]
+    assert len(groups) == len(largest) and all(group in largest for group in groups)

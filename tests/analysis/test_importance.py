@@ -24,10 +24,10 @@ def main(forest):
 def test_additive_settings_have_their_shares_of_the_variance():
     x, y, unused = uniform(0, 200, 3)
     forest = Forest(texts(x=x, y=y, unused=unused), 3 * x + y)
-    found = main(forest)
-    assert found["x"] == pytest.approx(0.9, abs=0.04)  # Var(3x) / Var(3x + y) = 9 / 10
-    assert found["y"] == pytest.approx(0.1, abs=0.05)
-    assert found["unused"] < 0.01
+    shares = main(forest)
+    assert shares["x"] == pytest.approx(0.9, abs=0.04)  # Var(3x) / Var(3x + y) = 9 / 10
+    assert shares["y"] == pytest.approx(0.1, abs=0.05)
+    assert shares["unused"] < 0.01
     assert [share.settings for share in forest.importance.main] == [("x",), ("y",), ("unused",)]
     assert all(share.mean < 0.03 for share in forest.importance.pairs)
 
@@ -40,27 +40,29 @@ def test_a_pure_interaction_is_the_pairs_not_the_settings():
     assert largest.settings == ("x", "y")
     assert largest.mean > 0.7
     assert second.mean < 0.1
-    found = forest.interaction("x", "y")
+    interaction = forest.interaction("x", "y")
     for row in (0.25, 0.75):
         for column in (0.25, 0.75):
-            cell = found.alone[np.abs(found.rows - row).argmin(), np.abs(found.columns - column).argmin()]
+            cell = interaction.alone[
+                np.abs(interaction.rows - row).argmin(), np.abs(interaction.columns - column).argmin()
+            ]
             assert cell == pytest.approx(1.0 if row == column else -1.0, abs=0.3)
 
 
 def test_interactions_average_to_zero_along_both_settings():
     x, y = uniform(3, 60, 2)
-    found = Forest(texts(x=x, y=y), x + y + x * y).interaction("x", "y")
-    np.testing.assert_allclose(found.alone.mean(0), 0, atol=0.01)
-    np.testing.assert_allclose(found.alone.mean(1), 0, atol=0.01)
-    assert found.total.shape == (60, 60)
+    interaction = Forest(texts(x=x, y=y), x + y + x * y).interaction("x", "y")
+    np.testing.assert_allclose(interaction.alone.mean(0), 0, atol=0.01)
+    np.testing.assert_allclose(interaction.alone.mean(1), 0, atol=0.01)
+    assert interaction.total.shape == (60, 60)
 
 
 def test_shares_of_optuna_and_of_the_boxes_add_up():
     """Two settings and their pair explain all. The settings' shares are Optuna's, that of the pair is not."""
     x, y = uniform(4, 60, 2)
-    found = Forest(texts(x=x, y=np.floor(4 * y)), np.exp(x) * (1 + y)).importance
-    assert sum(share.mean for share in found.main) + found.pairs[0].mean == pytest.approx(1, abs=1e-6)
-    for share in [*found.main, *found.pairs]:
+    importance = Forest(texts(x=x, y=np.floor(4 * y)), np.exp(x) * (1 + y)).importance
+    assert sum(share.mean for share in importance.main) + importance.pairs[0].mean == pytest.approx(1, abs=1e-6)
+    for share in [*importance.main, *importance.pairs]:
         assert share.low <= share.mean <= share.high
 
 
@@ -75,8 +77,8 @@ def test_boxes_average_a_tree_exactly():
     assert boxes.variance == pytest.approx(values.var(), abs=2e-3)
     np.testing.assert_allclose(boxes.marginal([0], [grid]), values.mean(1), atol=5e-3)
     np.testing.assert_allclose(boxes.marginal([0, 1], [grid[::50], grid[::50]]), values[::50, ::50], atol=1e-12)
-    assert boxes.variance_of([1]) == pytest.approx(values.mean(0).var() / values.var(), abs=5e-3)
-    assert boxes.variance_of([0, 1]) == pytest.approx(1)
+    assert boxes.variance_share([1]) == pytest.approx(values.mean(0).var() / values.var(), abs=5e-3)
+    assert boxes.variance_share([0, 1]) == pytest.approx(1)
 
 
 def test_the_best_learning_rate_is_found_on_its_logarithmic_scale():
@@ -84,12 +86,12 @@ def test_the_best_learning_rate_is_found_on_its_logarithmic_scale():
     rate, units = 10 ** (-5 + 4 * rate), np.floor(8 + 56 * units)
     scores = 0.1 + (np.log10(rate) + 2.5) ** 2 + 0.002 * units
     forest = Forest(texts(rate=rate, units=units), scores, log=False)
-    found = forest.marginal("rate")
-    best = found.values[found.mean.argmin()]
+    marginal = forest.marginal("rate")
+    best = marginal.values[marginal.mean.argmin()]
     assert 10**-2.5 / 2 < best < 10**-2.5 * 2
-    expected = 0.1 + (np.log10(found.values) + 2.5) ** 2 + 0.002 * units.mean()
-    assert np.abs(found.mean - expected).mean() < 0.05
-    assert (found.low <= found.mean).all() and (found.mean <= found.high).all()
+    expected = 0.1 + (np.log10(marginal.values) + 2.5) ** 2 + 0.002 * units.mean()
+    assert np.abs(marginal.mean - expected).mean() < 0.05
+    assert (marginal.low <= marginal.mean).all() and (marginal.mean <= marginal.high).all()
 
 
 def test_a_setting_counts_the_same_in_any_units():
@@ -106,9 +108,9 @@ def test_scores_over_decades_are_explained_as_logarithms():
     forest = Forest(texts(x=x, y=y), scores)
     assert forest.log
     assert main(forest)["x"] == pytest.approx(0.9, abs=0.04)
-    found = forest.marginal("x")
-    middle = np.abs(found.values - 0.5).argmin()
-    assert found.mean[middle] == pytest.approx(10**-2, rel=0.25)  # geometric mean over y: 10 ** (-1.5 - .5)
+    marginal = forest.marginal("x")
+    middle = np.abs(marginal.values - 0.5).argmin()
+    assert marginal.mean[middle] == pytest.approx(10**-2, rel=0.25)  # geometric mean over y: 10 ** (-1.5 - .5)
     assert not Forest(texts(x=x, y=y), scores, log=False).log
     assert not Forest(texts(x=x, y=y), 1 + x).log
 
@@ -117,14 +119,14 @@ def test_words_are_categories_of_equal_standing():
     random = np.random.default_rng(9)
     optimizer, nesterov = random.choice(["adam", "rmsprop", "sgd"], 120), random.choice(["true", "false"], 120)
     effect = {"adam": 0.0, "rmsprop": 3.0, "sgd": 0.0}  # neither first nor last in the alphabet
-    scores = np.array([effect[each] for each in optimizer]) + (nesterov == "true")
+    scores = np.array([effect[name] for name in optimizer]) + (nesterov == "true")
     forest = Forest(texts(optimizer=optimizer, nesterov=nesterov), scores, log=False)
     share = 2 / (2 + 0.25)  # variances 2/9 * 9 and 1/4
     assert main(forest)["optimizer"] == pytest.approx(share, abs=0.04)
     assert main(forest)["nesterov"] == pytest.approx(1 - share, abs=0.04)
-    found = forest.marginal("optimizer")
-    assert found.values.tolist() == ["adam", "rmsprop", "sgd"]
-    np.testing.assert_allclose(found.mean, [0.5, 3.5, 0.5], atol=0.1)
+    marginal = forest.marginal("optimizer")
+    assert marginal.values.tolist() == ["adam", "rmsprop", "sgd"]
+    np.testing.assert_allclose(marginal.mean, [0.5, 3.5, 0.5], atol=0.1)
 
 
 @pytest.mark.parametrize("better, worst", [("lower", 1.0), ("higher", 0.0)])
@@ -157,9 +159,9 @@ def test_constant_settings_are_left_out_and_named():
 
 def test_one_setting_explains_all_that_is_explained():
     x = uniform(14, 30, 1)[0]
-    found = Forest(texts(x=x), x**2).importance
-    assert found.main[0].mean == pytest.approx(1)
-    assert found.pairs == []
+    importance = Forest(texts(x=x), x**2).importance
+    assert importance.main[0].mean == pytest.approx(1)
+    assert importance.pairs == []
 
 
 @pytest.mark.parametrize(
@@ -175,16 +177,16 @@ def test_one_setting_explains_all_that_is_explained():
 def test_why_a_search_says_nothing(draws, scores, reason):
     with pytest.raises(ValueError, match=reason):
         Forest(draws, np.array(scores, "float64"))
-    found, reasons = forests({"standard": (draws, np.array(scores, "float64"))})
-    assert found == {}
+    by_name, reasons = forests({"standard": (draws, np.array(scores, "float64"))})
+    assert by_name == {}
     assert reason in reasons["standard"]
 
 
 def test_variants_are_compared_on_one_scale():
     x = uniform(15, 30, 1)[0]
-    found, reasons = forests({"narrow": (texts(x=x), 1 + x), "wide": (texts(x=x), 10 ** (-3 * x))})
+    by_name, reasons = forests({"narrow": (texts(x=x), 1 + x), "wide": (texts(x=x), 10 ** (-3 * x))})
     assert reasons == {}
-    assert found["narrow"].log and found["wide"].log
+    assert by_name["narrow"].log and by_name["wide"].log
 
 
 def search(seed):
@@ -196,26 +198,26 @@ def search(seed):
 
 
 def test_figures_show_numbers_names_and_units(tmp_path):
-    found, _ = forests({name: search(seed) for seed, name in enumerate(["standard", "peephole", "a", "b", "c"])})
-    made = figures("adding", found, "error, mm (lower is better)")
-    assert list(made) == ["importance", "marginals-1", "marginals-2", "interaction"]
-    for name, figure in made.items():
+    by_name, _ = forests({name: search(seed) for seed, name in enumerate(["standard", "peephole", "a", "b", "c"])})
+    drawn = figures("adding", by_name, "error, mm (lower is better)")
+    assert list(drawn) == ["importance", "marginals-1", "marginals-2", "interaction"]
+    for name, figure in drawn.items():
         figure.savefig(tmp_path / f"{name}.png")
         assert figure.get_size_inches()[0] <= 9
-    bars = {axes.get_title(): axes for axes in made["importance"].axes}
-    share = main(found["standard"])["training.learning_rate"]
+    bars = {axes.get_title(): axes for axes in drawn["importance"].axes}
+    share = main(by_name["standard"])["training.learning_rate"]
     assert f" {100 * share:.0f} %" in {text.get_text() for text in bars["learning rate"].texts}
-    curves = {axes.get_xlabel(): axes for axes in made["marginals-1"].axes}
+    curves = {axes.get_xlabel(): axes for axes in drawn["marginals-1"].axes}
     assert curves["learning rate"].get_xscale() == "log"
     assert curves["units"].get_xscale() == "linear"
     assert {text.get_text() for text in curves["units"].texts} == {"standard", "peephole", "a", "b"}
     assert [label.get_text() for label in curves["opt"].get_xticklabels()] == ["adam", "sgd"]
-    assert made["marginals-1"].get_supylabel() == "error, mm (lower is better)"
-    assert "standard 1 of 25" in made["importance"].get_supxlabel()
+    assert drawn["marginals-1"].get_supylabel() == "error, mm (lower is better)"
+    assert "standard 1 of 25" in drawn["importance"].get_supxlabel()
 
 
 def test_no_interaction_is_drawn_of_one_setting():
     x = uniform(16, 30, 1)[0]
-    found, _ = forests({"standard": (texts(x=x), x)})
-    assert list(figures("adding", found, "error")) == ["importance", "marginals"]
+    by_name, _ = forests({"standard": (texts(x=x), x)})
+    assert list(figures("adding", by_name, "error")) == ["importance", "marginals"]
     assert figures("adding", {}, "error") == {}

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from experiments import MOVED
+from experiments import PLACES
 from experiments.config.compose import choices, compose
 from experiments.config.renamed import VARIANTS, renamed_variants
 from experiments.errors import UserError
@@ -30,11 +30,11 @@ def test_composing_an_old_name_says_the_new_one():
         compose(["variant=candidate/relu"])
 
 
-@pytest.mark.parametrize("module", MOVED)
+@pytest.mark.parametrize("module", PLACES)
 def test_an_old_module_says_where_it_is(module):
-    with pytest.raises(ModuleNotFoundError, match=f"experiments.{module} is called experiments.{MOVED[module]} now"):
+    with pytest.raises(ModuleNotFoundError, match=f"experiments.{module} is called experiments.{PLACES[module]} now"):
         importlib.import_module(f"experiments.{module}")
-    importlib.import_module(f"experiments.{MOVED[module]}")
+    importlib.import_module(f"experiments.{PLACES[module]}")
 
 
 def test_a_command_line_with_an_old_name_ends_before_anything_else(train):

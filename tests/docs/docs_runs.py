@@ -141,5 +141,5 @@ def _add_shortcut(folder: Path) -> None:
     (folder / "variants/cells/shortcut.py").write_text(f"{imports}\n\n\n{classes}\n")
     line = re.search(r"`(from variants\.cells\.shortcut import [^`]+)`", parts(EXTENDING)[1])[1]
     names = ", ".join(f'"{name}"' for name in line.split(" import ")[1].split(", "))
-    for init in (folder / "variants/cells/__init__.py", folder / "variants/__init__.py"):
-        init.write_text(f"{init.read_text()}\n{line}\n__all__ += [{names}]\n")
+    init = folder / "variants/cells/__init__.py"
+    init.write_text(f"{init.read_text()}\n{line}\n__all__ += [{names}]\n")

@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from experiments.report.command import load, show, write
+from experiments.report.command import report_study
 from experiments.report.figures import style
 from experiments.report.figures.across import ranks, scaled
 from experiments.report.figures.costs import costs
 from experiments.report.figures.curves import curves, filled
 from experiments.report.figures.forest import forest
 from experiments.report.figures.scores import scores
-from experiments.report.results import analyse
-from experiments.report.summary import of_task
-from tests.report.made_studies import add, add_foreign, fill, new_store, published, studied
+from experiments.report.results import load
+from experiments.report.summary import task_summary
+from tests.report.studies import MemoryStore, add, add_foreign, analysed, fill, published
+from tests.stores import new_store
 
 NAN = float("nan")
 ODD = (
@@ -60,14 +61,15 @@ def around(mean, count=3, spread=0.05, seed=0):
 
 @pytest.fixture
 def store(tmp_path):
-    return new_store(tmp_path / "out")
+    return MemoryStore(tmp_path / "out")
 
 
-def made(store, reference=None):
+def page_of(store, reference=None):
     """The page of study `s`, as its source and parsed."""
-    file = write(store, show(store, "s", reference), reference)
-    source = file.read_text(encoding="utf-8")
-    return file.parent, source, Page(source)
+    report_study(store, "s", reference=reference)
+    folder = store.folder / "s" / "report"
+    source = (folder / "report.html").read_text(encoding="utf-8")
+    return folder, source, Page(source)
 
 
 def add_usual(store):
@@ -88,7 +90,7 @@ def add_usual(store):
 def usual(tmp_path_factory):
     store = new_store(tmp_path_factory.mktemp("usual"))
     add_usual(store)
-    return store, *made(store)
+    return store, *page_of(store)
 
 
 def test_the_page_needs_nothing_but_itself(usual):
@@ -104,7 +106,7 @@ def test_the_page_needs_nothing_but_itself(usual):
 def test_the_page_has_every_figure_with_a_text_that_says_what_it_shows(usual):
     _, folder, _, page = usual
     images = [attributes for tag, attributes in page.tags if tag == "img"]
-    drawn = {base64.b64decode(each["src"].partition(",")[2]) for each in images}
+    drawn = {base64.b64decode(image["src"].partition(",")[2]) for image in images}
     files = {file.read_bytes() for file in (folder / "figures").glob("*.svg")}
     names = {
         "forest",
@@ -114,15 +116,15 @@ def test_the_page_has_every_figure_with_a_text_that_says_what_it_shows(usual):
     }
     assert drawn == files and {file.stem for file in (folder / "figures").glob("*.svg")} == names
     assert {file.stem for file in (folder / "figures").glob("*.png")} == names
-    assert all(len(each["alt"]) > 10 for each in images)
-    assert all(b"<script" not in each and b'href="http' not in each for each in drawn)
+    assert all(len(image["alt"]) > 10 for image in images)
+    assert all(b"<script" not in svg and b'href="http' not in svg for svg in drawn)
 
 
 def test_the_page_has_the_answer_the_remarks_and_the_reasons(usual):
     store, _, _, page = usual
-    results = analyse(studied(store))
-    for found in results.findings:
-        assert " ".join(of_task(results.study, found).split()) in page.text
+    results = analysed(store)
+    for task in results.findings:
+        assert " ".join(task_summary(results.study, task).split()) in page.text
     for words in (
         "adding, swapped: 1 of 5 diverged; without a score.",
         "digits, peephole: 1 of 5 failed; without a score.",
@@ -157,7 +159,7 @@ def test_the_report_is_recorded_and_is_no_trial_of_the_next(usual):
     store, folder, _, _ = usual
     (run,) = store.client.search_runs([store.experiment("s/report")])
     assert (run.data.tags["kind"], run.data.tags["study"], run.info.status) == ("report", "s", "FINISHED")
-    recorded = {each.path for each in store.client.list_artifacts(run.info.run_id)}
+    recorded = {artifact.path for artifact in store.client.list_artifacts(run.info.run_id)}
     assert recorded == {"report.html", "trials.csv", "comparisons.csv", "figures"}
     assert len(store.client.list_artifacts(run.info.run_id, "figures")) == len(list((folder / "figures").iterdir()))
     study = load(store, "s")
@@ -165,20 +167,21 @@ def test_the_report_is_recorded_and_is_no_trial_of_the_next(usual):
 
 
 def test_the_same_store_gives_the_same_page(usual):
-    store, _, source, _ = usual
-    again = write(store, show(store, "s")).read_text(encoding="utf-8")
-    undated = [re.sub(r"Written [\d-]+ [\d:]+ UTC", "", each) for each in (source, again)]
+    store, folder, source, _ = usual
+    report_study(store, "s", keys=["adding standard 0 "])  # the page is about all trials, whichever are printed
+    again = (folder / "report.html").read_text(encoding="utf-8")
+    undated = [re.sub(r"Written [\d-]+ [\d:]+ UTC", "", page) for page in (source, again)]
     assert undated[0] == undated[1] != source
 
 
 @pytest.mark.parametrize("width", [390, 1200])
 def test_a_browser_shows_the_page_without_asking_anyone(usual, chromium, width):
     _, folder, _, parsed = usual
-    asked, wrong = [], []
+    requests, problems = [], []
     page = chromium.new_page(viewport={"width": width, "height": 844})
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
     page.goto((folder / "report.html").as_uri())
     shown = page.evaluate("[...document.images].filter(each => each.complete && each.naturalWidth > 100).length")
     assert shown == sum(tag == "img" for tag, _ in parsed.tags)
@@ -188,28 +191,22 @@ def test_a_browser_shows_the_page_without_asking_anyone(usual, chromium, width):
     )
     assert min(sizes) >= 12
     page.close()
-    assert wrong == [] and all(url.startswith(("file:", "data:")) for url in asked)
+    assert problems == [] and all(url.startswith(("file:", "data:")) for url in requests)
 
 
-def test_names_that_mean_something_in_html_or_tex(store):
-    fill(store, {"b$_c$<i>": {name: around(0.5, seed=row) for row, name in enumerate(("standard", *ODD))}})
-    _, source, page = made(store)
-    assert not [tag for tag, _ in page.tags if tag in ("script", "i")]
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in source
-    assert all(name in page.text for name in ("b$_c$<i>", *ODD))
-
-
-def test_titles_that_mean_something_in_html_or_tex(store):
+def test_names_and_titles_that_mean_something_in_html_or_tex(store):
     fill(
         store,
-        {"adding": {"standard": around(0.5), "peephole": around(0.6)}},
+        {"b$_c$<i>": {name: around(0.5, seed=row) for row, name in enumerate(("standard", *ODD))}},
         score_title="a $x_1$ <b> \\frac",
         score_unit="$^%_",
         baseline_title="<script>x</script>",
         references='[{"metric": "mse", "score": 0.5, "model": "$^<b>", "source": "<script>alert(2)</script>"}]',
     )
-    _, _, page = made(store)
-    assert "script" not in dict(page.tags)
+    _, source, page = page_of(store)
+    assert not [tag for tag, _ in page.tags if tag in ("script", "i", "b")]
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in source
+    assert all(name in page.text for name in ("b$_c$<i>", *ODD))
     assert "A $x_1$ <b> \\frac, $^%_, lower is better" in page.text
     assert "<script>alert(2)</script>" in page.text
 
@@ -222,11 +219,11 @@ def test_scores_of_every_size(store):
         "both": (around(1e-12, spread=1e-13), around(1e9, spread=1e8)),
         "absurd": (around(1e100, spread=1e99), [1e200] * 3),
     }
-    for task, each in sizes.items():
-        for variant, values in zip(("standard", "peephole"), each, strict=True):
+    for task, by_variant in sizes.items():
+        for variant, values in zip(("standard", "peephole"), by_variant, strict=True):
             for seed, score in enumerate(values):
                 add(store, variant, seed, score, task=task, params={"parameters": 100})
-    _, _, page = made(store)
+    _, _, page = page_of(store)
     assert all(task in page.text for task in sizes) and "absurd, peephole: 3 of 3 diverged" in page.text
 
 
@@ -235,7 +232,7 @@ def test_a_study_without_any_score(store, score):
     for task in ("adding", "digits") if score is None else ("adding",):
         for variant in ("standard", "peephole", "swapped"):
             add(store, variant, 0, score, "FAILED" if score is None else "FINISHED", task, curve={1: {"val/mse": NAN}})
-    _, _, page = made(store)
+    _, _, page = page_of(store)
     assert "On adding no trial has a score." in page.text
     assert f"adding, swapped: 1 of 1 {'failed' if score is None else 'diverged'}; without a score." in page.text
 
@@ -243,23 +240,23 @@ def test_a_study_without_any_score(store, score):
 @pytest.mark.parametrize("variants", [("standard",), ("standard", "peephole")])
 def test_one_seed_of_everything(store, variants):
     fill(store, {"adding": {variant: [0.5] for variant in variants}})
-    _, _, page = made(store)
+    _, _, page = page_of(store)
     assert ("1 seed cannot show any difference" in page.text) == (len(variants) == 2)
 
 
 def test_tasks_that_only_some_variants_have(store):
     fill(store, {"a": {"standard": around(0.5), "peephole": around(0.6)}, "b": {"standard": around(0.5)}})
     fill(store, {"c": {"peephole": around(0.5), "swapped": [NAN, NAN, NAN]}})
-    _, _, page = made(store)
+    _, _, page = page_of(store)
     for words in ("b: no trials of peephole, swapped.", "c: no trials of standard.", "c, swapped: 3 of 3 diverged"):
         assert words in page.text
     figure = forest(*_compared(store))
-    told = [text.get_text() for text in figure.findobj(matplotlib.text.Text)]
-    assert {"no trials", "no trials of the reference", "no score"} <= set(told)
+    texts = [text.get_text() for text in figure.findobj(matplotlib.text.Text)]
+    assert {"no trials", "no trials of the reference", "no score"} <= set(texts)
 
 
 def _compared(store):
-    results = analyse(studied(store))
+    results = analysed(store)
     return results.study, results.findings
 
 
@@ -270,14 +267,14 @@ def test_metrics_and_baselines_that_are_not_numbers(store):
                 curve = {1: {"val/mse": NAN}, 2: {"val/mse": 0.3, "time/step_ms": NAN}, 3: {"val/mse": NAN}}
                 tags = {"baseline": baseline, "score_solved": baseline, "references": published("about 3", None, True)}
                 add(store, variant, seed, 0.4 + 0.1 * seed, task=task, curve=curve, **tags)
-    _, _, page = made(store)
+    _, _, page = page_of(store)
     assert "Not on a scale from the trivial baseline to standard: a and b" in page.text and "about 3" in page.text
 
 
 @pytest.mark.slow
 def test_forty_variants(store):
     fill(store, {"adding": {f"variant_number_{row}": [0.5 + row / 100] for row in range(40)}})
-    _, _, page = made(store)
+    _, _, page = page_of(store)
     assert page.text.count("variant_number_39") >= 2
 
 
@@ -286,7 +283,8 @@ def test_twenty_five_tasks(store, tmp_path, capsys):
     for task in range(25):
         for row, variant in enumerate(("standard", "peephole")):
             add(store, variant, 0, 0.5 + row / 9, task=f"task_{task}")
-    results = show(store, "s")
+    report_study(store, "s", page=False)
+    results = analysed(store)
     assert capsys.readouterr().out.count("task_24") >= 3
     drawn = [forest(results.study, results.findings), ranks(results.across)]
     for figure in drawn:
@@ -296,16 +294,16 @@ def test_twenty_five_tasks(store, tmp_path, capsys):
 
 def figures(store):
     """Every figure of a study by name."""
-    results = analyse(studied(store))
+    results = analysed(store)
     study, across = results.study, results.across
     drawn = {"forest": forest(study, results.findings)}
-    for found in results.findings:
-        task = found.results
+    for findings in results.findings:
+        task = findings.results
         histories = {row: [{1: 0.9, 2: 0.5, 3: 0.4}, {1: 0.8, 2: 0.5}] for row in task.rows}
         drawn |= {
             "curves": curves(study, task, histories),
-            "scores": scores(study, found),
-            "costs": costs(study, found),
+            "scores": scores(study, findings),
+            "costs": costs(study, findings),
         }
     if across is not None:
         drawn |= {"ranks": ranks(across), "scaled": scaled(study, across, across.scaled)}

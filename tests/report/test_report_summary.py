@@ -1,32 +1,26 @@
-"""The sentences and numbers of a report, and the commands that it prints."""
-
-import shlex
+"""The sentences and numbers of a report."""
 
 import numpy as np
 import pytest
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from experiments.analysis import Estimate
-from experiments.report.format import chance, counted, interval, listed, number, rounded, sizes
-from experiments.report.method import commands, facts, method
-from experiments.report.results import analyse
-from experiments.report.summary import across_tasks, of_task, summary
-from experiments.tracking import metadata as description
-from tests.report.made_studies import add, fill, new_store, studied
+from experiments.analysis.format import chance, counted, interval, listed, number, rounded, sizes
+from experiments.report.method import facts, method
+from experiments.report.summary import across_tasks, summary, task_summary
+from tests.report.studies import MemoryStore, add, analysed, fill, study_of
 
 NAN = float("nan")
 
 
 @pytest.fixture
 def store(tmp_path):
-    return new_store(tmp_path)
+    return MemoryStore(tmp_path)
 
 
-def said(store, **kind):
-    """Everything that is said of the first task."""
-    results = analyse(studied(store))
-    return of_task(results.study, results.findings[0])
+def answer(store):
+    """The sentences about the first task."""
+    results = analysed(store)
+    return task_summary(results.study, results.findings[0])
 
 
 def near(mean, count=8, spread=0.01):
@@ -91,7 +85,7 @@ def test_counts_and_lists():
 def test_a_shown_difference_has_direction_size_interval_unit_and_p(store, better, verdict):
     scores = {"standard": near(2.0), "peephole": [score + 0.5 + 0.01 * k for k, score in enumerate(near(2.0))]}
     fill(store, {"adding": scores}, score_better=better, score_title="cross-entropy", score_unit="bits")
-    assert said(store) == (
+    assert answer(store) == (
         f"On adding (cross-entropy, bits, 8 seeds), peephole is {verdict} than standard by 0.535 [0.515, 0.555] bits, "
         "p = 0.0078 after Holm."
     )
@@ -103,7 +97,7 @@ def test_many_shown_differences_are_named(store):
     for row, name in enumerate(names):
         scores[name] = [score + (row + 1) * (0.1 + 0.001 * k) for k, score in enumerate(near(1.0))]
     fill(store, {"adding": scores})
-    text = said(store)
+    text = answer(store)
     assert text.startswith("On adding (mean squared error, 8 seeds), f is worse than standard by ")
     assert text.endswith("also worse: b and a.") and text.count("after Holm") == 1
 
@@ -112,7 +106,7 @@ def test_nothing_shown_with_the_seeds_that_would_do(store):
     standard = [0.5, 0.52, 0.47, 0.51, 0.49, 0.5, 0.53, 0.48]
     peephole = [0.51, 0.50, 0.49, 0.52, 0.5, 0.47, 0.55, 0.5]
     fill(store, {"adding": {"standard": standard, "peephole": peephole}})
-    text = said(store)
+    text = answer(store)
     assert text.startswith(
         "On adding (mean squared error, 8 seeds), nothing is shown to differ from standard: peephole (+0.005 [-0.0"
     )
@@ -124,17 +118,17 @@ def test_one_shown_and_one_not(store):
     worse = [score + 0.2 + 0.01 * k for k, score in enumerate(base)]
     other = [score + (-1) ** k * 0.01 * (k + 1) for k, score in enumerate(base)]
     fill(store, {"adding": {"standard": base, "peephole": other, "swapped": worse}})
-    assert "Not shown to differ: peephole (" in said(store) and "swapped is worse than standard" in said(store)
+    assert "Not shown to differ: peephole (" in answer(store) and "swapped is worse than standard" in answer(store)
 
 
 def test_too_few_seeds_to_conclude(store):
     fill(store, {"adding": {"standard": near(0.5, 4), "peephole": near(0.9, 4, 0.02)}})
-    assert "4 seeds cannot show any difference, however large: the test needs 6 or more." in said(store)
+    assert "4 seeds cannot show any difference, however large: the test needs 6 or more." in answer(store)
 
 
 def test_one_seed(store):
     fill(store, {"adding": {"standard": [0.5], "peephole": [0.75]}})
-    assert said(store) == (
+    assert answer(store) == (
         "On adding (mean squared error, 1 seed), nothing is shown to differ from standard: peephole (+0.25). "
         "1 seed cannot show any difference, however large: the test needs 6 or more."
     )
@@ -142,7 +136,7 @@ def test_one_seed(store):
 
 def test_one_variant(store):
     fill(store, {"adding": {"standard": [0.5, 0.7]}})
-    assert said(store) == (
+    assert answer(store) == (
         "On adding standard reaches 0.6 [-0.7, 1.9] (mean squared error, lower is better; 2 seeds). "
         "The trivial baseline has 1."
     )
@@ -152,14 +146,14 @@ def test_one_variant(store):
 def test_no_scores_at_all(store, status, score):
     for variant in ("standard", "peephole"):
         add(store, variant, 0, score, status)
-    assert said(store) == "On adding no trial has a score."
+    assert answer(store) == "On adding no trial has a score."
 
 
 def test_a_variant_without_pairs(store):
     fill(store, {"adding": {"standard": [0.5, 0.6]}})
     add(store, "peephole", 0, NAN)
     add(store, "swapped", 5, 0.5)
-    assert said(store) == (
+    assert answer(store) == (
         "On adding, not comparable with standard, as no seed has a score of both: peephole and swapped."
     )
 
@@ -169,7 +163,7 @@ def test_a_summary_of_several_tasks(store):
     worse = [score + 0.2 + 0.01 * k for k, score in enumerate(base)]
     fill(store, {"a": {"standard": base, "peephole": worse}, "b": {"standard": worse, "peephole": base}})
     fill(store, {"c": {"standard": base, "peephole": base}})
-    results = analyse(studied(store))
+    results = analysed(store)
     assert summary(results.study, results.findings) == [
         "Compared with standard, peephole is better on b, worse on a. Nothing else is shown to differ."
     ]
@@ -182,7 +176,7 @@ def test_a_summary_of_several_tasks(store):
 
 def test_a_summary_where_nothing_is_shown(store):
     fill(store, {task: {"standard": [0.5], "peephole": [0.4]} for task in "ab"}, baseline=NAN)
-    results = analyse(studied(store))
+    results = analysed(store)
     assert summary(results.study, results.findings) == [
         "No variant is shown to differ from standard on any of the 2 tasks."
     ]
@@ -194,84 +188,8 @@ def test_a_summary_where_nothing_is_shown(store):
 
 def test_sizes_and_settings_of_a_study(store):
     fill(store, {"adding": {"standard": [0.5, 0.6]}}, git_commit="abc", code="def")
-    study = studied(store)
+    study = study_of(store)
     assert facts(study).startswith("1 task, 1 variant, 2 seeds, 2 trials. Written 2")
-    told = dict(method(study))
-    assert told["Settings"].startswith("epochs 3 (") and told["Code"].startswith(
-        "Commit abc; digest of what trains def"
-    )
-
-
-def swept(words):
-    """The overrides of each trial, as Hydra's sweeper makes them from the words of a command line."""
-    (batch,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(list(words)), None)
-    return {frozenset(job) for job in batch}
-
-
-def record(store, make_config, *words):
-    """Write runs as a sweep would record them; returns the overrides of its trials."""
-    jobs = swept(words)
-    for job in jobs:
-        config = make_config(*job)
-        params = {
-            name: value
-            for name, value in description.params(config, 8, tuple(sorted(job))).items()
-            if value is not None
-        }
-        experiment = [word.partition("=")[2] for word in job if word.startswith("experiment=")]
-        tags = {"trial_key": str(sorted(job)), "experiment": "".join(experiment)}
-        add(store, config.variant.name, config.seed, 0.5, task=config.task.name, params=params, **tags)
-    return jobs
-
-
-GRIDS = [
-    ("variant=standard,peephole", "task=adding,parity", "seed=0,1"),
-    ("variant=gates/hard_sigmoid,input_gate/open", "task=adding", "seed=range(3)"),
-    ("variant=standard", "task=adding", "seed=0", "model.units=8,16", "training.learning_rate=0.01"),
-    ("variant=standard", "task=adding", "seed=0,1", "variant.gate_activation={forget: hard_sigmoid}"),
-    ("variant=standard", "task=adding", "seed=0", "variant.gate_activation=tanh,{forget: hard_sigmoid}"),
-    ("variant=standard", "task=char_lm", "seed=0,1", "task.path='my own, text.txt'"),
-    ("variant=standard", "task=char_lm", "seed=0", "task.path=a b.txt,c.txt"),
-    ("variant=standard,peephole", "task=adding", "seed=0,1", "experiment=candidates"),
-]
-
-
-@pytest.mark.parametrize("words", GRIDS, ids=" ".join)
-def test_the_command_for_a_grid_has_exactly_its_trials(store, make_config, words):
-    jobs = record(store, make_config, *words)
-    train, report = commands(studied(store))
-    start, sweep = shlex.split(train)[:4], shlex.split(train)[4:]
-    assert start == ["python", "-m", "experiments.train", "-m"]
-    assert {job - {"study=s"} for job in swept(sweep)} == jobs
-    assert report == "python -m experiments.report study=s"
-
-
-UNPRINTABLE = {
-    "not a full grid": (("variant=standard,peephole", "seed=0"), ("variant=standard", "seed=1")),
-    "a setting that only some have": (("variant=standard", "seed=0"), ("variant=peephole", "seed=0", "model.units=8")),
-    "commas in values": (("variant=standard", "seed=0", "task.path='a,b','c,d'", "task=char_lm"),),
-    "a variant without a file": (("variant=standard", "variant.name=mine", "seed=0"),),
-    "two experiments": (
-        ("variant=standard", "seed=0", "experiment=candidates"),
-        ("variant=standard", "seed=1", "experiment=outputs"),
-    ),
-}
-
-
-@pytest.mark.parametrize("sweeps", UNPRINTABLE.values(), ids=UNPRINTABLE)
-def test_trials_that_no_single_sweep_has_are_not_printed_as_one(store, make_config, sweeps):
-    for words in sweeps:
-        record(store, make_config, *([] if any(w.startswith("task=") for w in words) else ["task=adding"]), *words)
-    train, _ = commands(studied(store))
-    assert train.startswith("# No single sweep has exactly these trials")
-
-
-def test_the_command_for_a_random_search_has_as_many_draws(store):
-    for variant in ("standard", "peephole"):
-        for rate in (0.1, 0.2, 0.3):
-            for seed in range(2):
-                settings = f"training.learning_rate={rate}"
-                add(store, variant, seed, rate, settings=settings, drawn="training.learning_rate", experiment="search")
-    assert commands(studied(store))[0] == (
-        "python -m experiments.train experiment=search hydra.sweeper.n_trials=3 study=s"
-    )
+    parts = dict(method(study))
+    assert parts["Settings"].startswith("layers 1; epochs 3; learning_rate 0.001 (")
+    assert parts["Code"].startswith("Commit abc; digest of what trains def")

@@ -12,8 +12,7 @@ from tests.conftest import ROOT
 from tests.stores import new_store
 
 DATA = ROOT / "tests/data"
-# Run by its variant, seed and units: of 0.1.0, `variant=standard,peephole,janet seed=0,1 model.units=3,5`.
-PEEPHOLE, JANET = "5bf1c427fa7b4a3dba3f1ba68fd5f205", "2c0ff945593e4c3b8c125d4f010c99fd"
+PEEPHOLE, JANET = "70f7b3659e70332f", "4f91bfbaf868242a"  # keys of two trials of its study
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ def test_a_field_that_is_set_reaches_the_layer_and_the_record_or_is_refused(conf
         assert recorded["variant.peephole_initializer"] == "{class_name:Zeros,config:{}}"
         assert all((weight.numpy() == 0).all() for weight in layer.cell.peepholes.values())
         return
-    assert recorded[f"variant.{field}"] == metadata._text(value)
+    assert recorded[f"variant.{field}"] == metadata.text(value)
     if field in ("peephole", "input_gate", "forget_gate", "output_gate"):
         names = {weight.name for weight in layer.weights}
         width = layer.cell.kernel.shape[-1]
@@ -98,7 +98,7 @@ def test_what_is_left_open_is_recorded_as_the_layer_has_it(config, layer_class):
     recorded = metadata.params(spec_of(config), layer.get_config())
     switches = {name: value for name, value in layer.get_config().items() if name in VALUES and value is not None}
     assert {name: recorded[f"variant.{name}"] for name in switches} == {
-        n: metadata._text(v) for n, v in switches.items()
+        n: metadata.text(v) for n, v in switches.items()
     }
     assert not any(f"variant.{name}" in recorded for name in VALUES if name not in switches)
 
@@ -136,14 +136,22 @@ def test_fields_are_recorded_as_a_command_line_gives_them(make_config):
 
 def test_values_that_differ_at_their_end_stay_different(make_config):
     long = [make_config("task=char_lm", f"task.path={'x' * 7000}{end}") for end in "ab"]
-    paths = [metadata._text(config.task.path) for config in long]
+    paths = [metadata.text(config.task.path) for config in long]
     assert paths[0] != paths[1] and all(len(path) < 600 for path in paths)
 
 
 def test_runs_of_the_first_version_are_read_by_field():
-    params = {"variant": "peephole", "units": "16", "epochs": "3", "clipnorm": "None", "bidirectional": "False"}
+    params = {
+        "variant": "peephole",
+        "match": "units",
+        "units": "16",
+        "epochs": "3",
+        "clipnorm": "None",
+        "bidirectional": "False",
+    }
     settings = "model.units=16 '+task.inputs=[a, b]'"
     assert metadata.fields({**params, "settings": settings}) == {
+        "model.match": "units",
         "training.epochs": "3",
         "training.clipnorm": "null",
         "model.bidirectional": "false",
@@ -169,7 +177,7 @@ def literal_names(file):
         else:
             continue
         name = getattr(owner, "attr", getattr(owner, "id", ""))
-        if name in ("tags", "params") and isinstance(key, ast.Constant):
+        if name in ("tags", "params") and isinstance(key, ast.Constant) and file.name != "callbacks.py":  # of Keras
             yield key.value
 
 

@@ -17,7 +17,7 @@ def test_it_sees_what_trains_in_subfolders_too():
         "experiments/trial/gate_callback.py",
         "experiments/config/schema.py",
         "experiments/tasks/memory.py",
-        "experiments/tasks/_table.py",
+        "experiments/tasks/_columns.py",
         "variants/cell.py",
         "variants/loop.py",
         "variants/cells/janet.py",

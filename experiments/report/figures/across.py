@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from experiments.report.across import THRESHOLDS, Across, Scaled
+from experiments.report.across import THRESHOLDS, Across, ScaledScores
 from experiments.report.figures import style
 from experiments.report.study import Study
 
@@ -20,8 +19,8 @@ def ranks(across: Across) -> Figure:
     order = np.argsort(across.ranks, kind="stable")
     half = math.ceil(len(order) / 2)
     lines = half + 1.2 + 0.6 * len(across.groups)
-    made = style.figure(f"Mean rank over {len(across.tasks)} tasks, 1 the best", 1.2 + STEP * lines)
-    axes = made.add_subplot()
+    figure = style.figure(f"Mean rank over {len(across.tasks)} tasks, 1 the best", 1.2 + STEP * lines)
+    axes = figure.add_subplot()
     low, high = 1, len(order)
     bars = 0.6 * (len(across.groups) + 1)
     longest = max(len(style.short(row)) for row in across.rows)
@@ -49,34 +48,26 @@ def ranks(across: Across) -> Figure:
     text = (
         f"line above the ranks: critical difference {across.critical:.2f}; thick bars join what is not shown to differ"
     )
-    made.supxlabel(text, x=0.01, ha="left", fontsize=style.FONT)
+    figure.supxlabel(text, x=0.01, ha="left", fontsize=style.FONT)
     axes.set_axis_off()
-    return made
+    return figure
 
 
-def scaled(study: Study, across: Across, found: Scaled) -> Figure:
+def scaled(study: Study, across: Across, scores: ScaledScores) -> Figure:
     """Left the interquartile mean of each row with its interval, right the share of runs above each score."""
-    title = f"Scores with 0 for the trivial baseline, 1 for the mean of {study.reference}; {len(found.tasks)} tasks"
-    made = style.figure(title, 1.9 + 0.28 * max(len(across.rows), 6))
-    left, right = made.subplots(1, 2)
+    title = f"Scores with 0 for the trivial baseline, 1 for the mean of {study.reference}; {len(scores.tasks)} tasks"
+    figure = style.figure(title, 1.9 + 0.28 * max(len(across.rows), 6))
+    left, right = figure.subplots(1, 2)
     looks = style.looks(study.rows)
     rows = list(reversed(range(len(across.rows))))
     for place, row in enumerate(rows):
-        estimate, look = found.aggregate[row], looks[across.rows[row]]
+        estimate, look = scores.aggregate[row], looks[across.rows[row]]
         if math.isfinite(estimate.low):
             left.plot([estimate.low, estimate.high], [place, place], color=look.color, linewidth=1.8)
         left.plot([estimate.value], [place], look.marker, color=look.color, markersize=6)
-        profile = found.profiles[row]
-        right.plot(
-            THRESHOLDS,
-            profile.value,
-            color=look.color,
-            linestyle=look.line,
-            linewidth=1.6,
-            marker=look.marker,
-            markersize=4,
-            markevery=(10 + 3 * place, 30),
-        )
+        profile = scores.profiles[row]
+        every = 10 + 3 * place, 30
+        right.plot(THRESHOLDS, profile.value, **look.style, linewidth=1.6, markersize=4, markevery=every)
         decided = (profile.value == 0) | (profile.value == 1)  # bands of all rows lie upon each other there
         right.fill_between(
             THRESHOLDS, profile.low, profile.high, where=~decided, color=look.color, alpha=0.08, linewidth=0
@@ -87,9 +78,5 @@ def scaled(study: Study, across: Across, found: Scaled) -> Figure:
     right.set(xlabel="score on that scale", ylabel="share of runs above it", ylim=(-0.02, 1.02))
     for axes in (left, right):
         style.tidy(axes)
-    style.legend(made, [_handle(row, looks[row]) for row in across.rows])
-    return made
-
-
-def _handle(row: str, look: style.Look) -> Line2D:
-    return Line2D([], [], color=look.color, linestyle=look.line, marker=look.marker, markersize=4.5, label=row)
+    style.legend(figure, [style.handle(row, looks[row]) for row in across.rows])
+    return figure

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from experiments import analysis
 from experiments.report.figures import style
@@ -22,20 +21,20 @@ def curves(study: Study, task: TaskResults, histories: Mapping[str, Sequence[Cur
         task: The task.
         histories: By row, the validation score by epoch of each of its runs.
     """
-    made = style.figure(f"{task.task}: validation score by epoch, mean and 95 % interval", 3.6)
-    axes = made.add_subplot()
+    figure = style.figure(f"{task.task}: validation score by epoch, mean and 95 % interval", 3.6)
+    axes = figure.add_subplot()
     looks = style.looks(study.rows)
     drawn = [row for row in study.rows if any(histories.get(row, []))]
     for number, row in enumerate(drawn):
-        _curve(axes, filled([each for each in histories[row] if each]), looks[row], number / len(drawn))
+        _curve(axes, filled([curve for curve in histories[row] if curve]), looks[row], number / len(drawn))
     values = np.concatenate([line.get_ydata() for line in axes.lines]) if axes.lines else np.array([])
     style.scale(axes, "y", np.asarray(values, "float64"))
     axes.set_xlabel("epoch")
     axes.locator_params(axis="x", integer=True)
     axes.set_ylabel(f"{task.score.name}\n({task.score.better} is better)", parse_math=False)
     style.tidy(axes)
-    style.legend(made, [_handle(row, looks[row]) for row in drawn])
-    return made
+    style.legend(figure, [style.handle(row, looks[row]) for row in drawn])
+    return figure
 
 
 def filled(runs: Sequence[Curve]) -> np.ndarray:
@@ -57,21 +56,8 @@ def _curve(axes: Axes, values: np.ndarray, look: style.Look, shift: float) -> No
     epochs = np.arange(1, values.shape[1] + 1)
     estimates = [analysis.mean(column) for column in values.T]
     every = max(1, len(epochs) // 6)
-    middle = [each.value for each in estimates]
-    axes.plot(
-        epochs,
-        middle,
-        color=look.color,
-        linestyle=look.line,
-        linewidth=1.6,
-        marker=look.marker,
-        markersize=4.5,
-        markevery=(int(shift * every), every),
-    )
-    low, high = [each.low for each in estimates], [each.high for each in estimates]
+    middle = [estimate.value for estimate in estimates]
+    axes.plot(epochs, middle, **look.style, linewidth=1.6, markersize=4.5, markevery=(int(shift * every), every))
+    low, high = [estimate.low for estimate in estimates], [estimate.high for estimate in estimates]
     if values.shape[0] > 1:
         axes.fill_between(epochs, low, high, color=look.color, alpha=0.12, linewidth=0)
-
-
-def _handle(row: str, look: style.Look) -> Line2D:
-    return Line2D([], [], color=look.color, linestyle=look.line, marker=look.marker, markersize=4.5, label=row)

@@ -17,37 +17,37 @@ COLOR = "#0072b2"
 
 def forest(study: Study, findings: list[TaskFindings]) -> Figure:
     """Differences from the reference with 95 % intervals, a panel for each task; the scores if nothing is compared."""
-    compared = any(found.comparisons for found in findings)
+    compared = any(task.comparisons for task in findings)
     columns = min(COLUMNS, len(findings))
     lines = math.ceil(len(findings) / columns)
     rows = [row for row in reversed(study.rows) if not compared or row in study.compared]
-    title = f"Test score minus that of {study.reference}, same {study.replicate}" if compared else "Test score"
-    made = style.figure(f"{title}: mean and 95 % interval", 1.1 + lines * (1.0 + 0.26 * len(rows)))
-    for number, found in enumerate(findings):
-        axes = made.add_subplot(lines, columns, number + 1)
-        _panel(axes, found, rows, compared)
+    title = f"Test score minus that of {study.opponent}, same {study.replicate}" if compared else "Test score"
+    figure = style.figure(f"{title}: mean and 95 % interval", 1.1 + lines * (1.0 + 0.26 * len(rows)))
+    for number, task in enumerate(findings):
+        axes = figure.add_subplot(lines, columns, number + 1)
+        _panel(axes, task, rows, compared)
         if number % columns:
             axes.set_yticklabels([])
     if compared:
-        style.legend(made, [_handle(True, "shown: p < 0.05 after Holm"), _handle(False, "not shown")])
-    return made
+        style.legend(figure, [_handle(True, "shown: p < 0.05 after Holm"), _handle(False, "not shown")])
+    return figure
 
 
 def _handle(filled: bool, text: str) -> Line2D:
     return Line2D([], [], color=COLOR, marker="o", markerfacecolor=COLOR if filled else "#ffffff", label=text)
 
 
-def _panel(axes: Axes, found: TaskFindings, rows: list[str], compared: bool) -> None:
-    score = found.results.score
+def _panel(axes: Axes, task: TaskFindings, rows: list[str], compared: bool) -> None:
+    score = task.results.score
     for place, row in enumerate(rows):
-        each = next((finding for finding in found.rows if finding.row == row), None)
-        shown = _shown(each, compared)
+        finding = next((finding for finding in task.rows if finding.row == row), None)
+        shown = _shown(finding, compared)
         if isinstance(shown, str):
             axes.annotate(shown, (0.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=8.5)
         else:
-            _estimate(axes, shown, place, filled=not compared or each.comparison.shown)
+            _estimate(axes, shown, place, filled=not compared or finding.comparison.shown)
     style.name_rows(axes, rows)
-    axes.set_title(found.results.task, loc="left", fontsize=style.FONT, fontweight="bold", parse_math=False)
+    axes.set_title(task.results.task, loc="left", fontsize=style.FONT, fontweight="bold", parse_math=False)
     direction = ("← better" if score.better == "lower" else "better →") if compared else ""
     text = "\n".join(part for part in (score.name, direction) if part)
     axes.set_xlabel(style.wrapped(text, 26), parse_math=False)
@@ -57,22 +57,22 @@ def _panel(axes: Axes, found: TaskFindings, rows: list[str], compared: bool) -> 
     style.tidy(axes)
 
 
-def _shown(each: Finding | None, compared: bool) -> Estimate | str:
+def _shown(finding: Finding | None, compared: bool) -> Estimate | str:
     """What is drawn for a row, or why there is nothing."""
-    if each is None:
+    if finding is None:
         return "no trials"
-    if not each.mean.count:
+    if not finding.mean.count:
         return "no score"
     if not compared:
-        return each.mean
-    if each.comparison is None:
+        return finding.mean
+    if finding.comparison is None:
         return "no trials of the reference"
-    return each.comparison.difference if each.comparison.difference.count else "no pair of scores"
+    return finding.comparison.difference if finding.comparison.difference.count else "no pair of scores"
 
 
-def _estimate(axes: Axes, found: Estimate, place: int, filled: bool) -> None:
+def _estimate(axes: Axes, estimate: Estimate, place: int, filled: bool) -> None:
     """A filled marker for what is shown to differ, a hollow one for what is not."""
-    if math.isfinite(found.low):
-        axes.plot([found.low, found.high], [place, place], color=COLOR, linewidth=1.8, solid_capstyle="butt")
+    if math.isfinite(estimate.low):
+        axes.plot([estimate.low, estimate.high], [place, place], color=COLOR, linewidth=1.8, solid_capstyle="butt")
     face = COLOR if filled else "#ffffff"
-    axes.plot([found.value], [place], "o", color=COLOR, markerfacecolor=face, markersize=6.5)
+    axes.plot([estimate.value], [place], "o", color=COLOR, markerfacecolor=face, markersize=6.5)

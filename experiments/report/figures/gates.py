@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from experiments.report.figures import style
 from experiments.report.figures.curves import Curve
@@ -27,8 +26,8 @@ def saturation(
     """
     gates = list(dict.fromkeys(name.split("/")[0] for name in histories))
     title = f"{task.task}, {layer}: share of steps at which gates are shut (activation < 0.1) and open (> 0.9)"
-    made = style.figure(title, 4.6)
-    panels = made.subplots(2, len(gates), sharex=True, sharey=True, squeeze=False)
+    figure = style.figure(title, 4.6)
+    panels = figure.subplots(2, len(gates), sharex=True, sharey=True, squeeze=False)
     looks = style.looks(study.rows)
     drawn = [row for row in study.rows if any(histories[name].get(row) for name in histories)]
     for column, gate in enumerate(gates):
@@ -40,17 +39,12 @@ def saturation(
     for axes in panels.flat:
         axes.set_ylim(-0.03, 1.03)
         style.tidy(axes)
-    style.legend(made, [_handle(row, looks[row]) for row in drawn])
-    return made
+    style.legend(figure, [style.handle(row, looks[row], size=4) for row in drawn])
+    return figure
 
 
 def _panel(axes: Axes, by_row: Mapping[str, list[Curve]], looks: Mapping[str, style.Look]) -> None:
     for row, runs in by_row.items():
         epochs = sorted({epoch for run in runs for epoch in run})
         means = [np.mean([run[epoch] for run in runs if epoch in run]) for epoch in epochs]
-        look = looks[row]
-        axes.plot(epochs, means, color=look.color, linestyle=look.line, marker=look.marker, markersize=4, linewidth=1.5)
-
-
-def _handle(row: str, look: style.Look) -> Line2D:
-    return Line2D([], [], color=look.color, linestyle=look.line, marker=look.marker, markersize=4, label=row)
+        axes.plot(epochs, means, **looks[row].style, markersize=4, linewidth=1.5)

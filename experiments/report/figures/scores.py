@@ -8,21 +8,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.analysis import Estimate
+from experiments.analysis.format import number
 from experiments.report.figures import style
 from experiments.report.findings import TaskFindings
-from experiments.report.format import number
 from experiments.report.study import Study, TaskResults
 
 FAR = 1.0  # lines further away than this, in widths of the scores, are named and not drawn
 
 
-def scores(study: Study, found: TaskFindings) -> Figure:
+def scores(study: Study, findings: TaskFindings) -> Figure:
     """Left every test score, right every difference from the reference; means with 95 % intervals in black."""
-    task = found.results
+    task = findings.results
     rows = [row for row in reversed(study.rows) if row in task.rows]
-    made = style.figure(f"{task.task}: test scores and paired differences, by {study.replicate}", 1.6 + 0.3 * len(rows))
-    left, right = made.subplots(1, 2, sharey=True) if found.comparisons else (made.add_subplot(), None)
-    by_row = {finding.row: finding for finding in found.rows}
+    figure = style.figure(
+        f"{task.task}: test scores and paired differences, by {study.replicate}", 1.6 + 0.3 * len(rows)
+    )
+    left, right = figure.subplots(1, 2, sharey=True) if findings.comparisons else (figure.add_subplot(), None)
+    by_row = {finding.row: finding for finding in findings.rows}
     looks = style.looks(study.rows)
     for place, row in enumerate(rows):
         values = task.scores[task.rows.index(row)]
@@ -40,26 +42,18 @@ def scores(study: Study, found: TaskFindings) -> Figure:
         right.axvline(0, color="#000000", linewidth=0.8)
         right.set_xlabel(f"score minus that of the reference\n{task.score.unit}".strip(), parse_math=False)
         style.tidy(right)
-    return made
+    return figure
 
 
-def _strip(axes: Axes, values: np.ndarray, found: Estimate, place: int, look: style.Look) -> None:
+def _strip(axes: Axes, values: np.ndarray, estimate: Estimate, place: int, look: style.Look) -> None:
     finite = values[np.isfinite(values)]
     jitter = np.linspace(-0.16, 0.16, len(finite)) if len(finite) > 1 else np.zeros(len(finite))
     many = len(finite) > 60
-    axes.plot(
-        finite,
-        place + jitter,
-        look.marker,
-        color=look.color,
-        markersize=2 if many else 4,
-        alpha=0.45,
-        linewidth=0,
-        rasterized=many,
-    )
-    if math.isfinite(found.low):
-        axes.plot([found.low, found.high], [place, place], color="#000000", linewidth=1.4)
-    axes.plot([found.value], [place], "|", color="#000000", markersize=13, markeredgewidth=2)
+    points = {"color": look.color, "markersize": 2 if many else 4, "alpha": 0.45, "linewidth": 0, "rasterized": many}
+    axes.plot(finite, place + jitter, look.marker, **points)
+    if math.isfinite(estimate.low):
+        axes.plot([estimate.low, estimate.high], [place, place], color="#000000", linewidth=1.4)
+    axes.plot([estimate.value], [place], "|", color="#000000", markersize=13, markeredgewidth=2)
 
 
 def _lines(axes: Axes, task: TaskResults) -> Sequence[str]:
@@ -67,11 +61,9 @@ def _lines(axes: Axes, task: TaskResults) -> Sequence[str]:
     marks = [(task.baseline, "trivial baseline", ":")]
     if task.solved is not None:
         marks.append((task.solved, "counts as solved", "--"))
-    named = task.score.metric.removeprefix("test/")
-    published = [
-        each for each in task.references if each["metric"] == named and isinstance(each["score"], (int, float))
-    ]
-    marks += [(float(each["score"]), str(each["model"]), "-.") for each in published]
+    metric = task.score.metric.removeprefix("test/")
+    published = [one for one in task.references if one["metric"] == metric and isinstance(one["score"], (int, float))]
+    marks += [(float(one["score"]), str(one["model"]), "-.") for one in published]
     finite = task.scores[np.isfinite(task.scores)]
     low, high = (finite.min(), finite.max()) if len(finite) else (math.inf, -math.inf)
     room = FAR * (high - low)
@@ -79,17 +71,8 @@ def _lines(axes: Axes, task: TaskResults) -> Sequence[str]:
     for value, text, line in marks:
         if low - room <= value <= high + room:
             axes.axvline(value, color="#6b7280", linestyle=line, linewidth=1.2)
-            axes.annotate(
-                style.short(text),
-                (value, 1),
-                parse_math=False,
-                xycoords=("data", "axes fraction"),
-                rotation=90,
-                ha="right",
-                va="top",
-                fontsize=7.5,
-                color="#4b5563",
-            )
+            above = {"xycoords": ("data", "axes fraction"), "rotation": 90, "ha": "right", "va": "top"}
+            axes.annotate(style.short(text), (value, 1), parse_math=False, fontsize=7.5, color="#4b5563", **above)
         else:
             far.append(f"{text}: {number(value)}")
     return far

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -32,18 +33,23 @@ class Look:
     marker: str
     line: object
 
+    @property
+    def style(self) -> dict[str, Any]:
+        """Arguments of a line of matplotlib."""
+        return {"color": self.color, "marker": self.marker, "linestyle": self.line}
+
 
 def looks(rows: Sequence[str]) -> dict[str, Look]:
     """A look for each row: colours repeat after 7 rows, markers after 12, line styles after 5."""
     repeated = zip(cycle(COLORS), cycle(MARKERS), cycle(LINES), strict=False)
-    return dict(zip(rows, (Look(*each) for each in islice(repeated, len(rows))), strict=True))
+    return dict(zip(rows, (Look(*parts) for parts in islice(repeated, len(rows))), strict=True))
 
 
 def figure(title: str, height: float, width: float = WIDTH) -> Figure:
     """An empty figure with a title that says what it shows."""
-    made = Figure(figsize=(width, height), layout="constrained")
-    made.suptitle(title, x=0.01, ha="left", fontsize=FONT + 1.5, fontweight="bold", parse_math=False, wrap=True)
-    return made
+    empty = Figure(figsize=(width, height), layout="constrained")
+    empty.suptitle(title, x=0.01, ha="left", fontsize=FONT + 1.5, fontweight="bold", parse_math=False, wrap=True)
+    return empty
 
 
 def tidy(axes: Axes) -> None:
@@ -63,8 +69,8 @@ def label(score: Score) -> str:
 
 def logarithmic(values: Iterable[float]) -> bool:
     """Whether positive values span so much that a linear axis would hide most of them."""
-    found = np.array([value for value in values if math.isfinite(value)])
-    return bool(len(found)) and bool((found > 0).all()) and math.log10(found.max() / found.min()) > DECADES
+    finite = np.array([value for value in values if math.isfinite(value)])
+    return bool(len(finite)) and bool((finite > 0).all()) and math.log10(finite.max() / finite.min()) > DECADES
 
 
 def wrapped(text: str, width: int) -> str:
@@ -90,13 +96,18 @@ def name_rows(axes: Axes, rows: Sequence[str]) -> None:
     axes.set_ylim(-0.6, len(rows) - 0.4)
 
 
-def legend(made: Figure, handles: Sequence[Line2D]) -> None:
+def handle(row: str, look: Look, size: float = 4.5, **changes: Any) -> Line2D:
+    """How a row looks, for a legend."""
+    return Line2D([], [], **(look.style | changes), markersize=size, label=row)
+
+
+def legend(figure: Figure, handles: Sequence[Line2D]) -> None:
     """A legend below everything else, for which the figure grows; in as many columns as its names leave room for."""
     names = [short(str(handle.get_label())) for handle in handles]
     columns = int(WIDTH / (HANDLE + CHARACTER * max(map(len, names), default=1)))
     columns = max(1, min(columns, 4))
     numbers = [str(number) for number in range(len(names))]  # matplotlib leaves out names that begin with _
-    drawn = made.legend(handles, numbers, loc="outside lower left", ncols=columns, fontsize=FONT - 0.5, frameon=False)
+    drawn = figure.legend(handles, numbers, loc="outside lower left", ncols=columns, fontsize=FONT - 0.5, frameon=False)
     for text, name in zip(drawn.get_texts(), names, strict=True):
         text.set(parse_math=False, text=name)
-    made.set_figheight(made.get_figheight() + LINE * math.ceil(len(names) / columns))
+    figure.set_figheight(figure.get_figheight() + LINE * math.ceil(len(names) / columns))
