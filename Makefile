@@ -12,7 +12,7 @@ TORCH := torch==2.13.0
 OLDEST_KERAS := keras==3.12.0
 KERAS := $(shell grep '^keras==' requirements.lock)
 BACKENDS := test-tensorflow test-jax test-torch test-oldest-keras
-BACKEND_TESTS := $(patsubst %,tests/variants/test_%.py,contract parity cells masks switches trace)
+BACKEND_TESTS := $(patsubst %,tests/variants/test_%.py,contract parity cells masks switches initializers trace)
 
 PARALLEL := -n auto --dist worksteal --maxprocesses 4
 

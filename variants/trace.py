@@ -270,7 +270,7 @@ def _differentiate(
         return loss, {name: _meaningful(layer_trace) for name, layer_trace in traces.items()}
 
     gradients, traced = tap_gradients(run)
-    traces = {name: LayerTrace(layers[name], tensors, mask) for name, (tensors, mask) in traced.items()}
+    traces = {name: LayerTrace(layer, *traced[name]) for name, layer in layers.items()}  # JAX sorts `traced` by name
     remaining = iter(gradients)
     return traces, {name: {state: next(remaining) for state in states} for name in traces}
 

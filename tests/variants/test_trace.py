@@ -261,8 +261,11 @@ def test_a_cell_with_a_call_of_its_own():
     model = model_of(OwnCall(3, name="own", dtype=PRECISE))
     model.compile("sgd", "mean_squared_error")
     x, y = sequences(), np.ones((BATCH, 3), PRECISE)
-    for run in (lambda: variants.trace(model, x), lambda: variants.state_gradients(model, x, y)):
-        with pytest.raises(ValueError, match="^cell_class of layer 'own' has a `call` of its own$"):
+    for run in (
+        lambda: variants.trace(model, x),
+        lambda: variants.state_gradients(model, x, y),
+        lambda: Tracer(model)(x, y),
+    ):
+        with pytest.raises(ValueError) as error:
             run()
-    with pytest.raises(ValueError, match="^cell_class of layer 'own' has a `call` of its own$"):
-        Tracer(model)(x, y)
+        assert str(error.value) == "cell_class of layer 'own' has a `call` of its own"
