@@ -12,16 +12,6 @@ from variants.switches import in_signature, pop_switches
 from variants.validation import check_initializers, check_numbers
 
 
-class _Open(int):
-    """The value of an open gate: 1, whose product with a tensor is that tensor, without an operation."""
-
-    def __mul__(self, tensor: Any) -> Any:
-        return tensor
-
-
-OPEN = _Open(1)
-
-
 @keras.saving.register_keras_serializable(package="gatelab")
 class GatedLSTMCell(keras.layers.LSTMCell):
     """One step of an LSTM whose gates, activations and connections are switches.
@@ -267,7 +257,7 @@ class GatedLSTMCell(keras.layers.LSTMCell):
     def compute_gate(self, gate: str, a: dict[str, Any], c: Any) -> Any:
         """Compute s(a + peephole(c)) of a gate from the sums by block and the cell state; 1 for an open gate."""
         if gate not in self.learned_gates:
-            return OPEN
+            return 1
         total = a[gate]
         if self.peephole == "diagonal":
             total = total + self.peepholes[gate].value * self._seen(c)
