@@ -197,3 +197,13 @@ def test_the_saved_model_has_the_recorded_layer(make_config, tmp_path):
     model = keras.Sequential([keras.Input((None, 2)), layer])
     model.save(tmp_path / "m.keras")
     assert keras.saving.load_model(tmp_path / "m.keras").layers[0].get_config() == layer.get_config()
+
+
+def test_the_table_of_defaults_is_that_of_the_layer():
+    """By it a configuration of 0.1.0, which had them all written out, is read."""
+    from experiments.config.compose import GATED_LSTM
+
+    config = variants.GatedLSTM(3).get_config()
+    assert {name: value for name, value in GATED_LSTM.items() if name != "chrono_time"} == {
+        name: config[name] for name in GATED_LSTM if name != "chrono_time"
+    }
