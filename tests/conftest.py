@@ -15,7 +15,6 @@ from experiments import tasks
 from experiments.config.compose import CONF, load, register
 from experiments.config.schema import Config
 from experiments.trial.spec import TrialSpec
-from tests.stores import put_store
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS_DONE = count(1)
@@ -74,6 +73,8 @@ def spec_of(config: Config, *overrides: str) -> TrialSpec:
 @pytest.fixture
 def train(tmp_path):
     """Run `python -m experiments.train` in a process of its own, on an empty store in a temporary folder."""
+    from tests.stores import put_store  # imports MLflow, which the environments of other backends do without
+
     put_store(tmp_path / "out")
 
     def run(*arguments: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess:
