@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -45,15 +46,17 @@ def register() -> None:
 
 
 def compose(overrides: Sequence[str]) -> Config:
-    """The checked configuration that words of a command line make, for commands that Hydra does not start.
+    """The checked configuration that words of a command line make.
+
+    In a command that Hydra has started it has the search path of that command.
 
     Raises:
         UserError: for whatever Hydra or `load` refuses.
     """
     register()
-    GlobalHydra.instance().clear()
+    is_started = GlobalHydra.instance().is_initialized()
     try:
-        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        with nullcontext() if is_started else hydra.initialize_config_dir(str(CONF), version_base="1.3"):
             return load(hydra.compose("config", overrides=list(overrides)))
     except (HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__  # Hydra names the override, OmegaConf what is wrong with it
