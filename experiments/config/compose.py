@@ -53,11 +53,26 @@ def compose(overrides: Sequence[str]) -> Config:
     Raises:
         UserError: for whatever Hydra or `load` refuses.
     """
+    return load(_composed(overrides))
+
+
+def defaults(overrides: Sequence[str]) -> dict[str, Any]:
+    """The configuration that words of a command line make, as nested dicts; a field that must be set is `???`.
+
+    Raises:
+        UserError: for whatever Hydra refuses.
+    """
+    values = OmegaConf.to_container(_composed(overrides), enum_to_str=True)
+    assert isinstance(values, dict)
+    return {str(name): value for name, value in values.items()}
+
+
+def _composed(overrides: Sequence[str]) -> DictConfig:
     register()
     is_started = GlobalHydra.instance().is_initialized()
     try:
         with nullcontext() if is_started else hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            return load(hydra.compose("config", overrides=list(overrides)))
+            return hydra.compose("config", overrides=list(overrides))
     except (HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__  # Hydra names the override, OmegaConf what is wrong with it
         reason = first_line(cause) if isinstance(cause, OmegaConfBaseException) else error
@@ -144,21 +159,3 @@ def choices(group: str) -> list[str]:
     """What a group of `conf/` can be set to: its YAML files, those in folders by their path."""
     folder = CONF / group
     return sorted(file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml"))
-
-
-def defaults(overrides: Sequence[str]) -> dict[str, Any]:
-    """The configuration that words of a command line make, as nested dicts; a field that must be set is `???`.
-
-    Raises:
-        UserError: for whatever Hydra refuses.
-    """
-    register()
-    GlobalHydra.instance().clear()
-    try:
-        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            cfg = hydra.compose("config", overrides=list(overrides))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(f"{' '.join(overrides)}: {error}") from error
-    values = OmegaConf.to_container(cfg, enum_to_str=True)
-    assert isinstance(values, dict)
-    return {str(name): value for name, value in values.items()}
