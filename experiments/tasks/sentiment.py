@@ -1,6 +1,5 @@
 """Classification of sentences."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -40,8 +39,7 @@ def sentiment(
     tokens = vocabulary((word for words, _ in parts[0] for word in words), vocabulary_limit)
     title = "say whether a sentence of a film review is positive"
     lines = (f"{label} {' '.join(words)}\n" for part in parts for words, label in part)
-    untokenized = classification(title, [_split(part, tokens) for part in parts], LABELS, digest(lines))
-    return replace(untokenized, vocabulary=len(tokens), tokens=tokens)
+    return classification(title, [_split(part, tokens) for part in parts], LABELS, digest(lines), tokens)
 
 
 Sentence = tuple[list[str], int]

@@ -67,13 +67,10 @@ def forecast(
     scaled, deviations = _scaled(table, ends[0], source)
     parts = windows(scaled[shown].to_numpy("f4"), scaled[targets].to_numpy("f4"), ends, window, horizon, source)
     baseline, baseline_title = _baseline(parts[2])
-    train, validation, test = (_split(part, relative) for part in parts)
     what = targets[0] if len(targets) == 1 else f"{len(targets)} series"
     return Task(
-        title=f"forecast the next {f'{horizon} values' if horizon > 1 else 'value'} of {what} from the last {window}",
-        train=train,
-        validation=validation,
-        test=test,
+        f"forecast the next {f'{horizon} values' if horizon > 1 else 'value'} of {what} from the last {window}",
+        *(_split(part, relative) for part in parts),
         outputs=horizon * len(targets),
         per_step=False,
         loss="mean_squared_error",

@@ -141,12 +141,10 @@ def _language_model(
                 f"{source}: the {name} part has {len(part)} tokens, and one sequence needs task.length + 1 = "
                 f"{length + 1}. Use a longer text, a smaller task.length or another task.split (now {list(split)})"
             )
-    train, validation, test = (Stream(encode(part, tokens), length) for part in parts)
+    train, _, test = streams = [Stream(encode(part, tokens), length) for part in parts]
     return Task(
-        title=title,
-        train=train,
-        validation=validation,
-        test=test,
+        title,
+        *streams,
         outputs=len(tokens),
         per_step=True,
         loss=CROSS_ENTROPY,
