@@ -70,21 +70,11 @@ def _text(options: GatesOptions) -> str | None:
     of_the_task = options.split is not None or options.sequence is not None
     if (options.text is not None) + (options.file is not None) + of_the_task > 1:
         raise UserError("text=, file= and split= with sequence= exclude each other: each names what is read")
+    from experiments.tasks._vocabulary import read_text
+
     if options.split not in (None, *PARTS):
         raise UserError(f"split={options.split}: must be one of {', '.join(PARTS)}")
-    return _content(options.file) if options.file else options.text
-
-
-def _content(file: str) -> str:
-    try:
-        text = Path(file).expanduser().read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"file={file}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"file={file}: not UTF-8 text (byte at position {error.start})") from error
-    if not text:
-        raise UserError(f"file={file}: the file is empty")
-    return text
+    return read_text(options.file, "file=") if options.file else options.text
 
 
 def _browse(store: "Store", words: Sequence[str], options: GatesOptions, text: str | None) -> None:

@@ -72,9 +72,7 @@ def _files(path: str | None, test_path: str | None, dataset: str | None, data_di
     if dataset is None or test_path is not None:
         wrong = "task.path and task.dataset are both null" if dataset is None else "task.test_path without task.path"
         raise UserError(f"{wrong}: give the training series, for example task.path=Name_TRAIN.ts")
-    if dataset not in PAIRS:
-        raise UserError(f"task.dataset={dataset}: no series to fetch. Allowed: {', '.join(PAIRS)}")
-    return fetch_dataset(dataset, data_dir)
+    return fetch_dataset(dataset, data_dir, "series", PAIRS)
 
 
 def _neighbour(file: Path) -> Path:

@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -49,14 +49,22 @@ def fetch(name: str, data_dir: str | None = None) -> Path:
     return _fetch((name,), data_dir)[0]
 
 
-def fetch_dataset(dataset: str | None, data_dir: str | None = None) -> list[Path]:
+def fetch_dataset(
+    dataset: str | None, data_dir: str | None = None, content: str = "data", allowed: Iterable[str] = DATASETS
+) -> list[Path]:
     """Paths of the files of a data set, in the order training, validation, test; fetched as by `fetch`.
 
+    Args:
+        dataset: A key of `DATASETS`.
+        data_dir: As in `fetch`.
+        content: What the task reads, for messages.
+        allowed: The data sets that have it.
+
     Raises:
-        UserError: if there is no data set of this name, or as by `fetch`; it names every file that is missing.
+        UserError: if the data set is not one of those, or as by `fetch`; it names every file that is missing.
     """
-    if dataset not in DATASETS:
-        raise UserError(f"task.dataset={dataset or 'null'}: there is no such data set. Allowed: {', '.join(DATASETS)}")
+    if dataset not in allowed:
+        raise UserError(f"task.dataset={dataset or 'null'}: no {content} to fetch. Allowed: {', '.join(allowed)}")
     return _fetch(DATASETS[dataset], data_dir)
 
 

@@ -41,9 +41,7 @@ def music(
     Raises:
         UserError: if the file is no MATLAB file of piano rolls with 88 keys.
     """
-    if path is None and dataset not in DATASETS:
-        raise UserError(f"task.dataset={dataset}: no music to fetch. Allowed: {', '.join(DATASETS)}")
-    file = Path(path).expanduser() if path else fetch_dataset(dataset, data_dir)[0]
+    file = Path(path).expanduser() if path else fetch_dataset(dataset, data_dir, "music", DATASETS)[0]
     train, validation, test = ([(piece[:-1], piece[1:]) for piece in pieces] for pieces in _read(file))
     segments = [(x[k : k + segment], y[k : k + segment]) for x, y in train for k in range(0, len(x), segment)]
     return Task(

@@ -33,9 +33,7 @@ def sentiment(
 
     Source: Socher et al. 2013, section 3; the files are those of Kim 2014.
     """
-    if dataset != "sst2":
-        raise UserError(f"task.dataset={dataset}: no sentences to fetch. Allowed: sst2")
-    parts = [_read(file) for file in fetch_dataset(dataset, data_dir)]
+    parts = [_read(file) for file in fetch_dataset(dataset, data_dir, "sentences", ["sst2"])]
     tokens = vocabulary((word for words, _ in parts[0] for word in words), vocabulary_limit)
     title = "say whether a sentence of a film review is positive"
     lines = (f"{label} {' '.join(words)}\n" for part in parts for words, label in part)

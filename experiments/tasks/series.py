@@ -95,9 +95,7 @@ def _table(
     if columns is not None:
         names = "all" if "all" in columns else list(dict.fromkeys(name for part in columns for name in _listed(part)))
     if path is None and dataset is not None:
-        if dataset not in DATASETS:
-            raise UserError(f"task.dataset={dataset}: no series to fetch. Allowed: {', '.join(DATASETS)}")
-        path = str(fetch_dataset(dataset, data_dir)[0])
+        path = str(fetch_dataset(dataset, data_dir, "series", DATASETS)[0])
     return read_csv(path, names, date) if path else read_bundled(bundled, names)
 
 

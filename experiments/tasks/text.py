@@ -89,9 +89,7 @@ def _parts(
 ) -> list[str]:
     """The texts of training, validation and test."""
     if path is None and dataset is not None:
-        if dataset not in DATASETS:
-            raise UserError(f"task.dataset={dataset}: no text to fetch. Allowed: {', '.join(DATASETS)}")
-        texts = [read_text(file) for file in fetch_dataset(dataset, data_dir)]
+        texts = [read_text(file) for file in fetch_dataset(dataset, data_dir, "text", DATASETS)]
         if len(texts) == 3:
             return [_without_first_spaces(text)[:limit] for text in texts]
         return cut(texts[0][:limit], split)
