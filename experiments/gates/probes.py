@@ -28,9 +28,7 @@ def probe_targets(symbols: Sequence[str]) -> dict[str, Array]:
     if alphabet <= {"S", "a", "b"}:
         targets["count"] = _running(symbols, lambda count, symbol: count + (symbol == "a") - (symbol == "b"))
     if alphabet & set(OPENING):
-        targets["depth"] = _running(
-            symbols, lambda depth, symbol: max(0, depth + (symbol in OPENING) - (symbol in CLOSING))
-        )
+        targets["depth"] = _running(symbols, lambda n, symbol: max(0, n + (symbol in OPENING) - (symbol in CLOSING)))
     if QUOTE in alphabet:
         targets["in_quotes"] = _in_quotes(symbols)
     if "\n" in alphabet:

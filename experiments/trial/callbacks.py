@@ -79,14 +79,16 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             self.resumed = None
 
 
+@dataclass(eq=False)
 class EpochRecorder(keras.callbacks.Callback):
     """Adds the metrics of each epoch to the progress, sees divergence, and tells compiling from training time."""
 
-    def __init__(self, task: Task, progress: Progress) -> None:
+    task: Task
+    progress: Progress
+    compiled: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
         super().__init__()
-        self.task = task
-        self.progress = progress
-        self.compiled: set[str] = set()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.started = time.perf_counter()
@@ -137,6 +139,7 @@ def readable(task: Task, logs: Mapping[str, Any], prefix: str = "") -> dict[str,
     return {metric.name: metric.value(float(logs[prefix + metric.keras])) for metric in shown}
 
 
+@dataclass(eq=False)
 class Recorder(keras.callbacks.Callback):
     """Tells the listener of new epochs and writes a checkpoint, at the ends of epochs.
 
@@ -155,25 +158,18 @@ class Recorder(keras.callbacks.Callback):
         every_s: Seconds of training between two checkpoints.
     """
 
-    def __init__(
-        self,
-        file: Path | None,
-        owner: str,
-        progress: Progress,
-        stopping: EarlyStopping,
-        listener: Listener,
-        every_s: float | None,
-    ) -> None:
+    file: Path | None
+    owner: str
+    progress: Progress
+    stopping: EarlyStopping
+    listener: Listener
+    every_s: float | None
+    told: int = field(default=0, init=False)
+    cost: float = field(default=FIRST_S, init=False)
+    seconds: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
         super().__init__()
-        self.file = file
-        self.owner = owner
-        self.progress = progress
-        self.stopping = stopping
-        self.listener = listener
-        self.every_s = every_s
-        self.told = 0
-        self.cost = FIRST_S
-        self.seconds = 0.0
         self.last = time.perf_counter()
 
     def restore(self, model: keras.Model) -> None:
