@@ -45,15 +45,14 @@ Sentence = tuple[list[str], int]
 
 def _read(file: Path) -> list[Sentence]:
     """Sentences of a file with a label and words on each line."""
-    lines = file.read_bytes().decode("latin-1").split("\n")
-    return [_sentence(file, number, line) for number, line in enumerate(lines, 1) if line.strip()]
-
-
-def _sentence(file: Path, number: int, line: str) -> Sentence:
-    label, *words = line.split()
-    if label not in ("0", "1") or not words:
-        raise UserError(f"{file}, line {number}: must be 0 or 1 and then words, and is {line[:60]!r}")
-    return words, int(label)
+    sentences = []
+    for number, line in enumerate(file.read_bytes().decode("latin-1").split("\n"), 1):
+        if line.strip():
+            label, *words = line.split()
+            if label not in ("0", "1") or not words:
+                raise UserError(f"{file}, line {number}: must be 0 or 1 and then words, and is {line[:60]!r}")
+            sentences.append((words, int(label)))
+    return sentences
 
 
 def _split(sentences: list[Sentence], tokens: tuple[str, ...]) -> Split:
