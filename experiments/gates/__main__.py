@@ -10,8 +10,6 @@ from experiments.errors import UserError, first_line, reported
 from experiments.options import HELP, Field, StoreOptions, help_text, parse
 
 if TYPE_CHECKING:
-    from experiments.gates.sequence import InputSequence
-    from experiments.gates.trained_trial import TrainedTrial
     from experiments.tracking import Store, StoredRun
 
 USAGE = """\
@@ -67,24 +65,14 @@ def main(arguments: Sequence[str]) -> None:
 
 def _text(options: GatesOptions) -> str | None:
     """The text to read, None for a sequence of the task."""
-    of_the_task = options.split is not None or options.sequence is not None
-    if (options.text is not None) + (options.file is not None) + of_the_task > 1:
+    from experiments.tasks._vocabulary import read_text
+
+    has_place = options.split is not None or options.sequence is not None
+    if (options.text is not None) + (options.file is not None) + has_place > 1:
         raise UserError("text=, file= and split= with sequence= exclude each other: each names what is read")
     if options.split not in (None, *PARTS):
         raise UserError(f"split={options.split}: must be one of {', '.join(PARTS)}")
-    return _content(options.file) if options.file else options.text
-
-
-def _content(file: str) -> str:
-    try:
-        text = Path(file).expanduser().read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"file={file}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"file={file}: not UTF-8 text (byte at position {error.start})") from error
-    if not text:
-        raise UserError(f"file={file}: the file is empty")
-    return text
+    return read_text(options.file, "file=") if options.file else options.text
 
 
 def _browse(store: "Store", words: Sequence[str], options: GatesOptions, text: str | None) -> None:
@@ -98,23 +86,20 @@ def _browse(store: "Store", words: Sequence[str], options: GatesOptions, text: s
     import numpy as np
 
     from experiments.gates.page import render
+    from experiments.gates.sequence import sequence_of_task, sequence_of_text
     from experiments.gates.trained_trial import activations, load_trial
 
     trials = [load_trial(store, run, options.data_dir) for run in runs]
-    sequences = [_sequence(trial, options, text) for trial in trials]
+    if text is None:
+        place = (options.split or "test", options.sequence or 0, options.length)
+        sequences = [sequence_of_task(trial.task, *place) for trial in trials]
+    else:
+        sequences = [sequence_of_text(trial.task, names[0], text, options.length) for trial in trials]
     same_inputs = all(np.array_equal(sequence.inputs, sequences[0].inputs) for sequence in sequences)
     if not same_inputs or len({trial.task.tokens for trial in trials}) > 1:
         raise UserError(f"{' and '.join(words)}: do not read the same, as the settings of their tasks differ")
     page = render(sequences[0], [activations(trial, sequences[0]) for trial in trials])
     _write(store, runs, page, Path(options.out).expanduser() if options.out else _default_file(store, runs))
-
-
-def _sequence(trial: "TrainedTrial", options: GatesOptions, text: str | None) -> "InputSequence":
-    from experiments.gates.sequence import sequence_of_task, sequence_of_text
-
-    if text is None:
-        return sequence_of_task(trial.task, options.split or "test", options.sequence or 0, options.length)
-    return sequence_of_text(trial.task, trial.config.task.name, text, options.length)
 
 
 def _default_file(store: "Store", runs: Sequence["StoredRun"]) -> Path:

@@ -22,8 +22,8 @@ def predictions(task: Task, outputs: Array, targets: Array | None) -> list[str]:
     """
     if not task.per_step:
         outputs, targets = outputs[None], None if targets is None else targets[None]
-    known = [None] * len(outputs) if targets is None else targets
-    return [_prediction(task, output, target) for output, target in zip(outputs, known, strict=True)]
+    targets = [None] * len(outputs) if targets is None else targets
+    return [_prediction(task, output, target) for output, target in zip(outputs, targets, strict=True)]
 
 
 def _prediction(task: Task, output: Array, target: Array | None) -> str:

@@ -1,6 +1,7 @@
 """Probes of hidden units: what cell states hold of a text, and in which order gates forget and write."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -25,22 +26,19 @@ def probe_targets(symbols: Sequence[str]) -> dict[str, Array]:
     alphabet = set(symbols)
     targets = {}
     if alphabet <= {"S", "a", "b"}:
-        targets["count"] = np.cumsum([(symbol == "a") - (symbol == "b") for symbol in symbols])
+        targets["count"] = _running(symbols, lambda count, symbol: count + (symbol == "a") - (symbol == "b"))
     if alphabet & set(OPENING):
-        targets["depth"] = _depth(symbols)
+        targets["depth"] = _running(symbols, lambda n, symbol: max(0, n + (symbol in OPENING) - (symbol in CLOSING)))
     if QUOTE in alphabet:
         targets["in_quotes"] = _in_quotes(symbols)
     if "\n" in alphabet:
-        targets["column"] = _column(symbols)
+        targets["column"] = _running(symbols, lambda column, symbol: 0 if symbol == "\n" else column + 1)
     return {name: values.astype("float64") for name, values in targets.items()}
 
 
-def _depth(symbols: Sequence[str]) -> Array:
-    depth, depths = 0, []
-    for symbol in symbols:
-        depth = max(0, depth + (symbol in OPENING) - (symbol in CLOSING))
-        depths.append(depth)
-    return np.array(depths)
+def _running(symbols: Sequence[str], update: Callable[[int, str], int]) -> Array:
+    """What an automaton that starts at 0 and is updated by each symbol holds after it: `(time,)`."""
+    return np.array(list(accumulate(symbols, update, initial=0))[1:])
 
 
 def _in_quotes(symbols: Sequence[str]) -> Array:
@@ -52,14 +50,6 @@ def _in_quotes(symbols: Sequence[str]) -> Array:
         previous = symbol
         states.append(inside)
     return np.array(states)
-
-
-def _column(symbols: Sequence[str]) -> Array:
-    column, columns = 0, []
-    for symbol in symbols:
-        column = 0 if symbol == "\n" else column + 1
-        columns.append(column)
-    return np.array(columns)
 
 
 def best_unit(states: Array, target: Array) -> tuple[int, float]:

@@ -1,7 +1,7 @@
 """A trained trial from the store, and the activations of its layers on a sequence."""
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -9,15 +9,14 @@ import numpy as np
 
 import variants
 from experiments import tasks
-from experiments.config.compose import restored
 from experiments.config.schema import Config
 from experiments.errors import UserError, first_line
 from experiments.gates.sequence import InputSequence
 from experiments.gates.unit_scores import QUANTITIES
 from experiments.tasks import Task
 from experiments.tracking import Store, StoredRun
-from experiments.tracking.lookup import fetch, read_yaml
-from experiments.tracking.metadata import Param, Tag
+from experiments.tracking.lookup import fetch, recorded_spec
+from experiments.tracking.metadata import Tag
 from experiments.trial.gate_bounds import Bounds, activation_bounds, gate_bounds
 from experiments.trial.spec import TrialSpec
 
@@ -81,10 +80,9 @@ def load_trial(store: Store, run: StoredRun, data_dir: str | None = None) -> Tra
         UserError: if the run has no model, its model cannot be loaded, or the data are not there or have changed.
     """
     with tempfile.TemporaryDirectory() as folder:
-        config = restored(read_yaml(store, run, "config.yaml", Path(folder)))
         file = fetch(store, run, "model.keras", Path(folder))
-        task = tasks.build(config.task, data_dir or config.data_dir)
-        if run.tags.get(Tag.DATA, "") != task.digest:
+        spec = recorded_spec(store, run, data_dir)
+        if run.tags.get(Tag.DATA, "") != spec.digest:
             raise UserError(
                 f"{run.name}: its data are not those that it was trained on, so that its tokens or numbers may mean "
                 "something else now. Give it the data of then"
@@ -93,8 +91,7 @@ def load_trial(store: Store, run: StoredRun, data_dir: str | None = None) -> Tra
             model = keras.saving.load_model(file, compile=False)
         except (ValueError, TypeError, KeyError, OSError) as error:
             raise UserError(f"{run.name}: its artifact model.keras cannot be loaded ({first_line(error)})") from error
-    units = int(run.params.get(Param.UNITS, config.model.units))
-    return TrainedTrial(run, replace(TrialSpec.of(config, task), units=units), task, model)
+    return TrainedTrial(run, spec, tasks.build(spec.config.task, spec.config.data_dir), model)
 
 
 def activations(trial: TrainedTrial, sequence: InputSequence) -> Activations:

@@ -3,18 +3,16 @@
 import math
 import os
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from experiments import tasks
-from experiments.config.compose import restored
 from experiments.errors import UserError
 from experiments.sweep.worker import output_to
 from experiments.sweep.workers import failure, started
 from experiments.tracking import Store, StoredRun, lookup
-from experiments.tracking.metadata import Param, Tag, versions
+from experiments.tracking.metadata import Tag, versions
 from experiments.tracking.transfer import histories
 from experiments.trial.source_digest import source_digest
 from experiments.trial.spec import TrialSpec
@@ -43,12 +41,7 @@ def check(store: Store, study: str, name: str, data_dir: str | None = None) -> i
         UserError: if there is no such trial, its data are not there, or it cannot be trained.
     """
     run = lookup.find(store, name, study)
-    with tempfile.TemporaryDirectory() as folder:
-        recorded, before = (lookup.read_yaml(store, run, f"{n}.yaml", Path(folder)) for n in ("config", "versions"))
-    config = restored(recorded)
-    config = replace(config, data_dir=data_dir or config.data_dir)
-    spec = TrialSpec.of(config, tasks.build(config.task, config.data_dir))
-    spec = replace(spec, units=int(run.params.get(Param.UNITS, spec.units)))
+    spec, before = lookup.recorded_spec(store, run, data_dir), lookup.read_yaml(store, run, "versions.yaml")
     print(f"{run.name}: trained twice, each time in a fresh process ...", flush=True)
     first, second = train_twice(spec)
     difference = first_difference(first, second)

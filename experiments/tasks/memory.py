@@ -1,5 +1,6 @@
 """Tasks that ask for memory over many steps, generated from a seed."""
 
+import itertools
 from typing import Annotated
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from experiments.errors import UserError
 from experiments.options import Field
 from experiments.tasks import Metric, Predict, Split, Task, task
-from experiments.tasks._classification import ACCURACY, CROSS_ENTROPY, most_frequent_class
+from experiments.tasks._classification import CROSS_ENTROPY, classification
 from experiments.tasks._generated import MEAN_SQUARED_ERROR, DataSeed, TestSize, TrainSize, ValidationSize, three_parts
 
 COPIED = 10  # symbols to copy
@@ -33,13 +34,20 @@ def adding(
 
     Source: Hochreiter and Schmidhuber 1997, section 5.4, in the form of Le, Jaitly and Hinton 2015.
     """
-    sizes = (train_size, validation_size, test_size)
-    train, validation, test = three_parts(lambda rng, size: _adding(rng, size, length), sizes, data_seed)
+
+    def draw(rng: np.random.Generator, size: int) -> Split:
+        values = rng.random((size, length), dtype="float32")
+        first = rng.integers(length, size=size)
+        second = (first + rng.integers(1, length, size=size)) % length
+        marks = np.zeros_like(values)
+        rows = np.arange(size)
+        marks[rows, first] = marks[rows, second] = 1
+        return Split(np.stack([values, marks], axis=-1), (values * marks).sum(axis=1, keepdims=True))
+
+    train, _, test = parts = three_parts(draw, (train_size, validation_size, test_size), data_seed)
     return Task(
-        title=f"add the two marked numbers among {length}",
-        train=train,
-        validation=validation,
-        test=test,
+        f"add the two marked numbers among {length}",
+        *parts,
         outputs=1,
         per_step=False,
         loss="mean_squared_error",
@@ -48,17 +56,6 @@ def adding(
         baseline_title="always the mean of the training targets",
         solved=0.01,
     )
-
-
-def _adding(rng: np.random.Generator, size: int, length: int) -> Split:
-    values = rng.random((size, length), dtype="float32")
-    first = rng.integers(length, size=size)
-    second = (first + rng.integers(1, length, size=size)) % length
-    marks = np.zeros_like(values)
-    rows = np.arange(size)
-    marks[rows, first] = marks[rows, second] = 1
-    sums = (values * marks).sum(axis=1, keepdims=True)
-    return Split(np.stack([values, marks], axis=-1), sums)
 
 
 @task
@@ -79,18 +76,23 @@ def copy_memory(
     Source: Arjovsky, Shah and Bengio 2016 (Unitary evolution recurrent neural networks), section 4.1, after
     Hochreiter and Schmidhuber 1997.
     """
-    sizes = (train_size, validation_size, test_size)
-    train, validation, test = three_parts(lambda rng, size: _copy_memory(rng, size, length), sizes, data_seed)
+
+    def draw(rng: np.random.Generator, size: int) -> Split:
+        inputs = np.zeros((size, length + 2 * COPIED), "int32")
+        targets = np.zeros_like(inputs)
+        inputs[:, :COPIED] = targets[:, -COPIED:] = rng.integers(1, DELIMITER, size=(size, COPIED), dtype="int32")
+        inputs[:, -COPIED - 1] = DELIMITER
+        return Split(inputs, targets)
+
+    _, _, test = parts = three_parts(draw, (train_size, validation_size, test_size), data_seed)
 
     def measure(predict: Predict) -> dict[str, float]:
         answers = predict(test).argmax(axis=-1)
         return {"recall": float(np.mean((answers == test.targets)[:, -COPIED:]))}
 
     return Task(
-        title=f"repeat {COPIED} symbols {length} steps later",
-        train=train,
-        validation=validation,
-        test=test,
+        f"repeat {COPIED} symbols {length} steps later",
+        *parts,
         outputs=DELIMITER,
         per_step=True,
         loss="sparse_categorical_crossentropy",
@@ -102,15 +104,6 @@ def copy_memory(
         tokens=("_", *"12345678", "|"),
         labels=("_", *"12345678"),
     )
-
-
-def _copy_memory(rng: np.random.Generator, size: int, length: int) -> Split:
-    symbols = rng.integers(1, DELIMITER, size=(size, COPIED), dtype="int32")
-    inputs = np.zeros((size, length + 2 * COPIED), "int32")
-    targets = np.zeros_like(inputs)
-    inputs[:, :COPIED] = targets[:, -COPIED:] = symbols
-    inputs[:, -COPIED - 1] = DELIMITER
-    return Split(inputs, targets)
 
 
 @task
@@ -132,37 +125,20 @@ def temporal_order(
     Source: Hochreiter and Schmidhuber 1997, section 5.6, experiments 6a and 6b, with places that scale with the
     length and without the symbols for beginning and end.
     """
-    sizes = (train_size, validation_size, test_size)
-    train, validation, test = three_parts(
-        lambda rng, size: _temporal_order(rng, size, length, ORDER_WINDOWS[symbols]), sizes, data_seed
-    )
-    return Task(
-        title=f"tell the order of {symbols} symbols among {length}",
-        train=train,
-        validation=validation,
-        test=test,
-        outputs=2**symbols,
-        per_step=False,
-        loss="sparse_categorical_crossentropy",
-        metrics=(ACCURACY, CROSS_ENTROPY),
-        baseline=most_frequent_class(train, test),
-        baseline_title="always the most frequent class",
-        vocabulary=len(ORDER_SYMBOLS),
-        monitor=CROSS_ENTROPY,
-        tokens=ORDER_SYMBOLS,
-        labels=tuple(f"{k:0{symbols}b}".replace("0", "X").replace("1", "Y") for k in range(2**symbols)),
-    )
 
+    def draw(rng: np.random.Generator, size: int) -> Split:
+        inputs = rng.integers(4, size=(size, length), dtype="int32")
+        classes = np.zeros(size, "int32")
+        for tenth in ORDER_WINDOWS[symbols]:
+            steps = rng.integers(tenth * length // 10, (tenth + 1) * length // 10, size=size)
+            relevant = rng.integers(2, size=size, dtype="int32")
+            inputs[np.arange(size), steps] = 4 + relevant
+            classes = 2 * classes + relevant
+        return Split(inputs, classes)
 
-def _temporal_order(rng: np.random.Generator, size: int, length: int, windows: tuple[int, ...]) -> Split:
-    inputs = rng.integers(4, size=(size, length), dtype="int32")
-    classes = np.zeros(size, "int32")
-    for tenth in windows:
-        steps = rng.integers(tenth * length // 10, (tenth + 1) * length // 10, size=size)
-        relevant = rng.integers(2, size=size, dtype="int32")
-        inputs[np.arange(size), steps] = 4 + relevant
-        classes = 2 * classes + relevant
-    return Split(inputs, classes)
+    parts = three_parts(draw, (train_size, validation_size, test_size), data_seed)
+    labels = ["".join(order) for order in itertools.product("XY", repeat=symbols)]
+    return classification(f"tell the order of {symbols} symbols among {length}", parts, labels, tokens=ORDER_SYMBOLS)
 
 
 @task
@@ -193,27 +169,12 @@ def parity(
             f"are trained on, so that the test part would repeat them. Allowed: task.train_size of at most "
             f"{KNOWN_SHARE:.0%} of the strings, or a greater length"
         )
-    sizes = (train_size, validation_size, test_size)
-    train, validation, test = three_parts(lambda rng, size: _parity(rng, size, length, every_step), sizes, data_seed)
-    return Task(
-        title=f"tell the parity of {'up to ' if every_step else ''}{length} bits",
-        train=train,
-        validation=validation,
-        test=test,
-        outputs=2,
-        per_step=every_step,
-        loss="sparse_categorical_crossentropy",
-        metrics=(ACCURACY, CROSS_ENTROPY),
-        baseline=most_frequent_class(train, test),
-        baseline_title="always the most frequent class",
-        vocabulary=2,
-        monitor=CROSS_ENTROPY,
-        tokens=("0", "1"),
-        labels=("even", "odd"),
-    )
 
+    def draw(rng: np.random.Generator, size: int) -> Split:
+        bits = rng.integers(2, size=(size, length), dtype="int32")
+        parities = bits.cumsum(axis=1, dtype="int32") % 2
+        return Split(bits, parities if every_step else parities[:, -1])
 
-def _parity(rng: np.random.Generator, size: int, length: int, every_step: bool) -> Split:
-    bits = rng.integers(2, size=(size, length), dtype="int32")
-    parities = bits.cumsum(axis=1, dtype="int32") % 2
-    return Split(bits, parities if every_step else parities[:, -1])
+    parts = three_parts(draw, (train_size, validation_size, test_size), data_seed)
+    title = f"tell the parity of {'up to ' if every_step else ''}{length} bits"
+    return classification(title, parts, ("even", "odd"), tokens=("0", "1"), per_step=every_step)

@@ -41,23 +41,17 @@ def music(
     Raises:
         UserError: if the file is no MATLAB file of piano rolls with 88 keys.
     """
-    if path is None and dataset not in DATASETS:
-        raise UserError(f"task.dataset={dataset}: no music to fetch. Allowed: {', '.join(DATASETS)}")
-    file = Path(path).expanduser() if path else fetch_dataset(dataset, data_dir)[0]
-    train, validation, test = _read(file)
-    pairs = [(piece[:-1], piece[1:]) for piece in train]
-    pieces = [(x[k : k + segment], y[k : k + segment]) for x, y in pairs for k in range(0, len(x), segment)]
-    test_pairs = [(piece[:-1], piece[1:]) for piece in test]
+    file = Path(path).expanduser() if path else fetch_dataset(dataset, data_dir, "music", DATASETS)[0]
+    train, validation, test = ([(piece[:-1], piece[1:]) for piece in pieces] for pieces in _read(file))
+    segments = [(x[k : k + segment], y[k : k + segment]) for x, y in train for k in range(0, len(x), segment)]
     return Task(
-        title=f"predict the notes of the next frame of {file.stem}",
-        train=_split(pieces),
-        validation=_split([(piece[:-1], piece[1:]) for piece in validation]),
-        test=_split(test_pairs),
+        f"predict the notes of the next frame of {file.stem}",
+        *(_split(pairs) for pairs in (segments, validation, test)),
         outputs=KEYS,
         per_step=True,
         loss="binary_crossentropy",
         metrics=(NEGATIVE_LOG_LIKELIHOOD,),
-        baseline=_persistence(pairs, test_pairs),
+        baseline=_persistence(train, test),
         baseline_title="each key by whether it sounded in the frame before",
         digest=hashlib.sha256(file.read_bytes()).hexdigest(),
         labels=tuple(f"{NOTES[key % 12]}{(key + 9) // 12}" for key in range(KEYS)),

@@ -63,9 +63,7 @@ def sequential_mnist(
     Raises:
         UserError: if the file has not the four arrays, or too few pictures for the validation part.
     """
-    if path is None and dataset != "mnist":
-        raise UserError(f"task.dataset={dataset}: no pictures to fetch. Allowed: mnist. Or give task.path=FILE.npz")
-    file = Path(path).expanduser() if path else fetch_dataset("mnist", data_dir)[0]
+    file = Path(path).expanduser() if path else fetch_dataset(dataset, data_dir, "pictures", ["mnist"])[0]
     arrays = _read_mnist(file)
     end = len(arrays["x_train"]) - validation_size
     if end < 1:

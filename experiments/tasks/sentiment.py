@@ -1,6 +1,5 @@
 """Classification of sentences."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -34,14 +33,11 @@ def sentiment(
 
     Source: Socher et al. 2013, section 3; the files are those of Kim 2014.
     """
-    if dataset != "sst2":
-        raise UserError(f"task.dataset={dataset}: no sentences to fetch. Allowed: sst2")
-    parts = [_read(file) for file in fetch_dataset(dataset, data_dir)]
+    parts = [_read(file) for file in fetch_dataset(dataset, data_dir, "sentences", ["sst2"])]
     tokens = vocabulary((word for words, _ in parts[0] for word in words), vocabulary_limit)
     title = "say whether a sentence of a film review is positive"
     lines = (f"{label} {' '.join(words)}\n" for part in parts for words, label in part)
-    untokenized = classification(title, [_split(part, tokens) for part in parts], LABELS, digest(lines))
-    return replace(untokenized, vocabulary=len(tokens), tokens=tokens)
+    return classification(title, [_split(part, tokens) for part in parts], LABELS, digest(lines), tokens)
 
 
 Sentence = tuple[list[str], int]
@@ -49,15 +45,14 @@ Sentence = tuple[list[str], int]
 
 def _read(file: Path) -> list[Sentence]:
     """Sentences of a file with a label and words on each line."""
-    lines = file.read_bytes().decode("latin-1").split("\n")
-    return [_sentence(file, number, line) for number, line in enumerate(lines, 1) if line.strip()]
-
-
-def _sentence(file: Path, number: int, line: str) -> Sentence:
-    label, *words = line.split()
-    if label not in ("0", "1") or not words:
-        raise UserError(f"{file}, line {number}: must be 0 or 1 and then words, and is {line[:60]!r}")
-    return words, int(label)
+    sentences = []
+    for number, line in enumerate(file.read_bytes().decode("latin-1").split("\n"), 1):
+        if line.strip():
+            label, *words = line.split()
+            if label not in ("0", "1") or not words:
+                raise UserError(f"{file}, line {number}: must be 0 or 1 and then words, and is {line[:60]!r}")
+            sentences.append((words, int(label)))
+    return sentences
 
 
 def _split(sentences: list[Sentence], tokens: tuple[str, ...]) -> Split:

@@ -67,13 +67,10 @@ def forecast(
     scaled, deviations = _scaled(table, ends[0], source)
     parts = windows(scaled[shown].to_numpy("f4"), scaled[targets].to_numpy("f4"), ends, window, horizon, source)
     baseline, baseline_title = _baseline(parts[2])
-    train, validation, test = (_split(part, relative) for part in parts)
     what = targets[0] if len(targets) == 1 else f"{len(targets)} series"
     return Task(
-        title=f"forecast the next {f'{horizon} values' if horizon > 1 else 'value'} of {what} from the last {window}",
-        train=train,
-        validation=validation,
-        test=test,
+        f"forecast the next {f'{horizon} values' if horizon > 1 else 'value'} of {what} from the last {window}",
+        *(_split(part, relative) for part in parts),
         outputs=horizon * len(targets),
         per_step=False,
         loss="mean_squared_error",
@@ -98,9 +95,7 @@ def _table(
     if columns is not None:
         names = "all" if "all" in columns else list(dict.fromkeys(name for part in columns for name in _listed(part)))
     if path is None and dataset is not None:
-        if dataset not in DATASETS:
-            raise UserError(f"task.dataset={dataset}: no series to fetch. Allowed: {', '.join(DATASETS)}")
-        path = str(fetch_dataset(dataset, data_dir)[0])
+        path = str(fetch_dataset(dataset, data_dir, "series", DATASETS)[0])
     return read_csv(path, names, date) if path else read_bundled(bundled, names)
 
 

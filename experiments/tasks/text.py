@@ -89,9 +89,7 @@ def _parts(
 ) -> list[str]:
     """The texts of training, validation and test."""
     if path is None and dataset is not None:
-        if dataset not in DATASETS:
-            raise UserError(f"task.dataset={dataset}: no text to fetch. Allowed: {', '.join(DATASETS)}")
-        texts = [read_text(file) for file in fetch_dataset(dataset, data_dir)]
+        texts = [read_text(file) for file in fetch_dataset(dataset, data_dir, "text", DATASETS)]
         if len(texts) == 3:
             return [_without_first_spaces(text)[:limit] for text in texts]
         return cut(texts[0][:limit], split)
@@ -141,12 +139,10 @@ def _language_model(
                 f"{source}: the {name} part has {len(part)} tokens, and one sequence needs task.length + 1 = "
                 f"{length + 1}. Use a longer text, a smaller task.length or another task.split (now {list(split)})"
             )
-    train, validation, test = (Stream(encode(part, tokens), length) for part in parts)
+    train, _, test = streams = [Stream(encode(part, tokens), length) for part in parts]
     return Task(
-        title=title,
-        train=train,
-        validation=validation,
-        test=test,
+        title,
+        *streams,
         outputs=len(tokens),
         per_step=True,
         loss=CROSS_ENTROPY,

@@ -52,20 +52,12 @@ def spike_delay(
         UserError: if a stream may be too short for a spike.
     """
 
-    def draw(rng: np.random.Generator, size: int) -> Split:
-        times, late = _spikes(rng, size, interval, delays, length)
-        spikes = _at(times, np.ones_like(late), length)
-        return Split(spikes, _at(times, late, length))
+    def streams(times: np.ndarray, late: np.ndarray) -> Split:
+        return Split(_at(times, np.ones_like(late), length), _at(times, late, length))
 
+    title = f"measure how late spikes are, 0 to {delays} steps after {interval}"
     sizes = (train_size, validation_size, test_size)
-    return _spike_task(
-        f"measure how late spikes are, 0 to {delays} steps after {interval}",
-        draw,
-        sizes,
-        data_seed,
-        interval + delays,
-        length,
-    )
+    return _spike_task(title, streams, interval, delays, length, sizes, data_seed)
 
 
 @task
@@ -90,28 +82,13 @@ def timed_spikes(
         UserError: if a stream may be too short for a spike.
     """
 
-    def draw(rng: np.random.Generator, size: int) -> Split:
-        times, late = _spikes(rng, size, interval, delays, length)
-        requests = np.concatenate([np.zeros((size, 1), "int64"), times[:, :-1]], axis=1)
+    def streams(times: np.ndarray, late: np.ndarray) -> Split:
+        requests = np.insert(times[:, :-1], 0, 0, axis=1)
         return Split(_at(requests, late, length), _at(times, np.ones_like(late), length))
 
+    title = f"spike every {interval} to {interval + delays} steps, as told"
     sizes = (train_size, validation_size, test_size)
-    return _spike_task(
-        f"spike every {interval} to {interval + delays} steps, as told",
-        draw,
-        sizes,
-        data_seed,
-        interval + delays,
-        length,
-    )
-
-
-def _spikes(
-    rng: np.random.Generator, size: int, interval: int, delays: int, length: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Times and lateness of more spikes than a stream can hold."""
-    late = rng.integers(delays, size=(size, length // interval + 1), endpoint=True)
-    return np.cumsum(interval + late, axis=1), late
+    return _spike_task(title, streams, interval, delays, length, sizes, data_seed)
 
 
 def _at(times: np.ndarray, values: np.ndarray, length: int) -> np.ndarray:
@@ -124,23 +101,29 @@ def _at(times: np.ndarray, values: np.ndarray, length: int) -> np.ndarray:
 
 def _spike_task(
     title: str,
-    draw: Callable[[np.random.Generator, int], Split],
+    streams: Callable[[np.ndarray, np.ndarray], Split],
+    interval: int,
+    delays: int,
+    length: int,
     sizes: tuple[int, int, int],
     data_seed: int,
-    longest: int,
-    length: int,
 ) -> Task:
-    if length <= longest:
+    """The task whose `streams` are a function of the spikes' times and lateness, each `(sequences, spikes)`."""
+    if length <= interval + delays:
         raise UserError(
-            f"task.length={length}: must be greater than task.interval + task.delays = {longest}, so that each stream "
-            "has a spike"
+            f"task.length={length}: must be greater than task.interval + task.delays = {interval + delays}, so that "
+            "each stream has a spike"
         )
-    train, validation, test = three_parts(draw, sizes, data_seed)
+
+    def draw(rng: np.random.Generator, size: int) -> Split:
+        # More spikes than a stream can hold; `_at` leaves out those after its end.
+        late = rng.integers(delays, size=(size, length // interval + 1), endpoint=True)
+        return streams(np.cumsum(interval + late, axis=1), late)
+
+    train, _, test = parts = three_parts(draw, sizes, data_seed)
     return Task(
-        title=title,
-        train=train,
-        validation=validation,
-        test=test,
+        title,
+        *parts,
         outputs=1,
         per_step=True,
         loss="mean_squared_error",
@@ -193,10 +176,10 @@ def periodic(
         names = ("period", "train_length", "validation_length", "test_length")
         lengths = ", ".join(f"task.{name}={value}" for name, value in zip(names, (period, *ends), strict=True))
         raise UserError(f"{lengths}: each must be greater than the one before; the first two may be equal")
-    train, validation, test = (
+    train, _, test = parts = [
         _run(_curve(shape, period, end), start, repeats)
         for start, end, repeats in zip((0, *ends), ends, (train_size, 1, 1), strict=False)
-    )
+    ]
 
     def measure(predict: Predict) -> dict[str, float]:
         wrong = (np.abs(predict(test) - test.targets) >= WAVE_TOLERANCE).ravel()
@@ -204,10 +187,8 @@ def periodic(
 
     scored = test.targets[test.weights > 0]
     return Task(
-        title=f"generate {shape} with a period of {period} steps",
-        train=train,
-        validation=validation,
-        test=test,
+        f"generate {shape} with a period of {period} steps",
+        *parts,
         outputs=1,
         per_step=True,
         loss="mean_squared_error",

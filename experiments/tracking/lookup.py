@@ -1,6 +1,7 @@
 """Which run of the store a word means, and which of several runs of a trial counts."""
 
 import re
+import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +9,13 @@ from typing import Any
 
 import yaml
 
+from experiments import tasks
 from experiments.errors import UserError, first_line
 from experiments.tracking.metadata import Param, Tag, fields
 from experiments.tracking.run import StoredRun
 from experiments.tracking.store import Store
 from experiments.tracking.transfer import download
+from experiments.trial.spec import TrialSpec
 
 WORD = re.compile(r"[\w./+-]+")
 MOST_NAMES = 8
@@ -121,14 +124,33 @@ def fetch(store: Store, run: StoredRun, name: str, folder: Path) -> Path:
     return file
 
 
-def read_yaml(store: Store, run: StoredRun, name: str, folder: Path) -> Any:
-    """The content of a YAML artifact of a run, which is brought into a folder.
+def read_yaml(store: Store, run: StoredRun, name: str) -> Any:
+    """The content of a YAML artifact of a run.
 
     Raises:
         UserError: if the run has no such artifact, or it cannot be read.
     """
-    file = fetch(store, run, name, folder)
     try:
-        return yaml.safe_load(file.read_text())
+        with tempfile.TemporaryDirectory() as folder:
+            return yaml.safe_load(fetch(store, run, name, Path(folder)).read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{run.name}: its artifact {name} cannot be read ({first_line(error)})") from error
+
+
+def recorded_spec(store: Store, run: StoredRun, data_dir: str | None = None) -> TrialSpec:
+    """The trial that a run records, with the units that its model has, and with the data of now.
+
+    Args:
+        store: The store.
+        run: The run.
+        data_dir: Folder of fetched files; None: the one of the recorded configuration.
+
+    Raises:
+        UserError: if the run has no configuration that can be used, or the data are not there.
+    """
+    from experiments.config.compose import restored  # with Hydra, which not every look-up should wait for
+
+    config = restored(read_yaml(store, run, "config.yaml"))
+    config = replace(config, data_dir=data_dir or config.data_dir)
+    spec = TrialSpec.of(config, tasks.build(config.task, config.data_dir))
+    return replace(spec, units=int(run.params.get(Param.UNITS, spec.units)))

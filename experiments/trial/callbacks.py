@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -43,16 +44,12 @@ class Progress:
 class EmptyStates(keras.callbacks.Callback):
     """Every pass over a stream begins in an empty state."""
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._empty()
-
-    def on_test_begin(self, logs: Any = None) -> None:
-        self._empty()
-
-    def _empty(self) -> None:
+    def on_epoch_begin(self, *_: Any) -> None:
         for layer in models.recurrent_layers(self.model):
             if layer.stateful:
                 layer.reset_state()
+
+    on_test_begin = on_epoch_begin
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):
@@ -74,48 +71,42 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         super().on_train_begin(logs)
         if self.resumed is not None:
             facts, weights = self.resumed
-            self.wait, self.stopped_epoch = facts["wait"], facts["stopped_epoch"]
-            self.best, self.best_epoch, self.best_weights = facts["best"], facts["best_epoch"], weights or None
+            vars(self).update(facts, best_weights=weights or None)
             self.resumed = None
 
 
+@dataclass(eq=False)
 class EpochRecorder(keras.callbacks.Callback):
     """Adds the metrics of each epoch to the progress, sees divergence, and tells compiling from training time."""
 
-    def __init__(self, task: Task, progress: Progress) -> None:
+    task: Task
+    progress: Progress
+    compiled: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
         super().__init__()
-        self.task = task
-        self.progress = progress
-        self.compiled: set[str] = set()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.started = time.perf_counter()
         self.compiling = 0.0
         self.training = 0.0
 
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        self._before_first("train")
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._after_first("train")
-
     def on_test_begin(self, logs: Any = None) -> None:
         self.training = time.perf_counter() - self.started - self.compiling
 
-    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
-        self._before_first("test")
-
-    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._after_first("test")
-
-    def _before_first(self, step: str) -> None:
+    def _before_batch(self, step: str, batch: int, logs: Any = None) -> None:
         if step not in self.compiled:
             self.first_began = time.perf_counter()
 
-    def _after_first(self, step: str) -> None:
+    def _after_batch(self, step: str, batch: int, logs: Any = None) -> None:
         if step not in self.compiled:
             self.compiled.add(step)
             self.compiling += time.perf_counter() - self.first_began
+
+    on_train_batch_begin = partialmethod(_before_batch, "train")
+    on_train_batch_end = partialmethod(_after_batch, "train")
+    on_test_batch_begin = partialmethod(_before_batch, "test")
+    on_test_batch_end = partialmethod(_after_batch, "test")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         seconds = time.perf_counter() - self.started - self.compiling
@@ -133,10 +124,10 @@ class EpochRecorder(keras.callbacks.Callback):
 
 def readable(task: Task, logs: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     """Keras's metrics under the names and in the units of the task."""
-    shown = [metric for metric in task.metrics if metric.keras]
-    return {metric.name: metric.value(float(logs[prefix + metric.keras])) for metric in shown}
+    return {metric.name: metric.value(float(logs[prefix + metric.keras])) for metric in task.metrics if metric.keras}
 
 
+@dataclass(eq=False)
 class Recorder(keras.callbacks.Callback):
     """Tells the listener of new epochs and writes a checkpoint, at the ends of epochs.
 
@@ -155,25 +146,18 @@ class Recorder(keras.callbacks.Callback):
         every_s: Seconds of training between two checkpoints.
     """
 
-    def __init__(
-        self,
-        file: Path | None,
-        owner: str,
-        progress: Progress,
-        stopping: EarlyStopping,
-        listener: Listener,
-        every_s: float | None,
-    ) -> None:
+    file: Path | None
+    owner: str
+    progress: Progress
+    stopping: EarlyStopping
+    listener: Listener
+    every_s: float | None
+    reported: int = field(default=0, init=False)
+    cost: float = field(default=FIRST_S, init=False)
+    seconds: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
         super().__init__()
-        self.file = file
-        self.owner = owner
-        self.progress = progress
-        self.stopping = stopping
-        self.listener = listener
-        self.every_s = every_s
-        self.told = 0
-        self.cost = FIRST_S
-        self.seconds = 0.0
         self.last = time.perf_counter()
 
     def restore(self, model: keras.Model) -> None:
@@ -187,8 +171,7 @@ class Recorder(keras.callbacks.Callback):
         variables = state(model)
         for variable, value in zip(variables, stored.arrays, strict=False):
             variable.assign(value)
-        for name, value in stored.facts["progress"].items():
-            setattr(self.progress, name, value)
+        vars(self.progress).update(stored.facts["progress"])
         self.progress.epochs = {int(epoch): metrics for epoch, metrics in self.progress.epochs.items()}
         self.stopping.resume(stored.facts["best"], stored.arrays[len(variables) :])
         print(f"goes on after epoch {len(self.progress.epochs)}", flush=True)
@@ -202,16 +185,16 @@ class Recorder(keras.callbacks.Callback):
         if time.perf_counter() - self.last >= due:
             began = time.perf_counter()
             self.tell()
-            told = time.perf_counter()
+            writing = time.perf_counter()
             self._write()
             self.last = time.perf_counter()
             self.cost = self.last - began
-            self.seconds += self.last - told
+            self.seconds += self.last - writing
 
     def tell(self) -> None:
         """Tell the listener of the epochs that it has not heard of."""
-        self.listener({epoch: metrics for epoch, metrics in self.progress.epochs.items() if epoch > self.told})
-        self.told = len(self.progress.epochs)
+        self.listener({epoch: metrics for epoch, metrics in self.progress.epochs.items() if epoch > self.reported})
+        self.reported = len(self.progress.epochs)
 
     def _write(self) -> None:
         if self.file is None:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from variants.trace import Tracer
 SEQUENCES = 16  # of the validation part
 
 
+@dataclass(eq=False)
 class GateCallback(keras.callbacks.Callback):
     """Traces the gates at the ends of chosen epochs, and adds their statistics to the metrics of the epoch.
 
@@ -39,19 +41,18 @@ class GateCallback(keras.callbacks.Callback):
         tracer: Traces the model.
     """
 
-    def __init__(
-        self, task: Task, training: Training, progress: Progress, every: int | None, folder: Path, tracer: Tracer
-    ) -> None:
+    task: Task
+    training: Training
+    progress: Progress
+    every: int | None
+    folder: Path
+    tracer: Tracer
+    batch: Any = field(default=None, init=False)
+    seconds: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
         super().__init__()
-        self.task = task
-        self.training = training
-        self.progress = progress
-        self.every = every
-        self.folder = folder
-        self.tracer = tracer
-        self.disabled = every == 0
-        self.batch: Any = None
-        self.seconds = 0.0
+        self.disabled = self.every == 0
 
     def on_train_begin(self, logs: Any = None) -> None:
         if not self.progress.epochs:

@@ -165,9 +165,7 @@ def _mark(canvas: ImageDraw.ImageDraw, place: Point, gate: str) -> None:
 
 
 def _steps(heights: Sequence[float]) -> list[Point]:
-    edges = [number / BINS for number in range(BINS + 1)]
-    pairs = zip(zip(edges[:-1], heights, strict=True), zip(edges[1:], heights, strict=True), strict=True)
-    return [point for pair in pairs for point in pair]
+    return [((number + side) / BINS, height) for number, height in enumerate(heights) for side in (0, 1)]
 
 
 @cache

@@ -107,9 +107,9 @@ def _graph(spec: TrialSpec, task: Task) -> tuple[Any, ...]:
     """What the compiled functions of a model depend on: all of the trial but its values, seed and length."""
     training = spec.config.training
     compiled = (training.batch_size, training.optimizer, training.clipnorm, training.jit_compile)
-    asked = (task.vocabulary, task.outputs, task.per_step, task.loss, _metric_names(task))
+    head = (task.vocabulary, task.outputs, task.per_step, task.loss, _metric_names(task))
     shapes = tuple(_shapes(part) for part in (task.train, task.validation, task.test))
-    return (str(spec.config.variant), str(spec.model), *compiled, training.steps_per_execution, *asked, shapes)
+    return (str(spec.config.variant), str(spec.model), *compiled, training.steps_per_execution, *head, shapes)
 
 
 def _shapes(part: Split | Stream) -> tuple[Any, ...]:

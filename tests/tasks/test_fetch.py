@@ -209,7 +209,7 @@ def test_a_folder_that_cannot_be_written_to(server, folder):
 
 
 def test_a_data_set_that_is_not_there():
-    with pytest.raises(UserError, match="task.dataset=ptbb: there is no such data set. Allowed: .*ptb, sp500"):
+    with pytest.raises(UserError, match="task.dataset=ptbb: no data to fetch. Allowed: .*ptb, sp500"):
         fetch_dataset("ptbb")
     with pytest.raises(UserError, match="task.dataset=null"):
         fetch_dataset(None)

@@ -20,7 +20,7 @@ def sentiment(tmp_path, monkeypatch):
         paths = [tmp_path / f"part{k}" for k in range(3)]
         for path, text in zip(paths, texts, strict=True):
             path.write_bytes(text.encode("latin-1"))
-        monkeypatch.setattr("experiments.tasks.sentiment.fetch_dataset", lambda dataset, data_dir: paths)
+        monkeypatch.setattr("experiments.tasks.sentiment.fetch_dataset", lambda *_: paths)
         return build("sentiment", data_dir=str(tmp_path))
 
     return give
