@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from variants.convert.blocks import Array, Blocks, beyond, beyond_plain_gates, own_equation, refuse
+from variants.convert.blocks import PLAIN_GATES, Array, refuse, refuse_beyond, settings, split_weights, stack_rows
 from variants.convert.keras import from_keras
 from variants.layers import GatedLSTM, StandardLSTM
 
@@ -163,7 +163,7 @@ def _directions(layer: Any) -> list[tuple[str, GatedLSTM]]:
     if not isinstance(layer, keras.layers.Bidirectional):
         return [("", _forwards(layer, False))]
     if layer.merge_mode != "concat":
-        refuse(layer, "torch.nn.LSTM", [f"merge_mode={layer.merge_mode!r} (it concatenates the directions)"])
+        refuse(layer, "torch.nn.LSTM", f"merge_mode={layer.merge_mode!r} (it concatenates the directions)")
     return [("", _forwards(layer.forward_layer, False)), ("_reverse", _forwards(layer.backward_layer, True))]
 
 
@@ -172,15 +172,12 @@ def _forwards(layer: Any, go_backwards: bool) -> GatedLSTM:
         layer = from_keras(layer)
     if not isinstance(layer, GatedLSTM):
         raise TypeError(f"`layer` must be a GatedLSTM, a keras.layers.LSTM or a Bidirectional. Received: {layer!r}")
-    refuse(layer, "torch.nn.LSTM", own_equation(layer))
-    refuse(layer, "torch.nn.LSTM", _beyond(layer, go_backwards))
+    direction = {"go_backwards": ((go_backwards,), "its one or first direction reads forwards")}
+    refuse_beyond(layer, "torch.nn.LSTM", {**PLAIN_GATES, **direction}, _other_activations(layer))
     return layer
 
 
-def _beyond(layer: GatedLSTM, go_backwards: bool) -> Iterator[str]:
-    yield from beyond_plain_gates(layer)
-    yield from beyond(layer, {"go_backwards": ((go_backwards,), "its one or first direction reads forwards")})
-    config = layer.get_config()
+def _other_activations(layer: GatedLSTM) -> Iterator[str]:
     functions = {
         "gate_activation": layer.cell.gate_activations.values(),
         "candidate_activation": [layer.candidate_activation],
@@ -188,16 +185,16 @@ def _beyond(layer: GatedLSTM, go_backwards: bool) -> Iterator[str]:
     }
     for name, activations in functions.items():
         if any(activation != keras.activations.get(_ACTIVATIONS[name]) for activation in activations):
-            yield f"{name}={config[name]!r} (it is {_ACTIVATIONS[name]} there)"
+            yield f"{settings(layer, name)} (it is {_ACTIVATIONS[name]} there)"
 
 
 def _rows(layer: GatedLSTM, place: str) -> dict[str, Array]:
-    blocks = Blocks.of(layer)
+    weights = split_weights(layer)
     rows = {
-        f"weight_ih_{place}": np.concatenate([blocks.kernel[block].T for block in _ORDER]),
-        f"weight_hh_{place}": np.concatenate([blocks.recurrent_kernel[block].T for block in _ORDER]),
+        f"weight_ih_{place}": stack_rows(weights["kernel"], _ORDER),
+        f"weight_hh_{place}": stack_rows(weights["recurrent_kernel"], _ORDER),
     }
     if layer.use_bias:
-        bias = np.concatenate([blocks.bias[block] for block in _ORDER])
+        bias = stack_rows(weights["bias"], _ORDER)
         rows |= {f"bias_ih_{place}": bias, f"bias_hh_{place}": np.zeros_like(bias)}
     return rows
