@@ -52,19 +52,14 @@ _LIMITS = {
 }
 
 
-class Operands(NamedTuple):
-    """What a node `LSTM` has besides its input."""
-
-    weights: dict[str, Array]
-    """W `(directions, 4 * units, features)`, R `(directions, 4 * units, units)`, B `(directions, 8 * units)` and,
-    with peepholes, P `(directions, 3 * units)`; float32."""
-    attributes: dict[str, Any]
-
-
-def operands(layers: Sequence[GatedLSTM]) -> Operands:
+def operands(layers: Sequence[GatedLSTM]) -> tuple[dict[str, Array], dict[str, Any]]:
     """The operands of the node for one layer, or for the forward and the backward layer of a `Bidirectional`.
 
     An open gate has weights of zero and a bias at which its activation is 1; a shared kernel is repeated.
+
+    Returns:
+        Weights by name: W `(directions, 4 * units, features)`, R `(directions, 4 * units, units)`, B `(directions,
+        8 * units)` and, with peepholes, P `(directions, 3 * units)`; float32. And the attributes.
 
     Raises:
         ValueError: for a layer that is not built or that the operator does not have, with the reasons.
@@ -77,7 +72,7 @@ def operands(layers: Sequence[GatedLSTM]) -> Operands:
     weights = {name: np.stack([w[name] for w in directions]).astype("float32") for name in directions[0]}
     if all(layer.peephole == "none" for layer in layers):
         del weights["P"]
-    return Operands(weights, _attributes(layers))
+    return weights, _attributes(layers)
 
 
 def _unknown_activations(layer: GatedLSTM) -> Iterator[str]:
