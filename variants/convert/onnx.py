@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -43,26 +43,18 @@ def to_onnx(model: Any, path: str | os.PathLike[str]) -> None:
     >>> model = keras.Sequential([keras.Input((None, 8)), PeepholeLSTM(32), keras.layers.Dense(1)])
     >>> to_onnx(model, "model.onnx")
     """
-    chain = _chain(model)
+    layers, dtype, inputs, outputs = _chain(model)
     graph = Graph()
     value = "input"
-    for layer in chain.layers:
+    for layer in layers:
         graph.scope = layer.name
         value = _writer(layer)(graph, layer, value)
     graph.add("Identity", [value], name="output")
-    graph.save(path, chain.dtype, chain.inputs, chain.outputs)
+    graph.save(path, dtype, inputs, outputs)
 
 
-class Chain(NamedTuple):
-    """A model as a chain: its layers in the order of computation, its dimensions and the type of its input."""
-
-    layers: list[Any]
-    inputs: Dimensions
-    outputs: Dimensions
-    dtype: str
-
-
-def _chain(model: Any) -> Chain:
+def _chain(model: Any) -> tuple[list[Any], str, Dimensions, Dimensions]:
+    """The layers of a model in the order of computation, the type of its input, its dimensions and the output's."""
     if not isinstance(model, keras.Model | keras.layers.Bidirectional | keras.layers.LSTM | GatedLSTM):
         raise TypeError(f"`model` must be a keras.Model or a recurrent layer. Received: {model!r}")
     if not model.built:
@@ -73,13 +65,13 @@ def _chain(model: Any) -> Chain:
     if not isinstance(model, keras.Model):
         features = _directions(model)[0].cell.kernel.shape[0]
         shape = (None, None, features)
-        return Chain([model], _dimensions(shape), _dimensions(model.compute_output_shape(shape)), "float32")
+        return [model], "float32", _dimensions(shape), _dimensions(model.compute_output_shape(shape))
     layers = list(_layers(model))
     inputs, outputs = model.inputs[0], model.outputs[0]
     reads_tokens = any(type(layer) is keras.layers.Embedding for layer in layers)
     tokens = "int32" if inputs.dtype == "int32" else "int64"
     dtype = tokens if reads_tokens else "float32"
-    return Chain(layers, _dimensions(inputs.shape, reads_tokens), _dimensions(outputs.shape), dtype)
+    return layers, dtype, _dimensions(inputs.shape, reads_tokens), _dimensions(outputs.shape)
 
 
 def _dimensions(shape: Sequence[int | None], reads_tokens: bool = False) -> Dimensions:
