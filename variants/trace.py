@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -82,7 +83,7 @@ def state_gradients(model: keras.Model, x: Any, y: Any, loss: Any = None) -> dic
     norms = {}
     for name, layer in layers.items():
         mask = _in_time(layer, traces[name]["mask"])
-        gradients = {state: _in_time(layer, traces[name][_gradient(state)]) for state in STATES}
+        gradients = {state: _in_time(layer, traces[name][f"{state}_gradient"]) for state in STATES}
         norms[name] = {state: _unmasked(np.linalg.norm(g, axis=-1), mask) for state, g in gradients.items()}
     return norms
 
@@ -152,7 +153,7 @@ class Tracer:
         for name, layer in self.layers.items():
             traced = traces[name]
             quantities = [*gate_names(layer.cell), "cell_state"]
-            norms = ops.norm(ops.cast(traced[_gradient("cell_state")], "float32"), axis=-1)
+            norms = ops.norm(ops.cast(traced["cell_state_gradient"], "float32"), axis=-1)
             tensors[name] = {quantity: ops.cast(traced[quantity], "float32") for quantity in quantities}
             tensors[name] |= {"mask": traced["mask"], "gradient": ops.where(traced["mask"], norms, np.nan)}
         return tensors
@@ -167,6 +168,7 @@ def gate_names(cell: GatedLSTMCell) -> list[str]:
     return [f"{gate}_gate" for gate in cell.learned_gates] + coupled
 
 
+@dataclass
 class _Pass:
     """A call of a model that records what happens in its recurrent layers.
 
@@ -180,13 +182,12 @@ class _Pass:
         tensors: By layer name the activations, the states and the mask, time first and in the order of reading.
     """
 
-    def __init__(self, tap: Tap | None = None, states: Sequence[str] = (), from_zeros: bool = False) -> None:
-        self.tap = tap
-        self.states = states
-        self.from_zeros = from_zeros
-        self.layers: dict[str, Any] = {}
-        self.tensors: dict[str, dict[str, Tensor]] = {}
-        self.refusal = ""
+    tap: Tap | None = None
+    states: Sequence[str] = ()
+    from_zeros: bool = False
+    layers: dict[str, Any] = field(default_factory=dict)
+    tensors: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    refusal: str = ""
 
     def call(self, model: keras.Model, x: Any) -> Tensor:
         """Call the model, and leave its variables as they are."""
@@ -210,7 +211,7 @@ class _Pass:
         if type(cell).call is not GatedLSTMCell.call:
             self.refusal = f"{type(cell).__name__} of layer {layer.name!r} has a `call` of its own"
             raise ValueError(self.refusal)
-        steps = _TappedSteps(cell, return_sequences=True)
+        steps = (_TappedSteps if self.tap else Steps)(cell, return_sequences=True)
         inputs, _ = prepare(cell, sequences, mask, go_backwards=layer.go_backwards)
         shape = ops.shape(inputs["sums"])[:2]
         if self.tap is not None:
@@ -231,13 +232,11 @@ class _Pass:
 
 
 class _TappedSteps(Steps):
-    """Steps that add zeros to each new state that has a tap: their gradients are those of the state."""
+    """Steps that add zeros, the taps, to the new cell state and, if it has one, the hidden state."""
 
     def step(
         self, parts: list[Tensor], states: list[Tensor], weights: list[Tensor], now: dict[str, Tensor]
     ) -> list[Tensor]:
-        if "cell_state_tap" not in now:
-            return super().step(parts, states, weights, now)
         self.cell.new_cell_state = lambda c: c + now["cell_state_tap"]
         try:
             hidden, *rest = super().step(parts, states, weights, now)
@@ -276,12 +275,8 @@ def _differentiate(
     gradients, traces = tap_gradients(run)
     remaining = iter(gradients)
     for name in layers:  # in the order of the taps; JAX sorts `traces` by name
-        traces[name] |= {_gradient(state): next(remaining) for state in states}
+        traces[name] |= {f"{state}_gradient": next(remaining) for state in states}
     return layers, traces
-
-
-def _gradient(state: str) -> str:
-    return f"{state}_gradient"
 
 
 def _in_time(layer: Any, tensor: Tensor) -> Array:
