@@ -3,11 +3,11 @@
 Tensors come in nested lists, tuples and dicts.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import tree
 
 Tensor = Any
@@ -158,30 +158,18 @@ def differentiable(
     return list(function(*variables))
 
 
-class Compiled:
-    """A function of tensors, on TensorFlow compiled to a graph for each signature, on JAX and torch as it is.
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of tensors, on TensorFlow compiled to a graph for each signature, on JAX and torch as it is."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
 
-    Attributes:
-        compile_s: Seconds of the calls that compiled.
-    """
+        return tf.function(function, autograph=False)
+    return function
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.compile_s = 0.0
-        self._function = function
-        self._compilations: Callable[[], int] = lambda: 0
-        if keras.backend.backend() == "tensorflow":
-            import tensorflow as tf
 
-            graph_function: Any = tf.function(function, autograph=False)
-            self._function = graph_function
-            self._compilations = graph_function.experimental_get_tracing_count
-
-    def __call__(self, *arguments: Any) -> Any:
-        start, before = time.perf_counter(), self._compilations()
-        result = self._function(*arguments)
-        if self._compilations() > before:
-            self.compile_s += time.perf_counter() - start
-        return result
+def compilations(function: Any) -> int:
+    """The number of graphs that a function from `compiled` has been compiled to."""
+    return function.experimental_get_tracing_count() if keras.backend.backend() == "tensorflow" else 0
 
 
 def tap_gradients(function: Callable[[Tap], tuple[Tensor, Any]]) -> tuple[list[Tensor], Any]:
@@ -217,18 +205,17 @@ def tap_gradients(function: Callable[[Tap], tuple[Tensor, Any]]) -> tuple[list[T
 def _tap_gradients_jax(function: Callable[[Tap], tuple[Tensor, Any]]) -> tuple[list[Tensor], Any]:
     import jax
 
-    taps: list[Tensor] = []
+    zeros: list[np.ndarray] = []
 
-    def tap(shape: Any, dtype: str) -> Tensor:
-        taps.append(jax.numpy.zeros(shape, dtype))
-        return taps[-1]
+    def tap(shape: Any, dtype: str) -> np.ndarray:
+        zeros.append(np.zeros(shape, dtype))
+        return zeros[-1]
 
-    def at(zeros: list[Tensor]) -> tuple[Tensor, Any]:
-        remaining = iter(zeros)
+    def at(taps: list[Tensor]) -> tuple[Tensor, Any]:
+        remaining = iter(taps)
         return function(lambda shape, dtype: next(remaining))
 
     jax.eval_shape(lambda: function(tap))  # computes nothing, and tells how many taps there are, and their shapes
-    zeros = [jax.numpy.zeros(tensor.shape, tensor.dtype) for tensor in taps]
     scalar, gradient, rest = jax.vjp(at, zeros, has_aux=True)
     return gradient(jax.numpy.ones_like(scalar))[0], rest
 

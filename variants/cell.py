@@ -111,37 +111,24 @@ class GatedLSTMCell(keras.layers.LSTMCell):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         columns = self.units if self.shared_kernel else self.units * len(self.blocks)
-        self.kernel = self.add_weight(
-            shape=(input_shape[-1], columns),
-            name="kernel",
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
-        self.recurrent_kernel = self._add_recurrent_weight("recurrent_kernel", (self.units, columns))
-        self.bias = self._add_bias() if self.use_bias else None
+        self.kernel = self._add("kernel", (input_shape[-1], columns), "kernel")
+        self.recurrent_kernel = self._add("recurrent_kernel", (self.units, columns), "recurrent")
+        bias_shape = (self.units * len(self.blocks),)
+        self.bias = self._add("bias", bias_shape, "bias", self._initial_bias) if self.use_bias else None
         self.peepholes = self._add_peepholes() if self.peephole != "none" else {}
         if self.gate_recurrence:
             width = len(self.learned_gates) * self.units
-            self.gate_recurrent_kernel = self._add_recurrent_weight("gate_recurrent_kernel", (width, width))
+            self.gate_recurrent_kernel = self._add("gate_recurrent_kernel", (width, width), "recurrent")
         self.built = True
 
-    def _add_recurrent_weight(self, name: str, shape: tuple[int, ...], initializer: Any = None) -> Any:
+    def _add(self, name: str, shape: tuple[int | None, ...], kind: str, initializer: Any = None) -> Any:
+        """Add a weight with the initializer, unless there is another, the regularizer and the constraint of a kind."""
         return self.add_weight(
             shape=shape,
             name=name,
-            initializer=initializer or self.recurrent_initializer,
-            regularizer=self.recurrent_regularizer,
-            constraint=self.recurrent_constraint,
-        )
-
-    def _add_bias(self) -> Any:
-        return self.add_weight(
-            shape=(self.units * len(self.blocks),),
-            name="bias",
-            initializer=self._initial_bias,
-            regularizer=self.bias_regularizer,
-            constraint=self.bias_constraint,
+            initializer=initializer or getattr(self, f"{kind}_initializer"),
+            regularizer=getattr(self, f"{kind}_regularizer"),
+            constraint=getattr(self, f"{kind}_constraint"),
         )
 
     def _initial_bias(self, shape: tuple[int, ...], **kwargs: Any) -> Any:
@@ -156,7 +143,7 @@ class GatedLSTMCell(keras.layers.LSTMCell):
     def _add_peepholes(self) -> dict[str, Any]:
         shape = (self.units,) if self.peephole == "diagonal" else (self.units, self.units)
         initializer = self.peephole_initializer or self.kernel_initializer
-        return {gate: self._add_recurrent_weight(f"{gate}_peephole", shape, initializer) for gate in self.learned_gates}
+        return {gate: self._add(f"{gate}_peephole", shape, "recurrent", initializer) for gate in self.learned_gates}
 
     def call(self, inputs: Any, states: list[Any], training: bool = False) -> tuple[Any, list[Any]]:
         hidden = states[0]

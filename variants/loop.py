@@ -210,8 +210,10 @@ class Steps:
             if self.return_sequences:
                 after = [after[0] + now["upstream"], *after[1:]]
             d_parts, before, d_weights = self._step_gradient(now, weights, numbers, after)
-            before = _add(before, self._states_gradient(now["states"], dropout_mask, weights, d_parts[0]))
-            return (before, _add(totals, d_weights)), dict(zip(self.parts, d_parts, strict=True))
+            through_product = vjp(
+                lambda *s: self.recurrent_product(list(s), dropout_mask, weights), now["states"], d_parts[0]
+            )
+            return (_add(before, through_product), _add(totals, d_weights)), dict(zip(self.parts, d_parts, strict=True))
 
         zeros = [ops.zeros(weights[number].shape, _accumulator(weights[number].dtype)) for number in numbers]
         once = {name: inputs[name][0] for name in self.parts}
@@ -251,12 +253,6 @@ class Steps:
             for gradient, argument in zip(vjp(step, arguments, after), arguments, strict=True)
         ]
         return gradients[:first], gradients[first:last], gradients[last:]
-
-    def _states_gradient(
-        self, states: list[Tensor], dropout_mask: Tensor | None, weights: list[Tensor], d_product: Tensor
-    ) -> list[Tensor | None]:
-        """Compute the gradients of the states before the step, through the recurrent product."""
-        return vjp(lambda *s: self.recurrent_product(list(s), dropout_mask, weights), states, d_product)
 
 
 class _Values(keras.StatelessScope):

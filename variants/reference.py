@@ -47,24 +47,22 @@ def reference(
     units = config["units"]
     w = unpack(config, weights)
     act = _activations(config)
-    initial = [np.asarray(s, "float64") for s in initial_state] if initial_state else []
-    h = initial[0] if initial else np.zeros((batch, units))
-    c = initial[1] if initial else np.zeros((batch, units))
-    learned = [g for g in ("input", "forget", "output") if config[f"{g}_gate"] == "learned"]
-    recurrent_gates = {g: np.zeros((batch, units)) for g in learned}
-    if len(initial) == 3:
-        recurrent_gates = dict(zip(learned, np.split(initial[2], len(learned), axis=1), strict=True))
+    learned = _learned_gates(config)
+    zeros, one = np.zeros((batch, units)), np.ones((batch, units))
+    h, c, *gates = [np.asarray(state, "float64") for state in initial_state or (zeros, zeros)]
+    recurrent_gates = dict.fromkeys(learned, zeros)
+    if gates:
+        recurrent_gates = dict(zip(learned, np.split(gates[0], len(learned), axis=1), strict=True))
     steps_mask = np.ones((batch, steps), bool) if mask is None else np.asarray(mask, bool)
-    out = np.zeros((batch, units))
-    trace: dict[str, list[Array]] = {name: [] for name in (*TRACES, "output")}
+    out = zeros
+    rows = []
 
-    order = range(steps - 1, -1, -1) if config.get("go_backwards") else range(steps)
-    for t in order:
+    for t in reversed(range(steps)) if config.get("go_backwards") else range(steps):
 
-        def sums(block: str, h: Array = h, t: int = t, g: Mapping[str, Array] = recurrent_gates) -> Array:
+        def sums(block: str) -> Array:
             total = x[:, t] @ w["W"][block] + h @ w["U"][block] + w["b"][block]
             if config["gate_recurrence"] and block != "candidate":
-                total = total + sum(g[source] @ w["R"][source, block] for source in learned)
+                total = total + sum(recurrent_gates[source] @ w["R"][source, block] for source in learned)
             return total
 
         def gate(name: str, cell: Array) -> Array:
@@ -72,7 +70,6 @@ def reference(
             peep = 0.0 if p is None else (p * cell if p.ndim == 1 else cell @ p)
             return act[name](sums(name) + peep)
 
-        one = np.ones((batch, units))
         i = gate("input", c) if "input" in learned else one
         f = gate("forget", c) if "forget" in learned else (1 - i if config["forget_gate"] == "coupled" else one)
         z = act["candidate"](sums("candidate"))
@@ -84,16 +81,19 @@ def reference(
         now = {"input": i, "forget": f, "output": o}
         recurrent_gates = {g: np.where(valid, now[g], recurrent_gates[g]) for g in learned}
         c, h, out = np.where(valid, c_new, c), np.where(valid, h_new, h), np.where(valid, h_new, out)
-        for name, value in zip((*TRACES, "output"), (i, f, o, z, c, h, out), strict=True):
-            trace[name].append(value)
-    return {name: np.stack(values, axis=1) for name, values in trace.items()}
+        rows.append((i, f, o, z, c, h, out))
+    return {name: np.stack(v, axis=1) for name, v in zip((*TRACES, "output"), zip(*rows, strict=True), strict=True)}
+
+
+def _learned_gates(config: Mapping[str, Any]) -> list[str]:
+    return [gate for gate in ("input", "forget", "output") if config[f"{gate}_gate"] == "learned"]
 
 
 def unpack(config: Mapping[str, Any], weights: Sequence[Array]) -> dict[str, dict[Any, Array]]:
     """The weights of a layer as one matrix per block: W, U, b by block, p by gate, R by (source, target) gate."""
     units = config["units"]
     remaining = [np.asarray(weight, "float64") for weight in weights]
-    learned = [g for g in ("input", "forget", "output") if config[f"{g}_gate"] == "learned"]
+    learned = _learned_gates(config)
     blocks = [b for b in ("input", "forget", "candidate", "output") if b in learned or b == "candidate"]
 
     def columns(matrix: Array, shared: bool) -> dict[Any, Array]:

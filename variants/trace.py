@@ -1,20 +1,23 @@
 """What happens inside the recurrent layers of a model: gates and states of every step, and the gradients of states."""
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from variants.backend import Compiled, Tap, tap_gradients
+from variants.backend import Tap, compilations, compiled, tap_gradients
 from variants.cell import GatedLSTMCell
 from variants.loop import Steps, layer_runner, mask_outputs, prepare
 
 Array = np.ndarray
 Tensor = Any
+
+ACTIVATIONS = ("input_gate", "forget_gate", "output_gate", "candidate")
+STATES = ("hidden_state", "cell_state")
 
 
 def trace(model: keras.Model, x: Any) -> dict[str, dict[str, Array]]:
@@ -38,8 +41,15 @@ def trace(model: keras.Model, x: Any) -> dict[str, dict[str, Array]]:
     Raises:
         ValueError: if the model calls no layer of this library, or one whose cell has a `call` of its own.
     """
-    _, traces = _call(model, x, _trace_layer)
-    return {name: _arrays(layer_trace) for name, layer_trace in traces.items()}
+    traces = _Pass()
+    traces.call(model, x)
+    arrays = {}
+    for name, layer in traces.layers.items():
+        tensors = traces.tensors[name]
+        arrays[name] = {quantity: _in_time(layer, tensors[quantity]) for quantity in (*ACTIVATIONS, *STATES, "mask")}
+        for quantity in ACTIVATIONS:
+            arrays[name][quantity] = _unmasked(arrays[name][quantity], arrays[name]["mask"][..., None])
+    return arrays
 
 
 def state_gradients(model: keras.Model, x: Any, y: Any, loss: Any = None) -> dict[str, dict[str, Array]]:
@@ -69,11 +79,13 @@ def state_gradients(model: keras.Model, x: Any, y: Any, loss: Any = None) -> dic
     def compute_loss(outputs: Tensor) -> Tensor:
         return keras.losses.get(loss)(targets, outputs) if loss else model.compute_loss(x, targets, outputs)
 
-    traces, gradients = _differentiate(model, x, compute_loss, ("hidden_state", "cell_state"))
-    return {
-        name: {state: _norms(layer_trace, tensor) for state, tensor in gradients[name].items()}
-        for name, layer_trace in traces.items()
-    }
+    layers, traces = _differentiate(model, x, compute_loss, STATES)
+    norms = {}
+    for name, layer in layers.items():
+        mask = _in_time(layer, traces[name]["mask"])
+        gradients = {state: _in_time(layer, traces[name][f"{state}_gradient"]) for state in STATES}
+        norms[name] = {state: _unmasked(np.linalg.norm(g, axis=-1), mask) for state, g in gradients.items()}
+    return norms
 
 
 class Tracer:
@@ -88,6 +100,7 @@ class Tracer:
 
     Attributes:
         layers: The recurrent layers by their names as in `trace`, from the first call on.
+        compile_s: Seconds that compiling has taken, which the first call does, and one with other shapes.
 
     Example:
 
@@ -99,12 +112,8 @@ class Tracer:
     def __init__(self, model: keras.Model) -> None:
         self.model = model
         self.layers: dict[str, Any] = {}
-        self._compiled = Compiled(self._run)
-
-    @property
-    def compile_s(self) -> float:
-        """Seconds that compiling has taken, which the first call does, and one with other shapes."""
-        return self._compiled.compile_s
+        self.compile_s = 0.0
+        self._compiled = compiled(self._run)
 
     def __call__(self, inputs: Any, targets: Any, sample_weights: Any = None) -> dict[str, dict[str, Array]]:
         """Trace the layers on a batch.
@@ -124,7 +133,10 @@ class Tracer:
         """
         if not self.model.compiled:
             raise ValueError(f"`model` must be compiled with a loss. Received: {self.model!r}, which is not")
+        start, before = time.perf_counter(), compilations(self._compiled)
         traced = self._compiled(inputs, targets, sample_weights)
+        if compilations(self._compiled) > before:
+            self.compile_s += time.perf_counter() - start
         return {
             name: {quantity: np.swapaxes(ops.convert_to_numpy(tensor), 0, 1) for quantity, tensor in tensors.items()}
             for name, tensors in traced.items()
@@ -136,14 +148,14 @@ class Tracer:
         def compute_loss(outputs: Tensor) -> Tensor:
             return self.model.compute_loss(inputs, targets, outputs, sample_weights)
 
-        traces, gradients = _differentiate(self.model, inputs, compute_loss, ("cell_state",), from_zeros=True)
-        self.layers = {name: layer_trace.layer for name, layer_trace in traces.items()}
+        self.layers, traces = _differentiate(self.model, inputs, compute_loss, ["cell_state"], from_zeros=True)
         tensors = {}
-        for name, layer_trace in traces.items():
-            norms = ops.norm(ops.cast(gradients[name]["cell_state"], "float32"), axis=-1)
-            values = {quantity: ops.cast(tensor, "float32") for quantity, tensor in layer_trace.tensors.items()}
-            gradient = ops.where(layer_trace.mask, norms, np.nan)
-            tensors[name] = {**values, "mask": layer_trace.mask, "gradient": gradient}
+        for name, layer in self.layers.items():
+            traced = traces[name]
+            quantities = [*gate_names(layer.cell), "cell_state"]
+            norms = ops.norm(ops.cast(traced["cell_state_gradient"], "float32"), axis=-1)
+            tensors[name] = {quantity: ops.cast(traced[quantity], "float32") for quantity in quantities}
+            tensors[name] |= {"mask": traced["mask"], "gradient": ops.where(traced["mask"], norms, np.nan)}
         return tensors
 
 
@@ -156,82 +168,75 @@ def gate_names(cell: GatedLSTMCell) -> list[str]:
     return [f"{gate}_gate" for gate in cell.learned_gates] + coupled
 
 
-@dataclass(frozen=True)
-class LayerTrace:
-    """One call of a layer, time first and in the order of reading."""
+@dataclass
+class _Pass:
+    """A call of a model that records what happens in its recurrent layers.
 
-    layer: Any
-    tensors: dict[str, Tensor]
-    """Activations and states by name, `(time, batch, units)`; an open gate is the number 1."""
-    mask: Tensor
-    """`(time, batch)`."""
+    Args:
+        tap: Gives zeros to add to the states that are to be differentiated. Default: none are.
+        states: Those states: cell_state, with hidden_state or not.
+        from_zeros: Whether layers that carry states start from zeros.
 
+    Attributes:
+        layers: The layers by name, in the order of the calls.
+        tensors: By layer name the activations, the states and the mask, time first and in the order of reading.
+    """
 
-def _call(model: keras.Model, x: Any, trace_layer: Callable[..., Any]) -> tuple[Tensor, dict[str, LayerTrace]]:
-    """Call a model whose recurrent layers `trace_layer` runs, and leave its variables as they are."""
-    traces: dict[str, LayerTrace] = {}
-    refusal = ""
+    tap: Tap | None = None
+    states: Sequence[str] = ()
+    from_zeros: bool = False
+    layers: dict[str, Any] = field(default_factory=dict)
+    tensors: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    refusal: str = ""
 
-    def runner(layer: Any, sequences: Tensor, initial_state: Sequence[Tensor], mask: Tensor | None) -> Any:
-        nonlocal refusal
-        if type(layer.cell).call is not GatedLSTMCell.call:
-            refusal = f"{type(layer.cell).__name__} of layer {layer.name!r} has a `call` of its own"
-            raise ValueError(refusal)
-        calls = sum(earlier.layer is layer for earlier in traces.values())
-        name = f"{layer.name}:{calls + 1}" if calls else layer.name
-        outputs, traces[name] = trace_layer(layer, sequences, list(initial_state), mask)
+    def call(self, model: keras.Model, x: Any) -> Tensor:
+        """Call the model, and leave its variables as they are."""
+        token = layer_runner.set(self._run_layer)
+        try:
+            with keras.StatelessScope():
+                outputs = model(x, training=False)
+        except ValueError as error:
+            if not self.refusal:
+                raise
+            raise ValueError(self.refusal) from error  # without the arguments of the layer, which Keras adds
+        finally:
+            layer_runner.reset(token)
+        if not self.layers:
+            raise ValueError(f"`model` calls no layer of `variants`. Received: a model named {model.name!r}")
         return outputs
 
-    token = layer_runner.set(runner)
-    try:
-        with keras.StatelessScope():
-            outputs = model(x, training=False)
-    except ValueError as error:
-        if not refusal:
-            raise
-        raise ValueError(refusal) from error  # without the arguments of the layer, which Keras adds
-    finally:
-        layer_runner.reset(token)
-    if not traces:
-        raise ValueError(f"`model` calls no layer of `variants`. Received: a model named {model.name!r}")
-    return outputs, traces
-
-
-def _trace_layer(
-    layer: Any,
-    sequences: Tensor,
-    initial_state: list[Tensor],
-    mask: Tensor | None,
-    tap: Tap | None = None,
-    states: Sequence[str] = (),
-    from_zeros: bool = False,
-) -> tuple[Any, LayerTrace]:
-    """Run a layer as Keras's loop would, with taps on the given states; what it returns, and its trace."""
-    cell = layer.cell
-    steps = _TappedSteps(cell, return_sequences=True)
-    inputs, _ = prepare(cell, sequences, mask, go_backwards=layer.go_backwards)
-    time, batch = ops.shape(inputs["sums"])[:2]
-    if tap is not None:
-        inputs |= {f"{state}_tap": tap((time, batch, cell.units), layer.compute_dtype) for state in states}
-    if from_zeros and layer.stateful:
-        initial_state = [ops.zeros_like(state) for state in initial_state]
-    hidden, final, saved = steps.forward(inputs, None, initial_state, steps.weights())
-    tensors = cell.activations(steps.sums(inputs, saved), saved["states"])
-    # At masked steps the states that are carried on, not those of the equation.
-    tensors |= {"hidden_state": hidden, "cell_state": ops.concatenate([saved["states"][1][1:], final[1][None]])}
-    step_mask = inputs["mask"][..., 0] if "mask" in inputs else ops.ones((time, batch), "bool")
-    outputs = mask_outputs(hidden, final[0], inputs.get("mask"), layer.zero_output_for_mask)
-    return (*outputs, final), LayerTrace(layer, tensors, step_mask)
+    def _run_layer(self, layer: Any, sequences: Tensor, initial_state: Sequence[Tensor], mask: Tensor | None) -> Any:
+        """Run a layer as Keras's loop would, with taps on the states, and return what it returns."""
+        cell = layer.cell
+        if type(cell).call is not GatedLSTMCell.call:
+            self.refusal = f"{type(cell).__name__} of layer {layer.name!r} has a `call` of its own"
+            raise ValueError(self.refusal)
+        steps = (_TappedSteps if self.tap else Steps)(cell, return_sequences=True)
+        inputs, _ = prepare(cell, sequences, mask, go_backwards=layer.go_backwards)
+        shape = ops.shape(inputs["sums"])[:2]
+        if self.tap is not None:
+            inputs |= {f"{state}_tap": self.tap((*shape, cell.units), layer.compute_dtype) for state in self.states}
+        initial = list(initial_state)
+        if self.from_zeros and layer.stateful:
+            initial = [ops.zeros_like(state) for state in initial]
+        hidden, final, saved = steps.forward(inputs, None, initial, steps.weights())
+        tensors = cell.activations(steps.sums(inputs, saved), saved["states"])
+        # At masked steps the states that are carried on, not those of the equation.
+        tensors |= {"hidden_state": hidden, "cell_state": ops.concatenate([saved["states"][1][1:], final[1][None]])}
+        tensors["mask"] = inputs["mask"][..., 0] if "mask" in inputs else ops.ones(shape, "bool")
+        calls = sum(other is layer for other in self.layers.values())
+        name = f"{layer.name}:{calls + 1}" if calls else layer.name
+        self.layers[name] = layer
+        self.tensors[name] = {q: ops.ones_like(hidden) if isinstance(t, int) else t for q, t in tensors.items()}
+        return *mask_outputs(hidden, final[0], inputs.get("mask"), layer.zero_output_for_mask), final
 
 
 class _TappedSteps(Steps):
-    """Steps that add zeros to each new state that has a tap: their gradients are those of the state."""
+    """Steps that add zeros, the taps, to the new cell state and, if it has one, the hidden state."""
 
     def step(
         self, parts: list[Tensor], states: list[Tensor], weights: list[Tensor], now: dict[str, Tensor]
     ) -> list[Tensor]:
-        if "cell_state_tap" not in now:
-            return super().step(parts, states, weights, now)
         self.cell.new_cell_state = lambda c: c + now["cell_state_tap"]
         try:
             hidden, *rest = super().step(parts, states, weights, now)
@@ -246,7 +251,7 @@ def _differentiate(
     compute_loss: Callable[[Tensor], Tensor],
     states: Sequence[str],
     from_zeros: bool = False,
-) -> tuple[dict[str, LayerTrace], dict[str, dict[str, Tensor]]]:
+) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
     """Trace a model, and differentiate the loss with respect to the states of each step.
 
     Args:
@@ -257,54 +262,27 @@ def _differentiate(
         from_zeros: Whether layers that carry states start from zeros.
 
     Returns:
-        By layer name the trace, with the gates of `gate_names` and cell_state; and the gradients `(time, batch,
-        units)` by state.
+        The layers by name; and by layer name the tensors, as of a `_Pass`, with the gradients of the states.
     """
     layers: dict[str, Any] = {}
 
-    def run(tap: Tap) -> tuple[Tensor, dict[str, Any]]:
-        trace_layer = partial(_trace_layer, tap=tap, states=states, from_zeros=from_zeros)
-        outputs, traces = _call(model, x, trace_layer)
-        layers.update({name: layer_trace.layer for name, layer_trace in traces.items()})
-        loss = ops.cast(ops.mean(compute_loss(outputs)), "float32")
-        return loss, {name: _meaningful(layer_trace) for name, layer_trace in traces.items()}
+    def run(tap: Tap) -> tuple[Tensor, dict[str, dict[str, Tensor]]]:
+        traces = _Pass(tap, states, from_zeros)
+        outputs = traces.call(model, x)
+        layers.update(traces.layers)
+        return ops.cast(ops.mean(compute_loss(outputs)), "float32"), traces.tensors
 
-    gradients, traced = tap_gradients(run)
-    traces = {name: LayerTrace(layer, *traced[name]) for name, layer in layers.items()}  # JAX sorts `traced` by name
+    gradients, traces = tap_gradients(run)
     remaining = iter(gradients)
-    return traces, {name: {state: next(remaining) for state in states} for name in traces}
+    for name in layers:  # in the order of the taps; JAX sorts `traces` by name
+        traces[name] |= {f"{state}_gradient": next(remaining) for state in states}
+    return layers, traces
 
 
-def _meaningful(layer_trace: LayerTrace) -> tuple[dict[str, Tensor], Tensor]:
-    names = [*gate_names(layer_trace.layer.cell), "cell_state"]
-    return {name: layer_trace.tensors[name] for name in names}, layer_trace.mask
-
-
-def _arrays(layer_trace: LayerTrace) -> dict[str, Array]:
-    layer, tensors = layer_trace.layer, layer_trace.tensors
-    mask = _in_time(layer, ops.convert_to_numpy(layer_trace.mask))
-    states = {name: _in_time(layer, _array(tensors[name])) for name in ("hidden_state", "cell_state")}
-    arrays: dict[str, Array] = {}
-    for name in ("input_gate", "forget_gate", "output_gate", "candidate"):
-        is_open = isinstance(tensors[name], int)
-        values = np.ones_like(states["cell_state"]) if is_open else _in_time(layer, _array(tensors[name]))
-        arrays[name] = _unmasked(values, mask[..., None])
-    return {**arrays, **states, "mask": mask}
-
-
-def _norms(layer_trace: LayerTrace, gradient: Tensor) -> Array:
-    layer = layer_trace.layer
-    norms = np.linalg.norm(_array(gradient), axis=-1)
-    return _unmasked(_in_time(layer, norms), _in_time(layer, ops.convert_to_numpy(layer_trace.mask)))
-
-
-def _array(tensor: Tensor) -> Array:
-    is_wide = keras.backend.standardize_dtype(tensor.dtype) == "float64"
-    return np.asarray(ops.convert_to_numpy(tensor if is_wide else ops.cast(tensor, "float32")))
-
-
-def _in_time(layer: Any, values: Array) -> Array:
-    """From the order of reading, time first, to batch first and the order of time."""
+def _in_time(layer: Any, tensor: Tensor) -> Array:
+    """From the order of reading, time first, to batch first and the order of time, in float32 at least."""
+    is_exact = keras.backend.standardize_dtype(tensor.dtype) in ("float64", "bool")
+    values = ops.convert_to_numpy(tensor if is_exact else ops.cast(tensor, "float32"))
     return np.swapaxes(values[::-1] if layer.go_backwards else values, 0, 1)
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import variants
-from variants.testing import (
+from variants.testing import CHECKS, training_gradients
+from variants.testing.common import (
     BATCH,
-    CHECKS,
     FEATURES,
     PRECISE,
     ROUND_OFF,
@@ -19,7 +19,6 @@ from variants.testing import (
     random_states,
     randomize,
     sequences,
-    training_gradients,
 )
 
 UNITS = 5

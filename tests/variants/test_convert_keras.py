@@ -7,7 +7,7 @@ import pytest
 from variants import ChronoInitializer, GatedLSTM, GatedLSTMCell, PeepholeLSTM, binary
 from variants.convert import from_keras, from_tensorflow_addons, to_keras
 from variants.reference import ACTIVATIONS, reference
-from variants.testing import BATCH, FEATURES, STEPS, randomize, sequences
+from variants.testing.common import BATCH, FEATURES, STEPS, randomize, sequences
 
 UNITS = 5
 L = keras.layers

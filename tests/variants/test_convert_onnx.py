@@ -13,7 +13,7 @@ from tests.variants.test_parity import NOT_IN_ONNX, ONE_EQUATION
 from variants import GatedLSTM, GatedLSTMCell, PeepholeLSTM, StandardLSTM
 from variants.convert.onnx import to_onnx
 from variants.convert.onnx_operator import FUNCTIONS
-from variants.testing import FEATURES, randomize
+from variants.testing.common import FEATURES, randomize
 
 UNITS, TOKENS = 5, 11
 SIZES = [(3, 6), (2, 9), (1, 1)]

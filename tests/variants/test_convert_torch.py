@@ -7,7 +7,7 @@ import pytest
 from variants import PeepholeLSTM, StandardLSTM, SwappedLSTM
 from variants.convert.torch import from_torch, to_torch
 from variants.reference import ACTIVATIONS
-from variants.testing import FEATURES, randomize, sequences
+from variants.testing.common import FEATURES, randomize, sequences
 
 UNITS = 5
 L = keras.layers

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from variants import JANET, ChronoInitializer, GatedLSTM, PeepholeLSTM
-from variants.testing import FEATURES, array
+from variants.testing.common import FEATURES, array
 
 UNITS = 400
 

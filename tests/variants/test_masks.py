@@ -6,7 +6,8 @@ import pytest
 
 import variants
 from tests.variants.test_contract import MAKERS
-from variants.testing import CHECKS, FEATURES, STEPS, array, equal, randomize, sequences
+from variants.testing import CHECKS
+from variants.testing.common import FEATURES, STEPS, array, equal, randomize, sequences
 
 UNMASKED = 3
 

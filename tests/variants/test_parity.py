@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 import variants
 from tests.variants import variant_files
 from variants.reference import reference
-from variants.testing import (
+from variants.testing.common import (
     BATCH,
     FEATURES,
     PRECISE,

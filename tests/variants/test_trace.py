@@ -8,7 +8,18 @@ import variants
 from tests.variants.test_parity import ONE_EQUATION
 from tests.variants.variant_files import NAMES, maker
 from variants.reference import TRACES, reference
-from variants.testing import BATCH, FEATURES, MASKS, PRECISE, ROUND_OFF, STEPS, array, equal, randomize, sequences
+from variants.testing.common import (
+    BATCH,
+    FEATURES,
+    MASKS,
+    PRECISE,
+    ROUND_OFF,
+    STEPS,
+    array,
+    equal,
+    randomize,
+    sequences,
+)
 from variants.trace import Tracer, gate_names
 
 UNITS = 5

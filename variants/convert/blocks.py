@@ -1,7 +1,6 @@
 """What all converters need: the weights of a layer by block, and what another library cannot represent."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
@@ -15,8 +14,9 @@ from variants.switches import GATES
 
 Array = np.ndarray
 Limits = Mapping[str, tuple[tuple[Any, ...], str]]
+"""By attribute of a layer, the values that a target knows, and the reason why it knows no other."""
 
-_PLAIN_GATES: Limits = {
+PLAIN_GATES: Limits = {  # of Keras and PyTorch
     **{f"{gate}_gate": (("learned",), "its three gates are learned") for gate in GATES},
     "peephole": (("none",), "it has no peepholes"),
     "gate_recurrence": ((False,), "it feeds no gate back"),
@@ -25,99 +25,88 @@ _PLAIN_GATES: Limits = {
 _CONFIGURATION = ("__init__", "get_config", "from_config")
 
 
-@dataclass(frozen=True)
-class Blocks:
-    """The weights of a layer, one matrix for each block: input, forget, candidate, output, as far as it has them."""
+def split_weights(layer: GatedLSTM) -> dict[str, dict[str, Array]]:
+    """Split the weights of a layer into one matrix for each of its blocks: input, forget, candidate, output.
 
-    kernel: dict[str, Array]
-    """`(features, units)` each; the same one for all blocks of a layer with `shared_kernel`."""
-    recurrent_kernel: dict[str, Array]
-    """`(units, units)` each."""
-    bias: dict[str, Array]
-    """`(units,)` each; zeros for a layer without biases."""
-    peephole: dict[str, Array]
-    """By gate, `(units,)` or `(units, units)` each; empty for a layer without peepholes."""
+    Returns:
+        By name and block: kernel `(features, units)` and recurrent_kernel `(units, units)`, the same one for all
+        blocks of a layer with `shared_kernel`; bias `(units,)`, zeros for a layer without biases; and by gate
+        peephole, `(units,)` or `(units, units)`, empty for a layer without peepholes.
 
-    @classmethod
-    def of(cls, layer: GatedLSTM) -> "Blocks":
-        """Split the weights of a layer.
-
-        Raises:
-            ValueError: if the layer has not been built.
-        """
-        if not layer.built:
-            raise ValueError(
-                f"The layer {layer.name!r} has no weights yet. Build it, with `build((None, None, features))` or in a "
-                "model, before it is converted."
-            )
-        cell = layer.cell
-        bias = np.zeros(len(cell.blocks) * cell.units, "float32") if cell.bias is None else _array(cell.bias)
-        return cls(
-            kernel=_split(cell, _array(cell.kernel), cell.shared_kernel),
-            recurrent_kernel=_split(cell, _array(cell.recurrent_kernel), cell.shared_kernel),
-            bias=_split(cell, bias, False),
-            peephole={gate: _array(weight) for gate, weight in cell.peepholes.items()},
+    Raises:
+        ValueError: if the layer has not been built.
+    """
+    if not layer.built:
+        raise ValueError(
+            f"The layer {layer.name!r} has no weights yet. Build it, with `build((None, None, features))` or in a "
+            "model, before it is converted."
         )
+    blocks = layer.cell.blocks
+    weights = dict(zip([weight.name for weight in layer.weights], layer.get_weights(), strict=True))
+    copies = len(blocks) if layer.shared_kernel else 1
+
+    def by_block(columns: Array) -> dict[str, Array]:
+        return dict(zip(blocks, np.split(columns, len(blocks), axis=-1), strict=True))
+
+    return {
+        "kernel": by_block(np.tile(weights["kernel"], copies)),
+        "recurrent_kernel": by_block(np.tile(weights["recurrent_kernel"], copies)),
+        "bias": by_block(weights.get("bias", np.zeros(len(blocks) * layer.units, "float32"))),
+        "peephole": {gate: weights[f"{gate}_peephole"] for gate in layer.cell.peepholes},
+    }
 
 
-def _array(variable: Any) -> Array:
-    return keras.ops.convert_to_numpy(variable)
+def stack_rows(columns: Mapping[str, Array], order: Sequence[str]) -> Array:
+    """Stack blocks, transposed, in the order of another library; zeros for those that are missing."""
+    missing = np.zeros_like(columns["candidate"])
+    return np.concatenate([columns.get(block, missing).T for block in order])
 
 
-def _split(cell: GatedLSTMCell, columns: Array, shared: bool) -> dict[str, Array]:
-    if shared:
-        return dict.fromkeys(cell.blocks, columns)
-    return dict(zip(cell.blocks, np.split(columns, len(cell.blocks), axis=-1), strict=True))
-
-
-def single_gate_activation(cell: GatedLSTMCell) -> Activation | None:
+def shared_activation(cell: GatedLSTMCell) -> Activation | None:
     """Find the activation that all learned gates share (the sigmoid if none is learned); None if they differ."""
     first, *others = list(cell.gate_activations.values()) or [keras.activations.sigmoid]
     return first if all(other == first for other in others) else None
 
 
-def refuse(layer: Any, target: str, reasons: Iterable[str]) -> None:
+def refuse(layer: Any, target: str, *reasons: str) -> None:
     """Raise a `ValueError` that names the target, the layer and the reasons, if there are any."""
-    different = list(dict.fromkeys(reasons))
-    if different:
-        raise ValueError(f"{target} cannot represent the layer {layer.name!r}: {'; '.join(different)}")
+    if reasons:
+        different = "; ".join(dict.fromkeys(reasons))
+        raise ValueError(f"{target} cannot represent the layer {layer.name!r}: {different}")
 
 
-def beyond(subject: Any, limits: Limits) -> Iterator[str]:
-    """Yield the attributes of a layer or cell whose value a target does not know, each with the reason.
+def refuse_beyond(layer: GatedLSTM, target: str, limits: Limits, further: Iterable[str] = ()) -> None:
+    """Refuse a layer whose equation is not that of `GatedLSTMCell`, or that has values beyond the limits of a target.
 
     Args:
-        subject: A layer or a cell.
-        limits: By attribute, the values that the target knows, and the reason why it knows no other.
+        layer: The layer.
+        target: The name of the target.
+        limits: What the target knows.
+        further: Reasons against this layer that are no limits.
     """
-    for name, (known, reason) in limits.items():
-        value = getattr(subject, name)
-        if value not in known:
-            yield f"{name}={value!r} ({reason})"
+    # First, since switches need not have a meaning in another equation.
+    refuse(layer, target, *own_equation(layer, GatedLSTM), *own_equation(layer.cell, GatedLSTMCell))
+    values = {name: getattr(layer, name) for name in limits}
+    beyond = [f"{name}={values[name]!r} ({why})" for name, (known, why) in limits.items() if values[name] not in known]
+    refuse(layer, target, *beyond, *further)
 
 
-def beyond_plain_gates(layer: GatedLSTM) -> Iterator[str]:
-    """Yield the switches by which the gates of a layer are not those of the plain LSTM of Keras and PyTorch."""
-    return beyond(layer.cell, _PLAIN_GATES)
+def own_equation(subject: Any, base: type) -> list[str]:
+    """Give the reason against every target if a layer or cell computes something else than its base class."""
+    names = overridden(type(subject), base)
+    reason = f"{type(subject).__name__} has an equation of its own (it overrides {', '.join(names)})"
+    return [reason] if names else []
 
 
-def own_equation(layer: GatedLSTM) -> Iterator[str]:
-    """Yield the reason against every target if the layer or its cell computes something else than `GatedLSTMCell`.
-
-    Its switches need not have a meaning then, so that this is checked before them.
-    """
-    for subject, base in ((layer, GatedLSTM), (layer.cell, GatedLSTMCell)):
-        names = overridden(type(subject), base)
-        if names:
-            yield f"{type(subject).__name__} has an equation of its own (it overrides {', '.join(names)})"
+def settings(layer: GatedLSTM, *names: str) -> str:
+    """Write arguments of a layer as its config has them: `name=value, name=value`."""
+    config = layer.get_config()
+    return ", ".join(f"{name}={config[name]!r}" for name in names)
 
 
 def overridden(subclass: type, base: type) -> list[str]:
     """List the methods and properties of `base` that a subclass redefines, apart from those of its configuration."""
     between = subclass.__mro__[: subclass.__mro__.index(base)]
-    methods = {name for cls in between for name, value in vars(cls).items() if _is_method(value)}
+    kinds = FunctionType | property | classmethod | staticmethod
+    methods = {name for cls in between for name, value in vars(cls).items() if isinstance(value, kinds)}
     return sorted(name for name in methods if name not in _CONFIGURATION and hasattr(base, name))
-
-
-def _is_method(value: Any) -> bool:
-    return isinstance(value, FunctionType | property | classmethod | staticmethod)

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from variants.convert.blocks import beyond_plain_gates, overridden, own_equation, refuse, single_gate_activation
+from variants.convert.blocks import PLAIN_GATES, overridden, refuse, refuse_beyond, settings, shared_activation
 from variants.initializers import ChronoInitializer
 from variants.layers import GatedLSTM
 
@@ -30,8 +30,8 @@ def from_keras(layer: keras.layers.LSTM) -> GatedLSTM:
     """
     if not isinstance(layer, keras.layers.LSTM):
         raise TypeError(f"`layer` must be a keras.layers.LSTM. Received: {layer!r}")
-    names = overridden(type(layer), keras.layers.LSTM)
-    refuse(layer, "GatedLSTM", [f"{type(layer).__name__} overrides {', '.join(names)}"] if names else [])
+    if names := overridden(type(layer), keras.layers.LSTM):
+        refuse(layer, "GatedLSTM", f"{type(layer).__name__} overrides {', '.join(names)}")
     config = layer.get_config()
     del config["activation"], config["recurrent_activation"]
     activations = {
@@ -60,23 +60,16 @@ def to_keras(layer: GatedLSTM) -> keras.layers.LSTM:
             shared kernel, gates with different activations, a candidate activation that is not the output
             activation) and for a subclass with an equation of its own; names each of them.
     """
-    _check_gated(layer)
-    refuse(layer, "keras.layers.LSTM", own_equation(layer))
-    refuse(layer, "keras.layers.LSTM", _beyond_keras(layer))
+    if not isinstance(layer, GatedLSTM):
+        raise TypeError(f"`layer` must be a GatedLSTM. Received: {layer!r}")
+    refuse_beyond(layer, "keras.layers.LSTM", PLAIN_GATES, _different_activations(layer))
     shared = keras.layers.LSTM(layer.units).get_config()
     config = {name: value for name, value in layer.get_config().items() if name in shared}
     if isinstance(layer.bias_initializer, ChronoInitializer):
         config["unit_forget_bias"] = False  # it has no effect here, and would change the biases there
-    activations = {
-        "activation": layer.candidate_activation,
-        "recurrent_activation": single_gate_activation(layer.cell),
-    }
-    return _with_weights(layer, keras.layers.LSTM(**config, **activations))
-
-
-def _check_gated(layer: Any) -> None:
-    if not isinstance(layer, GatedLSTM):
-        raise TypeError(f"`layer` must be a GatedLSTM. Received: {layer!r}")
+    config["activation"] = layer.candidate_activation
+    config["recurrent_activation"] = shared_activation(layer.cell)
+    return _with_weights(layer, keras.layers.LSTM(**config))
 
 
 def _with_weights(source: Any, target: Any) -> Any:
@@ -86,11 +79,9 @@ def _with_weights(source: Any, target: Any) -> Any:
     return target
 
 
-def _beyond_keras(layer: GatedLSTM) -> Iterator[str]:
-    yield from beyond_plain_gates(layer)
-    config = layer.get_config()
-    if single_gate_activation(layer.cell) is None:
-        yield f"gate_activation={config['gate_activation']!r} (its gates share one activation)"
+def _different_activations(layer: GatedLSTM) -> Iterator[str]:
+    if shared_activation(layer.cell) is None:
+        yield f"{settings(layer, 'gate_activation')} (its gates share one activation)"
     if layer.candidate_activation != layer.output_activation:
-        both = ", ".join(f"{name}={config[name]!r}" for name in ("candidate_activation", "output_activation"))
+        both = settings(layer, "candidate_activation", "output_activation")
         yield f"{both} (its candidate and output share one activation)"

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -43,53 +43,41 @@ def to_onnx(model: Any, path: str | os.PathLike[str]) -> None:
     >>> model = keras.Sequential([keras.Input((None, 8)), PeepholeLSTM(32), keras.layers.Dense(1)])
     >>> to_onnx(model, "model.onnx")
     """
-    chain = _chain(model)
+    layers, dtype, inputs, outputs = _chain(model)
     graph = Graph()
     value = "input"
-    for layer in chain.layers:
+    for layer in layers:
         graph.scope = layer.name
         value = _writer(layer)(graph, layer, value)
     graph.add("Identity", [value], name="output")
-    graph.save(path, chain.dtype, chain.inputs, chain.outputs)
+    graph.save(path, dtype, inputs, outputs)
 
 
-class Chain(NamedTuple):
-    """A model as a chain: its layers in the order of computation, its dimensions and the type of its input."""
-
-    layers: list[Any]
-    inputs: Dimensions
-    outputs: Dimensions
-    dtype: str
-
-
-def _chain(model: Any) -> Chain:
+def _chain(model: Any) -> tuple[list[Any], str, Dimensions, Dimensions]:
+    """The layers of a model in the order of computation, the type of its input, its dimensions and the output's."""
     if not isinstance(model, keras.Model | keras.layers.Bidirectional | keras.layers.LSTM | GatedLSTM):
         raise TypeError(f"`model` must be a keras.Model or a recurrent layer. Received: {model!r}")
-    _check_built(model)
+    if not model.built:
+        raise ValueError(
+            f"{model.name!r} has no weights yet. Build it, with `build((None, None, features))` or `keras.Input`, "
+            "before it is written."
+        )
     if not isinstance(model, keras.Model):
         features = _directions(model)[0].cell.kernel.shape[0]
         shape = (None, None, features)
-        return Chain([model], _dimensions(shape), _dimensions(model.compute_output_shape(shape)), "float32")
+        return [model], "float32", _dimensions(shape), _dimensions(model.compute_output_shape(shape))
     layers = list(_layers(model))
     inputs, outputs = model.inputs[0], model.outputs[0]
     reads_tokens = any(type(layer) is keras.layers.Embedding for layer in layers)
     tokens = "int32" if inputs.dtype == "int32" else "int64"
     dtype = tokens if reads_tokens else "float32"
-    return Chain(layers, _dimensions(inputs.shape, reads_tokens), _dimensions(outputs.shape), dtype)
+    return layers, dtype, _dimensions(inputs.shape, reads_tokens), _dimensions(outputs.shape)
 
 
 def _dimensions(shape: Sequence[int | None], reads_tokens: bool = False) -> Dimensions:
     names = ["batch", "time"] if reads_tokens or len(shape) > 2 else ["batch"]
     rest = [size or f"dimension_{axis}" for axis, size in enumerate(shape)]
     return [*names, *rest[len(names) :]]
-
-
-def _check_built(model: Any) -> None:
-    if not model.built:
-        raise ValueError(
-            f"{model.name!r} has no weights yet. Build it, with `build((None, None, features))` or `keras.Input`, "
-            "before it is written."
-        )
 
 
 def _layers(model: keras.Model) -> Iterator[Any]:
@@ -138,9 +126,9 @@ def _writer(layer: Any) -> Writer:
         masks = isinstance(layer, keras.layers.Masking)
         known = ", ".join(layer_class.__name__ for layer_class in _WRITERS)
         reason = "no step can be masked" if masks else f"written are recurrent layers and {known}"
-        refuse(layer, "ONNX", [f"{type(layer).__name__} ({reason})"])
+        refuse(layer, "ONNX", f"{type(layer).__name__} ({reason})")
     if getattr(layer, "quantization_mode", None):
-        refuse(layer, "ONNX", [f"quantization_mode={layer.quantization_mode!r} (the file is float32)"])
+        refuse(layer, "ONNX", f"quantization_mode={layer.quantization_mode!r} (the file is float32)")
     return _WRITERS[type(layer)]
 
 
@@ -149,7 +137,7 @@ def _directions(layer: Any) -> list[GatedLSTM]:
     layers = [layer.forward_layer, layer.backward_layer] if is_both else [layer]
     layers = [from_keras(one) if isinstance(one, keras.layers.LSTM) else one for one in layers]
     if not all(isinstance(one, GatedLSTM) for one in layers):
-        refuse(layer, "ONNX", [f"layer={type(layers[0]).__name__} (it must be a GatedLSTM or a keras.layers.LSTM)"])
+        refuse(layer, "ONNX", f"layer={type(layers[0]).__name__} (it must be a GatedLSTM or a keras.layers.LSTM)")
     return layers
 
 
@@ -158,7 +146,7 @@ def _write_recurrent(graph: Graph, layer: Any, value: str) -> str:
     weights, attributes = operands(layers)
     merge_mode = getattr(layer, "merge_mode", "concat")
     if merge_mode not in ("concat", *_MERGES):
-        refuse(layer, "ONNX", [f"merge_mode={merge_mode!r} (the model must have one output)"])
+        refuse(layer, "ONNX", f"merge_mode={merge_mode!r} (the model must have one output)")
     value = graph.add("Transpose", [value], perm=[1, 0, 2])
     inputs = [graph.constant(name, weights[name]) if name in weights else "" for name in _INPUTS]
     every_step = layers[0].return_sequences
@@ -195,26 +183,22 @@ def _write_activation(graph: Graph, layer: Any, value: str) -> str:
         return graph.add("Softmax", [value], axis=-1)
     if layer.activation not in FUNCTIONS:
         known = ", ".join(sorted([*(activation.__name__ for activation in FUNCTIONS), "softmax"]))
-        refuse(layer, "ONNX", [f"activation={layer.get_config()['activation']!r} (written are {known})"])
+        refuse(layer, "ONNX", f"activation={layer.get_config()['activation']!r} (written are {known})")
     function = FUNCTIONS[layer.activation]
     return graph.add(function.operator, [value], **function.parameters)
 
 
 def _write_embedding(graph: Graph, layer: Any, value: str) -> str:
     if layer.mask_zero:
-        refuse(layer, "ONNX", ["mask_zero=True (no step can be masked)"])
+        refuse(layer, "ONNX", "mask_zero=True (no step can be masked)")
     return graph.add("Gather", [graph.constant("embeddings", _float32(layer.embeddings)), value])
 
 
 def _write_time_distributed(graph: Graph, layer: Any, value: str) -> str:
     if type(layer.layer) not in (keras.layers.Dense, keras.layers.Activation, keras.layers.Dropout):
         reason = "TimeDistributed is written around Dense, Activation and Dropout"
-        refuse(layer, "ONNX", [f"layer={type(layer.layer).__name__} ({reason})"])
+        refuse(layer, "ONNX", f"layer={type(layer.layer).__name__} ({reason})")
     return _writer(layer.layer)(graph, layer.layer, value)
-
-
-def _write_nothing(graph: Graph, layer: Any, value: str) -> str:
-    return value
 
 
 _WRITERS: dict[type, Writer] = {
@@ -222,8 +206,8 @@ _WRITERS: dict[type, Writer] = {
     keras.layers.Embedding: _write_embedding,
     keras.layers.Activation: _write_activation,
     keras.layers.TimeDistributed: _write_time_distributed,
-    keras.layers.Dropout: _write_nothing,
-    keras.layers.SpatialDropout1D: _write_nothing,
+    keras.layers.Dropout: lambda graph, layer, value: value,
+    keras.layers.SpatialDropout1D: lambda graph, layer, value: value,
 }
 
 

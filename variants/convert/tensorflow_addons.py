@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from variants.convert.blocks import Array
-from variants.layers import GatedLSTM, PeepholeLSTM
+from variants.layers import PeepholeLSTM
 
 _PEEPHOLE_WEIGHTS = ("kernel", "recurrent_kernel", "bias", "input_peephole", "forget_peephole", "output_peephole")
 
@@ -40,18 +39,15 @@ def from_tensorflow_addons(weights: Sequence[Any], **arguments: Any) -> Peephole
             f"Received: {len(arrays)} arrays of the shapes {[array.shape for array in arrays]}"
         )
     features, units = (np.atleast_1d(array).shape[0] for array in arrays[:2])
-    return _built(PeepholeLSTM(units, use_bias=use_bias, **arguments), features, arrays)
-
-
-def _built(layer: GatedLSTM, features: int, weights: Sequence[Array]) -> Any:
+    layer = PeepholeLSTM(units, use_bias=use_bias, **arguments)
     layer.build((None, None, features))
     expected = [tuple(weight.shape) for weight in layer.weights]
-    received = [weight.shape for weight in weights]
+    received = [array.shape for array in arrays]
     if expected != received:
-        names = ", ".join(f"{weight.name} {tuple(weight.shape)}" for weight in layer.weights)
+        own = ", ".join(f"{weight.name} {tuple(weight.shape)}" for weight in layer.weights)
         raise ValueError(
             f"`weights` do not fit: {type(layer).__name__} with {features} features, {layer.units} units and these "
-            f"arguments has the weights {names}. Received: the shapes {received}"
+            f"arguments has the weights {own}. Received: the shapes {received}"
         )
-    layer.set_weights(weights)
+    layer.set_weights(arrays)
     return layer

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from variants.convert.blocks import Array, Blocks, beyond, beyond_plain_gates, own_equation, refuse
+from variants.convert.blocks import PLAIN_GATES, Array, refuse, refuse_beyond, settings, split_weights, stack_rows
 from variants.convert.keras import from_keras
 from variants.layers import GatedLSTM, StandardLSTM
 
@@ -43,7 +43,9 @@ def from_torch(source: Any, *, prefix: str = "", return_sequences: bool = True, 
     """
     weights = _read(source, prefix)
     _check(weights)
-    stack = [_layer(weights, number, return_sequences, arguments) for number in range(_count(weights))]
+    *first, last = _places(weights)
+    stack = [_layer(weights, places, return_sequences=True, **arguments) for places in first]
+    stack.append(_layer(weights, last, return_sequences=return_sequences, **arguments))
     return stack[0] if len(stack) == 1 else stack
 
 
@@ -85,38 +87,30 @@ def _check(weights: Mapping[str, Array]) -> None:
 def _shapes(weights: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
     features, units = (np.atleast_1d(weights[name]).shape[-1] for name in ("weight_ih_l0", "weight_hh_l0"))
     shapes: dict[str, tuple[int, ...]] = {}
-    suffixes = _suffixes(weights)
-    for number in range(_count(weights)):
-        for suffix in suffixes:
-            width = features if number == 0 else units * len(suffixes)
-            shapes[f"weight_ih_l{number}{suffix}"] = (4 * units, width)
-            shapes[f"weight_hh_l{number}{suffix}"] = (4 * units, units)
+    for places in _places(weights):
+        for place in places:
+            shapes[f"weight_ih_{place}"] = (4 * units, features)
+            shapes[f"weight_hh_{place}"] = (4 * units, units)
             if "bias_ih_l0" in weights:
-                shapes |= {f"{bias}_l{number}{suffix}": (4 * units,) for bias in ("bias_ih", "bias_hh")}
+                shapes |= {f"{bias}_{place}": (4 * units,) for bias in ("bias_ih", "bias_hh")}
+        features = units * len(places)  # of the layer above
     return shapes
 
 
-def _count(weights: Mapping[str, Array]) -> int:
-    return 1 + max(int(match[2]) for name in weights if (match := _NAME.fullmatch(name)))
+def _places(weights: Mapping[str, Array]) -> list[list[str]]:
+    """What the names of the weights end with, by layer and direction: l0, l0_reverse."""
+    last = max(int(match[2]) for name in weights if (match := _NAME.fullmatch(name)))
+    suffixes = ("", "_reverse") if "weight_ih_l0_reverse" in weights else ("",)
+    return [[f"l{number}{suffix}" for suffix in suffixes] for number in range(last + 1)]
 
 
-def _suffixes(weights: Mapping[str, Array]) -> tuple[str, ...]:
-    return ("", "_reverse") if "weight_ih_l0_reverse" in weights else ("",)
-
-
-def _layer(weights: Mapping[str, Array], number: int, return_sequences: bool, arguments: dict[str, Any]) -> Any:
-    rows, features = weights[f"weight_ih_l{number}"].shape
-    layer = StandardLSTM(
-        rows // 4,
-        use_bias="bias_ih_l0" in weights,
-        return_sequences=return_sequences or number + 1 < _count(weights),
-        **arguments,
-    )
-    suffixes = _suffixes(weights)
-    if len(suffixes) == 2:
+def _layer(weights: Mapping[str, Array], places: list[str], **arguments: Any) -> Any:
+    rows, features = weights[f"weight_ih_{places[0]}"].shape
+    layer = StandardLSTM(rows // 4, use_bias="bias_ih_l0" in weights, **arguments)
+    if len(places) == 2:
         layer = keras.layers.Bidirectional(layer, dtype=layer.dtype_policy)
     layer.build((None, None, features))
-    layer.set_weights([weight for suffix in suffixes for weight in _columns(weights, f"l{number}{suffix}")])
+    layer.set_weights([weight for place in places for weight in _columns(weights, place)])
     return layer
 
 
@@ -163,7 +157,7 @@ def _directions(layer: Any) -> list[tuple[str, GatedLSTM]]:
     if not isinstance(layer, keras.layers.Bidirectional):
         return [("", _forwards(layer, False))]
     if layer.merge_mode != "concat":
-        refuse(layer, "torch.nn.LSTM", [f"merge_mode={layer.merge_mode!r} (it concatenates the directions)"])
+        refuse(layer, "torch.nn.LSTM", f"merge_mode={layer.merge_mode!r} (it concatenates the directions)")
     return [("", _forwards(layer.forward_layer, False)), ("_reverse", _forwards(layer.backward_layer, True))]
 
 
@@ -172,15 +166,12 @@ def _forwards(layer: Any, go_backwards: bool) -> GatedLSTM:
         layer = from_keras(layer)
     if not isinstance(layer, GatedLSTM):
         raise TypeError(f"`layer` must be a GatedLSTM, a keras.layers.LSTM or a Bidirectional. Received: {layer!r}")
-    refuse(layer, "torch.nn.LSTM", own_equation(layer))
-    refuse(layer, "torch.nn.LSTM", _beyond(layer, go_backwards))
+    direction = {"go_backwards": ((go_backwards,), "its one or first direction reads forwards")}
+    refuse_beyond(layer, "torch.nn.LSTM", {**PLAIN_GATES, **direction}, _other_activations(layer))
     return layer
 
 
-def _beyond(layer: GatedLSTM, go_backwards: bool) -> Iterator[str]:
-    yield from beyond_plain_gates(layer)
-    yield from beyond(layer, {"go_backwards": ((go_backwards,), "its one or first direction reads forwards")})
-    config = layer.get_config()
+def _other_activations(layer: GatedLSTM) -> Iterator[str]:
     functions = {
         "gate_activation": layer.cell.gate_activations.values(),
         "candidate_activation": [layer.candidate_activation],
@@ -188,16 +179,16 @@ def _beyond(layer: GatedLSTM, go_backwards: bool) -> Iterator[str]:
     }
     for name, activations in functions.items():
         if any(activation != keras.activations.get(_ACTIVATIONS[name]) for activation in activations):
-            yield f"{name}={config[name]!r} (it is {_ACTIVATIONS[name]} there)"
+            yield f"{settings(layer, name)} (it is {_ACTIVATIONS[name]} there)"
 
 
 def _rows(layer: GatedLSTM, place: str) -> dict[str, Array]:
-    blocks = Blocks.of(layer)
+    weights = split_weights(layer)
     rows = {
-        f"weight_ih_{place}": np.concatenate([blocks.kernel[block].T for block in _ORDER]),
-        f"weight_hh_{place}": np.concatenate([blocks.recurrent_kernel[block].T for block in _ORDER]),
+        f"weight_ih_{place}": stack_rows(weights["kernel"], _ORDER),
+        f"weight_hh_{place}": stack_rows(weights["recurrent_kernel"], _ORDER),
     }
     if layer.use_bias:
-        bias = np.concatenate([blocks.bias[block] for block in _ORDER])
+        bias = stack_rows(weights["bias"], _ORDER)
         rows |= {f"bias_ih_{place}": bias, f"bias_hh_{place}": np.zeros_like(bias)}
     return rows

@@ -6,47 +6,15 @@ breaks the contract, `unittest.SkipTest` where the backend lacks what is to be c
 
     for name, check in CHECKS.items():
         check(functools.partial(MyLSTM, 5))
+
+What the checks share, for checks of your own, is in `variants.testing.common`.
 """
 
-from variants.testing.common import (
-    BATCH,
-    FEATURES,
-    MASKS,
-    PRECISE,
-    ROUND_OFF,
-    STARTS_WITH_ZEROS,
-    STEPS,
-    Check,
-    Make,
-    array,
-    equal,
-    random_states,
-    randomize,
-    same_weights,
-    sequences,
-)
+from variants.testing.common import Check, array, equal, random_states, randomize, same_weights, sequences
 from variants.testing.drop_in import DROP_IN_CHECKS
 from variants.testing.steps import STEP_CHECKS
 from variants.testing.training import TRAINING_CHECKS, training_gradients
 
 CHECKS: dict[str, Check] = {**DROP_IN_CHECKS, **STEP_CHECKS, **TRAINING_CHECKS}
 
-__all__ = [
-    "BATCH",
-    "CHECKS",
-    "FEATURES",
-    "MASKS",
-    "PRECISE",
-    "ROUND_OFF",
-    "STARTS_WITH_ZEROS",
-    "STEPS",
-    "Check",
-    "Make",
-    "array",
-    "equal",
-    "random_states",
-    "randomize",
-    "same_weights",
-    "sequences",
-    "training_gradients",
-]
+__all__ = ["CHECKS", "array", "equal", "random_states", "randomize", "same_weights", "sequences", "training_gradients"]

@@ -1,6 +1,6 @@
 """What the checks share: inputs, masks, random weights, comparison."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -11,7 +11,7 @@ Array = np.ndarray
 Make = Callable[..., Any]
 Check = Callable[[Make], None]
 
-BATCH, STEPS, FEATURES = 3, 6, 4
+SHAPE = BATCH, STEPS, FEATURES = 3, 6, 4
 MASKS = {
     "left": [[0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1]],
     "right": [[1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 1, 1], [1, 0, 0, 0, 0, 0]],
@@ -29,13 +29,13 @@ STARTS_WITH_ZEROS = keras.backend.backend() != "jax"
 
 def sequences(seed: int = 0) -> Array:
     """Random inputs `(batch, time, features)` in the type `PRECISE`."""
-    return np.random.default_rng(seed).normal(size=(BATCH, STEPS, FEATURES)).astype(PRECISE)
+    return np.random.default_rng(seed).normal(size=SHAPE).astype(PRECISE)
 
 
 def randomize(layer: Any, seed: int = 1, scale: float = 0.5) -> Any:
     """Build a layer if needed and fill all weights, biases too, with random numbers."""
     if not layer.built:
-        layer.build((BATCH, STEPS, FEATURES))
+        layer.build(SHAPE)
     rng = np.random.default_rng(seed)
     layer.set_weights([rng.normal(scale=scale, size=weight.shape) for weight in layer.get_weights()])
     return layer
@@ -43,9 +43,14 @@ def randomize(layer: Any, seed: int = 1, scale: float = 0.5) -> Any:
 
 def same_weights(layer: Any, other: Any) -> Any:
     """Build a layer and give it the weights of another."""
-    layer.build((BATCH, STEPS, FEATURES))
+    layer.build(SHAPE)
     layer.set_weights(other.get_weights())
     return layer
+
+
+def sequential(*layers: Any, steps: int | None = STEPS) -> Any:
+    """A model of layers one after the other."""
+    return keras.Sequential([keras.Input((steps, FEATURES)), *layers])
 
 
 def random_states(layer: Any, seed: int = 2) -> list[Array]:
@@ -68,3 +73,9 @@ def array(tensor: Any) -> Array:
 def equal(actual: Any, expected: Any, tolerance: float = ROUND_OFF, what: str = "") -> None:
     """Assert that two tensors agree, absolutely and relatively."""
     np.testing.assert_allclose(array(actual), array(expected), rtol=tolerance, atol=tolerance, err_msg=what)
+
+
+def all_equal(actual: Iterable[Any], expected: Iterable[Any], tolerance: float = ROUND_OFF, what: str = "") -> None:
+    """Assert that tensors agree, each with its counterpart."""
+    for ours, theirs in zip(actual, expected, strict=True):
+        equal(ours, theirs, tolerance, what)

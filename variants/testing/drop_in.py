@@ -3,34 +3,21 @@
 import json
 import tempfile
 import unittest
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from variants.testing.common import (
-    BATCH,
-    FEATURES,
-    MASKS,
-    PRECISE,
-    STEPS,
-    Array,
-    Check,
-    Make,
-    array,
-    equal,
-    randomize,
-    same_weights,
-    sequences,
-    without_noise,
-)
+from variants.testing import common
+from variants.testing.common import Make, all_equal, array, equal, randomize, same_weights, sequences, sequential
 from variants.testing.training import training_gradients
 
 
 def check_config(make: Make) -> None:
     """A layer made from a layer's config, through JSON, has the same config and computes the same."""
-    layer = randomize(make(dtype=PRECISE, return_sequences=True, dropout=0.1, name="first"))
+    layer = randomize(make(dtype=common.PRECISE, return_sequences=True, dropout=0.1, name="first"))
     config = json.loads(json.dumps(layer.get_config()))
     again = same_weights(type(layer).from_config(config), layer)
     assert again.get_config() == layer.get_config()
@@ -39,7 +26,7 @@ def check_config(make: Make) -> None:
 
 def check_save_and_load(make: Make) -> None:
     """A `.keras` file gives the model back without `custom_objects`."""
-    model = keras.Sequential([keras.Input((STEPS, FEATURES)), make()])
+    model = sequential(make())
     randomize(model.layers[0])
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.keras"
@@ -52,7 +39,7 @@ def check_saved_model(make: Make) -> None:
     """`model.export` writes a SavedModel that computes the same, for any batch size and length."""
     if keras.backend.backend() != "tensorflow":
         raise unittest.SkipTest("a SavedModel is written by the TensorFlow backend")
-    model = keras.Sequential([keras.Input((None, FEATURES)), make()])
+    model = sequential(make(), steps=None)
     randomize(model.layers[0])
     x = sequences().astype("float32")
     with tempfile.TemporaryDirectory() as folder:
@@ -64,8 +51,8 @@ def check_saved_model(make: Make) -> None:
 
 def check_cell_in_rnn(make: Make) -> None:
     """`keras.layers.RNN(cell)` computes what the layer computes."""
-    layer = randomize(make(dtype=PRECISE, return_sequences=True))
-    wrapped = keras.layers.RNN(layer.cell, return_sequences=True, dtype=PRECISE)
+    layer = randomize(make(dtype=common.PRECISE, return_sequences=True))
+    wrapped = keras.layers.RNN(layer.cell, return_sequences=True, dtype=common.PRECISE)
     equal(wrapped(sequences()), layer(sequences()))
 
 
@@ -82,7 +69,7 @@ def check_stacked_cells(make: Make) -> None:
 
 def check_stacked(make: Make) -> None:
     """Two layers in a Sequential model are one after the other."""
-    model = keras.Sequential([keras.Input((STEPS, FEATURES)), make(return_sequences=True), make()])
+    model = sequential(make(return_sequences=True), make())
     x = sequences().astype("float32")
     first, second = model.layers
     randomize(first)
@@ -94,11 +81,11 @@ def check_bidirectional(make: Make) -> None:
 
     With a mask, masked steps put out zeros, in training too.
     """
-    both = keras.layers.Bidirectional(make(dtype=PRECISE, return_sequences=True), dtype=PRECISE)
-    both.build((BATCH, STEPS, FEATURES))
+    both = keras.layers.Bidirectional(make(dtype=common.PRECISE, return_sequences=True), dtype=common.PRECISE)
+    both.build(common.SHAPE)
     for layer in (both.forward_layer, both.backward_layer):
-        without_noise(layer)
-    x, mask = sequences(), np.array(MASKS["gaps"], bool)
+        common.without_noise(layer)
+    x, mask = sequences(), np.array(common.MASKS["gaps"], bool)
     backward = array(both.backward_layer(x))[:, ::-1]
     equal(both(x), np.concatenate([array(both.forward_layer(x)), backward], axis=-1))
     masked = array(both(x, mask=mask))
@@ -118,7 +105,7 @@ def check_time_distributed(make: Make) -> None:
 def check_stateful(make: Make) -> None:
     """A stateful layer goes on where the last batch ended, until it is reset."""
     layer = make(stateful=True, return_sequences=True)
-    keras.Sequential([keras.Input(batch_shape=(BATCH, 3, FEATURES)), layer])
+    keras.Sequential([keras.Input(batch_shape=(common.BATCH, 3, common.FEATURES)), layer])
     plain = same_weights(make(return_sequences=True), randomize(layer))
     x = sequences().astype("float32")
     halves = [array(layer(x[:, :3])), array(layer(x[:, 3:]))]
@@ -129,41 +116,31 @@ def check_stateful(make: Make) -> None:
 
 def check_dynamic_time(make: Make) -> None:
     """One model reads sequences of any length, in batches of any size."""
-    model = keras.Sequential([keras.Input((None, FEATURES)), randomize(make())])
+    model = sequential(randomize(make()), steps=None)
     x = sequences().astype("float32")
-    for batch, steps in ((1, 1), (BATCH, 2), (2, STEPS)):
+    for batch, steps in ((1, 1), (common.BATCH, 2), (2, common.STEPS)):
         part = x[:batch, :steps]
         equal(model.predict(part, verbose=0), model(part), 1e-6)
 
 
-def _check_mixed(make: Make, policy: str, tolerance: float) -> None:
-    exact = without_noise(randomize(make()))
-    layer = without_noise(same_weights(make(dtype=policy), exact))
+def check_mixed(make: Make, policy: str, tolerance: float) -> None:
+    """Under a mixed policy output, in its type, and gradients are near those of float32; weights stay float32."""
+    exact = common.without_noise(randomize(make()))
+    layer = common.without_noise(same_weights(make(dtype=policy), exact))
     output: Any = layer(sequences())
     assert keras.backend.standardize_dtype(output.dtype) == policy.removeprefix("mixed_")
     assert all(keras.backend.standardize_dtype(weight.dtype) == "float32" for weight in layer.weights)
     equal(keras.ops.cast(output, "float32"), exact(sequences()), tolerance)
-    for ours, theirs in zip(_gradients(layer), _gradients(exact), strict=True):
-        equal(ours, theirs, tolerance)
+    all_equal(_gradients(layer), _gradients(exact), tolerance)
 
 
-def _gradients(layer: Any) -> list[Array]:
-    model = keras.Sequential([keras.Input((STEPS, FEATURES)), layer])
-    direction = np.ones((BATCH, layer.units), "float32") / BATCH
+def _gradients(layer: Any) -> list[np.ndarray]:
+    model = sequential(layer)
+    direction = np.ones((common.BATCH, layer.units), "float32") / common.BATCH
     return training_gradients(model, sequences(), direction, run_eagerly=True)[1]
 
 
-def check_mixed_float16(make: Make) -> None:
-    """Under `mixed_float16` output (float16) and gradients are near those of float32; weights stay float32."""
-    _check_mixed(make, "mixed_float16", 5e-2)
-
-
-def check_mixed_bfloat16(make: Make) -> None:
-    """Under `mixed_bfloat16` output (bfloat16) and gradients are near those of float32; weights stay float32."""
-    _check_mixed(make, "mixed_bfloat16", 2e-1)
-
-
-DROP_IN_CHECKS: dict[str, Check] = {
+DROP_IN_CHECKS: dict[str, common.Check] = {
     "config": check_config,
     "save and load": check_save_and_load,
     "SavedModel": check_saved_model,
@@ -174,6 +151,6 @@ DROP_IN_CHECKS: dict[str, Check] = {
     "TimeDistributed": check_time_distributed,
     "stateful": check_stateful,
     "dynamic time": check_dynamic_time,
-    "mixed_float16": check_mixed_float16,
-    "mixed_bfloat16": check_mixed_bfloat16,
+    "mixed_float16": partial(check_mixed, policy="mixed_float16", tolerance=5e-2),
+    "mixed_bfloat16": partial(check_mixed, policy="mixed_bfloat16", tolerance=2e-1),
 }

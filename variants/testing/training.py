@@ -2,32 +2,18 @@
 
 import math
 import unittest
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from variants.testing.common import (
-    BATCH,
-    FEATURES,
-    MASKS,
-    PRECISE,
-    ROUND_OFF,
-    STEPS,
-    Array,
-    Check,
-    Make,
-    array,
-    equal,
-    random_states,
-    randomize,
-    sequences,
-    without_noise,
-)
+from variants.testing import common
+from variants.testing.common import Array, Make, array, equal, random_states, randomize, sequences, sequential
 
 # Step of the finite differences, and the relative and absolute error that they may have.
-DIFFERENCE = (1e-6, 1e-5, 1e-7) if PRECISE == "float64" else (1e-2, 1e-3, 2e-4)
+DIFFERENCE = (1e-6, 1e-5, 1e-7) if common.PRECISE == "float64" else (1e-2, 1e-3, 2e-4)
 
 
 class Projection(keras.losses.Loss):
@@ -44,7 +30,7 @@ def training_gradients(model: Any, x: Any, direction: Array, **options: Any) -> 
     options, such as `run_eagerly`, are those of `compile`; without any, nothing is compiled by XLA.
     """
     before = model.get_weights()
-    loss = Projection(reduction="sum", dtype=PRECISE)
+    loss = Projection(reduction="sum", dtype=common.PRECISE)
     model.compile(keras.optimizers.SGD(1.0), loss, **{"jit_compile": False, **options})
     projection = float(model.train_on_batch(x, direction))
     after = model.get_weights()
@@ -58,9 +44,9 @@ def check_gradients(make: Make) -> None:
     From initial states that are not zero. Where training follows another gradient on purpose (`exact_gradient` of
     the cell is False), every weight has one, and that is all.
     """
-    layer = without_noise(make(dtype=PRECISE, return_sequences=True))
-    states = [keras.Input((size,), dtype=PRECISE) for size in layer.cell.state_size]
-    inputs = keras.Input((STEPS, FEATURES), dtype=PRECISE)
+    layer = common.without_noise(make(dtype=common.PRECISE, return_sequences=True))
+    states = [keras.Input((size,), dtype=common.PRECISE) for size in layer.cell.state_size]
+    inputs = keras.Input((common.STEPS, common.FEATURES), dtype=common.PRECISE)
     model = keras.Model([inputs, *states], layer(inputs, initial_state=states))
     randomize(layer)
     x = [sequences(), *(np.abs(state) for state in random_states(layer))]
@@ -82,8 +68,8 @@ def check_gradients(make: Make) -> None:
 
 
 def _direction(shape: tuple[int, ...]) -> Array:
-    direction = np.random.default_rng(5).normal(size=shape).astype(PRECISE)
-    return np.repeat(direction[None], BATCH, axis=0)
+    direction = np.random.default_rng(5).normal(size=shape).astype(common.PRECISE)
+    return np.repeat(direction[None], common.BATCH, axis=0)
 
 
 def _moves(shape: tuple[int, ...], count: int = 2) -> list[Array]:
@@ -112,9 +98,10 @@ def check_fast_loop(make: Make) -> None:
     if reason != "fast":
         raise unittest.SkipTest(f"there is no fast loop: {reason}")
     further = {"return_sequences": False, "go_backwards": True, "dropout": 0.3, "recurrent_dropout": 0.3, "seed": 7}
-    inputs = keras.Input((STEPS, FEATURES), dtype=PRECISE), keras.Input((STEPS,), dtype="bool")
+    x = keras.Input((common.STEPS, common.FEATURES), dtype=common.PRECISE)
+    mask = keras.Input((common.STEPS,), dtype="bool")
     pairs = [
-        [_branch(make, *inputs, fast_loop=fast, **arguments) for fast in (True, False)]
+        [_branch(make, x, mask, fast_loop=fast, **arguments) for fast in (True, False)]
         for arguments in ({"return_sequences": True}, further)
     ]
     gradients = _gradients([branch for pair in pairs for branch in pair], run_eagerly=True)
@@ -128,7 +115,7 @@ def _gradients(branches: list[Any], **options: Any) -> dict[Any, dict[str, Array
     """The gradients of models of the same inputs, by model and weight, from one training step for all of them."""
     model = keras.Model(branches[0].inputs, ops.concatenate([branch.output for branch in branches], axis=-1))
     direction = np.concatenate([_direction(branch.output_shape[1:]) for branch in branches], axis=-1)
-    inputs = [sequences(), np.array(MASKS["gaps"], bool)]
+    inputs = [sequences(), np.array(common.MASKS["gaps"], bool)]
     _, gradients = training_gradients(model, inputs, direction, **options)
     by_weight = {id(weight): gradient for weight, gradient in zip(model.weights, gradients, strict=True)}
     return {branch: {weight.path: by_weight[id(weight)] for weight in branch.weights} for branch in branches}
@@ -136,30 +123,30 @@ def _gradients(branches: list[Any], **options: Any) -> dict[Any, dict[str, Array
 
 def _all_equal(actual: dict[str, Array], expected: dict[str, Array], what: str) -> None:
     for (path, ours), theirs in zip(actual.items(), expected.values(), strict=True):
-        equal(ours, theirs, 10 * ROUND_OFF, f"{path} {what}")
+        equal(ours, theirs, 10 * common.ROUND_OFF, f"{path} {what}")
 
 
 def _branch(make: Make, x: Any, mask: Any, **arguments: Any) -> Any:
     """A model in which inputs and initial states come from weights, and outputs go to one: their gradients tell all."""
-    layer = without_noise(make(dtype=PRECISE, return_state=True, **arguments))
-    dense = {"dtype": PRECISE, "use_bias": False}
-    inputs = keras.layers.Dense(FEATURES, name=f"{layer.name}_inputs", **dense)(x)
+    layer = common.without_noise(make(dtype=common.PRECISE, return_state=True, **arguments))
+    dense = partial(keras.layers.Dense, dtype=common.PRECISE, use_bias=False)
+    inputs = dense(common.FEATURES, name=f"{layer.name}_inputs")(x)
     states = [
-        keras.layers.Dense(size, activation="tanh", name=f"{layer.name}_state_{number}", **dense)(x[:, 0])
+        dense(size, activation="tanh", name=f"{layer.name}_state_{number}")(x[:, 0])
         for number, size in enumerate(layer.cell.state_size)
     ]
     outputs, *final = layer(inputs, initial_state=states, mask=mask)
     flat = ops.concatenate([ops.reshape(outputs, (-1, math.prod(outputs.shape[1:]))), *final], axis=-1)
-    scaled = keras.layers.EinsumDense("bi,i->bi", flat.shape[-1], name=f"{layer.name}_outputs", dtype=PRECISE)(flat)
-    return randomize(keras.Model([x, mask], scaled))
+    scale = keras.layers.EinsumDense("bi,i->bi", flat.shape[-1], name=f"{layer.name}_outputs", dtype=common.PRECISE)
+    return randomize(keras.Model([x, mask], scale(flat)))
 
 
-def _check_training(make: Make, jit_compile: bool) -> None:
-    """Two compiled training steps, whose second loss is that of the weights that the gradient led to."""
-    layer = without_noise(randomize(make()))
-    model = keras.Sequential([keras.Input((STEPS, FEATURES)), layer])
+def check_training(make: Make, jit_compile: bool) -> None:
+    """Training steps with and without `jit_compile` compute the loss of the layer and lower it."""
+    layer = common.without_noise(randomize(make()))
+    model = sequential(layer)
     x = sequences().astype("float32")
-    target = np.zeros((BATCH, model.output_shape[-1]), "float32")
+    target = np.zeros((common.BATCH, model.output_shape[-1]), "float32")
     model.compile(keras.optimizers.SGD(0.01), "mse", jit_compile=jit_compile)
     for _ in range(2):
         expected = float(np.mean(array(model(x)) ** 2))
@@ -167,19 +154,9 @@ def _check_training(make: Make, jit_compile: bool) -> None:
     assert float(np.mean(array(model(x)) ** 2)) < expected
 
 
-def check_jit_off(make: Make) -> None:
-    """A training step without `jit_compile` computes the loss of the layer and lowers it."""
-    _check_training(make, jit_compile=False)
-
-
-def check_jit_on(make: Make) -> None:
-    """A training step with `jit_compile` computes the loss of the layer and lowers it."""
-    _check_training(make, jit_compile=True)
-
-
-TRAINING_CHECKS: dict[str, Check] = {
-    "jit off": check_jit_off,
-    "jit on": check_jit_on,
+TRAINING_CHECKS: dict[str, common.Check] = {
+    "jit off": partial(check_training, jit_compile=False),
+    "jit on": partial(check_training, jit_compile=True),
     "gradients": check_gradients,
     "fast loop": check_fast_loop,
 }
