@@ -57,7 +57,7 @@ def test_chrono_initializer_draws_as_its_seed_says():
     assert keras.backend.standardize_dtype(first((8,), dtype="float16").dtype) == "float16"
 
 
-@pytest.mark.parametrize("seed", [None, 3, keras.random.SeedGenerator(4)], ids=str)
+@pytest.mark.parametrize("seed", [None, 3, keras.random.SeedGenerator(4)], ids=["none", "integer", "generator"])
 def test_chrono_initializer_in_a_config(seed):
     layer = GatedLSTM(4, bias_initializer=ChronoInitializer(9, seed))
     config = layer.get_config()
@@ -87,7 +87,6 @@ def test_refused_shapes(shape):
         ({"chrono_time": 2}, "`longest` must be an integer of at least 3. Received: longest=2"),
         ({"peephole_initializer": "zeros"}, "`peephole_initializer` needs peepholes.*Received: peephole='none'"),
     ],
-    ids=str,
 )
 def test_refused_initializers(arguments, message):
     with pytest.raises(ValueError, match=message):
