@@ -14,7 +14,8 @@ KERAS := $(shell grep '^keras==' requirements.lock)
 BACKENDS := test-tensorflow test-jax test-torch test-oldest-keras
 BACKEND_TESTS := $(patsubst %,tests/variants/test_%.py,contract parity cells masks switches initializers trace)
 
-PARALLEL := -n auto --dist worksteal --maxprocesses 4
+# One more process than cores, as some tests wait, and at most 4.
+PARALLEL := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist worksteal --maxprocesses 4
 
 .PHONY: demo ui test test-all test-backends $(BACKENDS) contract lint lock wheel clean
 

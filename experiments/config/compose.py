@@ -74,9 +74,14 @@ def _composed(overrides: Sequence[str]) -> DictConfig:
         with nullcontext() if is_started else hydra.initialize_config_dir(str(CONF), version_base="1.3"):
             return hydra.compose("config", overrides=list(overrides))
     except (HydraException, OmegaConfBaseException) as error:
-        cause = error.__cause__  # Hydra names the override, OmegaConf what is wrong with it
-        reason = first_line(cause) if isinstance(cause, OmegaConfBaseException) else error
-        raise UserError(f"{' '.join(overrides)}: {reason}{renamed_variants(overrides)}") from error
+        raise UserError(f"{' '.join(overrides)}: {reason(error, overrides)}") from error
+
+
+def reason(error: Exception, overrides: Sequence[str]) -> str:
+    """Why Hydra refuses overrides: it names the override, and OmegaConf what is wrong with it."""
+    cause = error.__cause__
+    text = first_line(cause) if isinstance(cause, OmegaConfBaseException) else str(error)
+    return f"{text}{renamed_variants(overrides)}"
 
 
 def load(cfg: DictConfig) -> Config:

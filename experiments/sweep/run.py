@@ -83,8 +83,9 @@ def run_sweep(configs: "Sequence[Config]", overrides: Sequence[tuple[str, ...]])
         sweep = prepare(configs, overrides, lambda configs: check_layers(workers, configs))
         ended.callback(_mark_stale, sweep)  # when the workers are gone
         outcomes = Scheduler(sweep, workers).run()
+    has_new = len(sweep.stored) < len(configs)  # else the page is as it was
     for study in dict.fromkeys(config.study for config in configs):
-        _show(sweep, study, page=True)
+        _show(sweep, study, page=has_new)
     failed = [index for index in range(len(configs)) if outcomes[index].score is None]
     for index in failed:
         print(f"{sweep.specs[index].name} {outcomes[index].status}: {outcomes[index].error}")

@@ -47,13 +47,13 @@ class LocalLauncher(Launcher):
         ]
 
     def _compose(self, overrides: list[str]) -> DictConfig:
-        from experiments.config.renamed import renamed_variants
+        from experiments.config.compose import reason
         from experiments.errors import UserError
 
         try:
             return self.config_loader.load_sweep_config(self.config, overrides)
         except (HydraException, OmegaConfBaseException) as error:
-            raise UserError(f"{error}{renamed_variants(overrides)}") from error
+            raise UserError(f"{' '.join(overrides)}: {reason(error, overrides)}") from error
 
 
 def _job_return(cfg: DictConfig, overrides: Sequence[str], outcome: Any) -> JobReturn:

@@ -13,7 +13,7 @@ from experiments.tracking import Store
 from experiments.trial import fit
 from tests.conftest import ROOT, spec_of
 from tests.stores import put_store
-from tests.sweep.test_run import SMALL, begin, trials, wait_for_epoch
+from tests.sweep.test_run import QUICK, SMALL, begin, trials, wait_for_epoch
 
 
 def test_a_killed_worker_is_replaced_and_its_trial_goes_on(tmp_path):
@@ -35,7 +35,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_goes_on(tmp_path):
 
 def test_trials_that_all_fail_alike_end_the_sweep(train, tmp_path):
     endless = ("training.epochs=100000", "sweep.timeout_s=0.5", "sweep.workers=1")
-    done = train("-m", "seed=range(0,20)", *SMALL, *endless)
+    done = train("-m", "seed=range(0,20)", *QUICK, *endless)
     assert done.returncode == 1
     assert "not tried: the first 3 trials failed alike (took longer than sweep.timeout_s=#.#)" in done.stdout
     assert "20 of 20 trials have no score" in done.stdout
@@ -45,7 +45,7 @@ def test_trials_that_all_fail_alike_end_the_sweep(train, tmp_path):
 
 def test_two_people_who_start_the_same_sweep_share_the_work(tmp_path):
     put_store(tmp_path / "out")
-    trials_of_seconds = ("seed=range(5)", *SMALL, "training.epochs=300")
+    trials_of_seconds = ("seed=range(5)", *QUICK, "training.epochs=200")
     sweep = ("-m", *trials_of_seconds, "sweep.workers=1", f"output_dir={tmp_path}/out")
     command = [sys.executable, "-m", "experiments.train", *sweep]
     both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -65,7 +65,7 @@ def test_a_worker_that_has_grown_is_replaced(train, tmp_path):
 
 @pytest.mark.parametrize("error", [SystemExit(3), MemoryError("no memory"), OSError(28, "No space left on device")])
 def test_a_trial_that_raises_is_recorded_as_failed_and_goes_on_when_tried_again(make_config, monkeypatch, error):
-    config = make_config(*SMALL, "sweep.checkpoint_s=0")
+    config = make_config(*QUICK, "sweep.checkpoint_s=0")
     train = fit.fit
 
     def raise_it(*_, **__):
@@ -84,7 +84,7 @@ def test_a_trial_that_raises_is_recorded_as_failed_and_goes_on_when_tried_again(
 
 
 def test_a_renamed_study_is_another_study(make_config):
-    config = make_config(*SMALL)
+    config = make_config(*QUICK)
     run_trial(spec_of(config), verbose=0)
     store = Store(None, config.output_dir)
     store.client.rename_experiment(store.experiment("default/adding"), "old/adding")
@@ -94,7 +94,7 @@ def test_a_renamed_study_is_another_study(make_config):
 
 
 def test_other_code_does_not_go_on_with_a_run(make_config, monkeypatch):
-    config = make_config(*SMALL)
+    config = make_config(*QUICK)
     monkeypatch.setattr(fit, "fit", lambda *_, **__: 1 / 0)
     run_trial(spec_of(config), verbose=0)
     for name in ("sweep.run_trial", "tracking.metadata"):

@@ -19,7 +19,7 @@ from tests.conftest import ROOT
 SWEEP = (
     "-m variant=standard,zoneout seed=0,1 task=adding task.length=10 task.train_size=512 task.validation_size=64 "
     "task.test_size=64 model.units=8 sweep.workers=2 sweep.checkpoint_s=0 sweep.retries=1000 "
-    "sweep.stop_after_same_error=null"
+    "sweep.stop_after_same_error=null training.jit_compile=false"
 ).split()
 
 

@@ -20,6 +20,7 @@ from tests.conftest import ROOT, spec_of
 from tests.stores import put_store
 
 SMALL = ("task.train_size=64", "task.validation_size=32", "task.test_size=32", "model.units=4", "training.epochs=2")
+QUICK = (*SMALL, "tracking.gates=0", "training.jit_compile=false")  # to train, not to compile
 
 
 def trials(tmp_path, study="default"):
@@ -32,11 +33,11 @@ def artifacts(tmp_path, trial):
 
 
 def table_of(output):
-    return output[output.index("test score") :]
+    return output[output.index("test score") : output.index("Curves and runs")]
 
 
 def test_a_sweep_from_start_to_table_and_again_from_the_store(train, tmp_path):
-    sweep = ("-m", "variant=standard,swapped", "seed=0,1", "sweep.workers=2", *SMALL)
+    sweep = ("-m", "variant=standard,swapped", "seed=0,1", "sweep.workers=2", *QUICK)
     first = train(*sweep)
     assert first.returncode == 0, first.stdout + first.stderr
     assert "default: 4 trials, 0 in the store already, 4 to train on 2 workers" in first.stdout
@@ -50,9 +51,10 @@ def test_a_sweep_from_start_to_table_and_again_from_the_store(train, tmp_path):
     second = train(*sweep)
     assert "4 in the store already, nothing to train" in second.stdout
     assert table_of(second.stdout) == table_of(first.stdout)
+    assert "Report of" not in second.stdout, "the page is as it was"
     assert [trial.status for trial in trials(tmp_path)] == ["FINISHED"] * 4
 
-    assert train("-m", "variant=standard", "seed=0,1", *SMALL, "sweep.workers=1", "rerun=true").returncode == 0
+    assert train("-m", "variant=standard", "seed=0,1", *QUICK, "sweep.workers=1", "rerun=true").returncode == 0
     scores = {}
     for trial in trials(tmp_path):
         scores.setdefault(trial.name, []).append(trial.score)
@@ -62,7 +64,7 @@ def test_a_sweep_from_start_to_table_and_again_from_the_store(train, tmp_path):
 
 def test_alone_or_in_a_sweep_a_trial_has_the_same_bits(train, tmp_path):
     """Wide enough for a product to be shared out among threads, were there several."""
-    wide = ("task=char_lm", "task.limit=20000", "training.epochs=2", "model.units=128")
+    wide = ("task=char_lm", "task.limit=10000", "training.epochs=1", "model.units=128", "tracking.gates=0")
     assert train(*wide, "study=alone").returncode == 0
     assert train("-m", *wide, "study=sweep").returncode == 0
     (alone,), (same,) = trials(tmp_path, "alone"), trials(tmp_path, "sweep")
@@ -102,11 +104,11 @@ def test_what_a_run_holds(train, tmp_path):
 
 
 def test_a_trial_that_fails_does_not_take_the_others_along(train, tmp_path):
-    done = train("-m", "seed=0,1", *SMALL, "training.epochs=100000", "sweep.timeout_s=0.01", "sweep.retries=0")
+    done = train("-m", "seed=0,1", *QUICK, "training.epochs=100000", "sweep.timeout_s=0.01", "sweep.retries=0")
     assert done.returncode == 1
     assert "2 of 2 trials have no score" in done.stdout and "took longer than sweep.timeout_s=0.01" in done.stdout
     assert all(trial.status != "RUNNING" for trial in trials(tmp_path))
-    assert train("-m", "seed=0,1", *SMALL, "sweep.workers=1").returncode == 0
+    assert train("-m", "seed=0,1", *QUICK, "sweep.workers=1").returncode == 0
 
 
 def test_an_exception_is_recorded_with_its_traceback(make_config, tmp_path, monkeypatch):
@@ -129,11 +131,11 @@ def test_an_exception_is_recorded_with_its_traceback(make_config, tmp_path, monk
 def test_a_diverged_trial_is_a_result_and_the_sweep_goes_on(train, tmp_path):
     sgd = ("-m", "training.learning_rate=1e6,1e-3", "training.optimizer=sgd", "training.clipnorm=null")
     sgd = (*sgd, "sweep.workers=1")
-    done = train(*sgd, *SMALL, "training.epochs=8")
+    done = train(*sgd, *QUICK, "training.epochs=8")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "diverged" in done.stdout and "1 of 1 diverged" in done.stdout
     assert sorted(trial.tags["diverged"] for trial in trials(tmp_path)) == ["false", "true"]
-    assert "2 in the store already" in train(*sgd, *SMALL, "training.epochs=8").stdout
+    assert "2 in the store already" in train(*sgd, *QUICK, "training.epochs=8").stdout
 
 
 @pytest.mark.parametrize(
@@ -161,6 +163,8 @@ def begin(tmp_path, *arguments, epochs=1000):
         "experiments.train",
         *arguments,
         f"training.epochs={epochs}",
+        "training.jit_compile=false",
+        "tracking.gates=0",
         f"output_dir={tmp_path}/out",
     ]
     return subprocess.Popen(

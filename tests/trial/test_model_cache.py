@@ -12,9 +12,16 @@ from experiments.trial.fit import fit
 from experiments.trial.model_cache import compiled_model
 from tests.conftest import spec_of
 
-TINY = ("task.train_size=64", "task.validation_size=20", "task.test_size=30", "model.units=4", "training.epochs=3")
+TINY = (
+    "task.train_size=64",
+    "task.validation_size=20",
+    "task.test_size=30",
+    "model.units=4",
+    "training.epochs=3",
+    "tracking.gates=0",
+)
 ADDING = ("task=adding", "task.length=8", *TINY)
-STREAM = ("task=char_lm", "task.limit=3000", "task.length=10", "training.epochs=2", "model.units=4")
+STREAM = ("task=char_lm", "task.limit=3000", "task.length=10", "training.epochs=2", "model.units=4", "tracking.gates=0")
 CASES = {
     "standard": ADDING,
     "dropout": (*ADDING, "model.dropout=0.3", "model.layers=2"),

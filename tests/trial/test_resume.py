@@ -12,7 +12,7 @@ from experiments.trial.fit import fit
 from tests.conftest import spec_of
 
 TINY = ("task=adding", "task.length=8", "task.train_size=64", "task.validation_size=20", "task.test_size=30")
-SMALL = (*TINY, "model.units=4", "training.epochs=6", "sweep.checkpoint_s=0")
+SMALL = (*TINY, "model.units=4", "training.epochs=6", "sweep.checkpoint_s=0", "tracking.gates=0")
 CASES = {
     "standard": SMALL,
     "random": (*SMALL, "variant=zoneout", "model.dropout=0.3", "model.layers=2"),
