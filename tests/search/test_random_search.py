@@ -212,6 +212,7 @@ def test_the_study_crosses_its_variants_with_every_draw():
     assert set(sweeper.grid) < set(sweeper.params)
 
 
+@pytest.mark.slow
 def test_a_search_from_start_to_table_again_from_the_store_and_extended(train, tmp_path):
     command = (
         "-m",

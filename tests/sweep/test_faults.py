@@ -16,6 +16,7 @@ from tests.stores import put_store
 from tests.sweep.test_run import QUICK, SMALL, begin, trials, wait_for_epoch
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_its_trial_goes_on(tmp_path):
     many = ("sweep.checkpoint_s=0", "task.train_size=512", "task.length=10", "model.units=4")
     process = begin(tmp_path, "-m", "seed=0,1", "sweep.workers=1", *many, epochs=100)
@@ -33,6 +34,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_goes_on(tmp_path):
     assert ended[first.run_id].tags["attempts"] == "2"
 
 
+@pytest.mark.slow
 def test_trials_that_all_fail_alike_end_the_sweep(train, tmp_path):
     endless = ("training.epochs=100000", "sweep.timeout_s=0.5", "sweep.workers=1")
     done = train("-m", "seed=range(0,20)", *QUICK, *endless)

@@ -64,7 +64,7 @@ def test_a_sweep_from_start_to_table_and_again_from_the_store(train, tmp_path):
 
 def test_alone_or_in_a_sweep_a_trial_has_the_same_bits(train, tmp_path):
     """Wide enough for a product to be shared out among threads, were there several."""
-    wide = ("task=char_lm", "task.limit=10000", "training.epochs=1", "model.units=128", "tracking.gates=0")
+    wide = (*QUICK, "model.units=128", "training.jit_compile=true")
     assert train(*wide, "study=alone").returncode == 0
     assert train("-m", *wide, "study=sweep").returncode == 0
     (alone,), (same,) = trials(tmp_path, "alone"), trials(tmp_path, "sweep")

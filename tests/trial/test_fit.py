@@ -13,7 +13,8 @@ from experiments.trial import model, model_cache
 from experiments.trial.fit import fit
 from tests.conftest import spec_of
 
-TINY = ("task.length=8", "task.train_size=64", "task.validation_size=20", "task.test_size=30", "model.units=4")
+DATA = ("task.length=8", "task.train_size=64", "task.validation_size=20", "task.test_size=30")
+TINY = (*DATA, "model.units=4", "tracking.gates=0")
 
 
 def run(config, folder, **arguments):

@@ -12,6 +12,8 @@ from experiments.config.compose import choices
 from experiments.config.schema import Match
 from experiments.errors import UserError
 from experiments.sweep import worker
+from experiments.sweep.preflight import prepare
+from experiments.sweep.worker import check_layers
 from experiments.tracking import Store
 from experiments.tracking.metadata import Param, Tag
 from experiments.trial import model, model_cache
@@ -186,8 +188,10 @@ def test_the_numbers_do_not_depend_on_when_the_units_were_matched(make_config, t
     assert scores == [scores[0]] * 5
 
 
-def test_one_impossible_variant_stops_a_sweep_before_its_first_trial(train, tmp_path):
-    done = train("-m", "variant=standard,janet", "model.units=24,64", *DATA, "sweep.workers=2", MATCHED)
-    assert done.returncode == 2
-    assert "janet on adding has 2,551 parameters with 34 units" in done.stderr
+def test_one_impossible_variant_stops_a_sweep_before_its_first_trial(make_config, tmp_path):
+    words = [
+        (f"variant={name}", f"model.units={n}", *DATA, MATCHED) for name in ("standard", "janet") for n in (24, 64)
+    ]
+    with pytest.raises(UserError, match="janet on adding has 2,551 parameters with 34 units"):
+        prepare([make_config(*trial) for trial in words], words, check_layers)
     assert Store(None, f"{tmp_path}/out").trials("default") == []
