@@ -9,7 +9,10 @@ from experiments.config.schema import Config
 
 NUMBERS = 4  # raise it when a change of the code changes the numbers of an unchanged configuration
 
-LABELS = {"variant": ("base",), "task": ("path", "test_path", "reference")}  # of a file its digest counts
+LABELS = {  # of a file its digest counts, however it was read
+    "variant": ("base",),
+    "task": ("path", "test_path", "date_format", "delimiter", "decimal", "reference"),
+}
 
 
 def trial_key(config: Config, digest: str) -> str:

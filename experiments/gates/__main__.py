@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _text(options: GatesOptions) -> str | None:
     """The text to read, None for a sequence of the task."""
-    from experiments.tasks._vocabulary import read_text
+    from experiments.tasks._text_file import read_text
 
     has_place = options.split is not None or options.sequence is not None
     if (options.text is not None) + (options.file is not None) + has_place > 1:

@@ -13,6 +13,8 @@ from experiments.tasks import Task
 from experiments.tracking import Store
 from experiments.trial.spec import TrialSpec
 
+DESCRIBED = 5  # settings of tasks of which a sweep says what was read
+
 CheckLayers = Callable[[Sequence[Config]], Sequence[LayerCheck]]
 
 
@@ -25,12 +27,21 @@ class Sweep:
         store: Where they are recorded.
         experiments: The ids of the experiments of the store by name.
         stored: Outcomes that the store has already, by the number of the trial.
+        descriptions: What was read from files of the user, a text for each distinct one.
     """
 
     specs: list[TrialSpec]
     store: Store
     experiments: dict[str, str]
     stored: dict[int, Outcome]
+    descriptions: Sequence[str] = ()
+
+    def describe_data(self) -> None:
+        """Print what was read from files of the user, once for all trials; of many settings the first ones."""
+        for text in self.descriptions[:DESCRIBED]:
+            print(text)
+        if len(self.descriptions) > DESCRIBED:
+            print(f"(and {len(self.descriptions) - DESCRIBED} more settings of the task)")
 
     def mark_stale(self) -> None:
         """Give runs whose process is gone their true end."""
@@ -55,11 +66,11 @@ def prepare(configs: Sequence[Config], overrides: Sequence[tuple[str, ...]], che
     Raises:
         UserError: lists everything that is wrong in the configuration of any trial.
     """
-    specs = _specs(configs, overrides)
+    specs, descriptions = _specs(configs, overrides)
     first = configs[0]
     store = Store(first.tracking.uri, first.output_dir)
     experiments = {name: store.experiment(name) for name in sorted({spec.experiment for spec in specs})}
-    sweep = Sweep(specs, store, experiments, _stored(store, experiments, specs))
+    sweep = Sweep(specs, store, experiments, _stored(store, experiments, specs), descriptions)
     sweep.mark_stale()
     sweep.specs[:] = _checked(sweep, check_layers)
     for study in dict.fromkeys(spec.config.study for spec in specs):
@@ -70,9 +81,9 @@ def prepare(configs: Sequence[Config], overrides: Sequence[tuple[str, ...]], che
     return sweep
 
 
-def _specs(configs: Sequence[Config], overrides: Sequence[tuple[str, ...]]) -> list[TrialSpec]:
-    """The trials with the keys of their data."""
-    problems = []
+def _specs(configs: Sequence[Config], overrides: Sequence[tuple[str, ...]]) -> tuple[list[TrialSpec], list[str]]:
+    """The trials with the keys of their data, and the distinct descriptions of what was read."""
+    problems, descriptions = [], {}
     if len({config.training.threads for config in configs}) > 1:
         problems.append("training.threads must be the same for all trials of a sweep")
     specs, refused = [], set()
@@ -87,9 +98,11 @@ def _specs(configs: Sequence[Config], overrides: Sequence[tuple[str, ...]]) -> l
             continue
         problems += _data_problems(config, task)
         specs.append(TrialSpec.of(config, task, words))
+        if task.description:
+            descriptions["\n  ".join(task.description)] = None
     if problems:
         raise UserError("\n".join(dict.fromkeys(problems)))
-    return specs
+    return specs, list(descriptions)
 
 
 def _data_problems(config: Config, task: Task) -> list[str]:

@@ -31,6 +31,7 @@ def run_alone(config: "Config", overrides: tuple[str, ...]) -> float:
         if outcome is None:
             task = tasks.build(config.task, config.data_dir)
             print(f"{spec.name}: {task.title}. {len(task.train)} training sequences. Store: {sweep.store.uri}")
+            sweep.describe_data()
             outcome = run_trial(spec, verbose=1 if sys.stdout.isatty() else 2)
         else:
             print(f"{spec.name} is in the store already; rerun=true trains it again")
@@ -82,6 +83,8 @@ def run_sweep(configs: "Sequence[Config]", overrides: Sequence[tuple[str, ...]])
 
         sweep = prepare(configs, overrides, lambda configs: check_layers(workers, configs))
         ended.callback(_mark_stale, sweep)  # when the workers are gone
+        if len(sweep.stored) < len(configs):
+            sweep.describe_data()
         outcomes = Scheduler(sweep, workers).run()
     has_new = len(sweep.stored) < len(configs)  # else the page is as it was
     for study in dict.fromkeys(config.study for config in configs):

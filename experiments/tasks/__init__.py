@@ -86,6 +86,9 @@ def build(settings: Any, data_dir: str | None = None) -> Task:
     wrong = [*problems(settings, "task."), *_reference_problems(settings.reference)]
     if wrong:
         raise UserError("\n  ".join(["the task cannot be prepared:", *wrong]))
+    for name, value in frozen.items():
+        if isinstance(value, dict) or (isinstance(value, tuple) and any(isinstance(v, list | dict) for v in value)):
+            raise UserError(f"task.{name}={parameters[name]}: must be a value, or a list of values")
     return _build(settings.function, tuple(frozen.items()), data_dir)
 
 

@@ -86,6 +86,8 @@ def _show(arguments: Sequence[str]) -> None:
     from experiments.tasks import _figure
 
     _figure.save(_figure.draw(task, settings), file)
+    if task.description:
+        print("\n  ".join(task.description))
     print(f"{task.title}: {file}")
 
 

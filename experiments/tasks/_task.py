@@ -102,6 +102,7 @@ class Task:
             that have no Keras metric. Called once, after training.
         tokens: What each token stands for, to show examples.
         labels: What each output stands for, to show examples.
+        description: What was read from the user's file, in lines, so that one look shows a mistake.
     """
 
     title: str
@@ -121,6 +122,7 @@ class Task:
     measure: Callable[[Predict], dict[str, float]] | None = None
     tokens: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    description: tuple[str, ...] = ()
 
     @property
     def score(self) -> Metric:

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from experiments.errors import UserError
-from experiments.tasks._vocabulary import read_text
+from experiments.tasks._text_file import read_text
 
 Case = tuple[np.ndarray, str]  # (time, channels), label
 Lines = Iterator[tuple[str, str]]  # where it is, text
 
 FLAG = "true|false", "true or false"
-COUNT = r"\d+", "a whole number"
+COUNT = r"[0-9]{1,9}", "a whole number"
 HEADER = {
     "@problemname": (".*", "a name"),
     "@timestamps": FLAG,
@@ -28,6 +28,8 @@ HEADER = {
     "@classlabel": (r"false|true( \S+)+", "false, or true and the labels"),
     "@data": ("", "nothing"),
 }
+LONGEST_HEADER = 1_000_000  # characters; some hundred thousand labels
+NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 FILLED = ("", "nan")  # what a shorter series of a table ends with
 MISSING = (*FILLED, "?")
 
@@ -49,7 +51,7 @@ def read_series(file: Path) -> tuple[list[np.ndarray], list[str]]:
     readers = {".ts": _ts_cases, ".tsv": _table_cases, ".txt": _table_cases}
     if file.suffix.lower() not in readers:
         raise UserError(f"{file}: the name must end with one of {', '.join(readers)}")
-    text = read_text(file, "", "utf-8-sig")
+    text = read_text(file, "")
     if not text.strip():
         raise UserError(f"{file}: the file is empty")
     cases = list(readers[file.suffix.lower()](_lines(text, file), file))
@@ -60,9 +62,12 @@ def read_series(file: Path) -> tuple[list[np.ndarray], list[str]]:
 
 def _lines(text: str, file: Path) -> Lines:
     """The lines that are neither blank nor a comment."""
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            yield f"{file}, line {number}", line.rstrip()
+    start = number = 0
+    while start < len(text):
+        end = text.find("\n", start) % (len(text) + 1)
+        line, number, start = text[start:end].rstrip(), number + 1, end + 1
+        if line and not line.lstrip().startswith("#"):
+            yield f"{file}, line {number}", line
 
 
 def _ts_cases(lines: Lines, file: Path) -> Iterator[Case]:
@@ -84,7 +89,11 @@ def _ts_cases(lines: Lines, file: Path) -> Iterator[Case]:
 def _header(lines: Lines, file: Path) -> dict[str, str]:
     """The fields before the data; `lines` is left at the first series."""
     header: dict[str, str] = {}
+    length = 0
     for where, line in lines:
+        length += len(line)
+        if length > LONGEST_HEADER:
+            raise UserError(f"{where}: the header, all before @data, has more than {LONGEST_HEADER:,} characters")
         name, value = _header_field(line, where)
         header[name] = value
         if name == "@data":
@@ -142,10 +151,7 @@ def _table_cases(lines: Lines, file: Path) -> Iterator[Case]:
 
 
 def _plain_label(label: str) -> str:
-    try:
-        number = float(label)
-    except ValueError:
-        return label
+    number = float(label) if NUMBER.fullmatch(label) else math.nan
     return str(int(number)) if number.is_integer() else label
 
 
@@ -160,8 +166,5 @@ def _numbers(cells: list[str], where: str, first: int = 1) -> np.ndarray:
 def _problem(cell: str) -> str | None:
     if cell.lower() in MISSING:
         return "the value is missing. Fill or remove such values first"
-    try:
-        finite = math.isfinite(float(cell))
-    except ValueError:
-        finite = False
+    finite = NUMBER.fullmatch(cell) and math.isfinite(float(cell))
     return None if finite else f"{cell[:40]!r} is not a finite number"

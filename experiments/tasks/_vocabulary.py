@@ -3,38 +3,10 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from experiments.errors import UserError
-
 UNKNOWN = "<unk>"
-
-
-def read_text(path: str | Path, option: str = "task.path=", encoding: str = "utf-8") -> str:
-    """The text of a file in UTF-8.
-
-    Args:
-        path: The file.
-        option: Stands before its name in messages.
-        encoding: `utf-8-sig` leaves out a mark of the byte order.
-
-    Raises:
-        UserError: if it is missing, empty or not UTF-8.
-    """
-    try:
-        text = Path(path).expanduser().read_bytes().decode(encoding)
-    except OSError as error:
-        raise UserError(f"{option}{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{option}{path}: not UTF-8 text (byte {error.object[error.start]:#04x} at position {error.start}). "
-            f"Convert it first, for example: iconv -f latin1 -t utf-8 {path} > utf8.txt"
-        ) from error
-    if not text:
-        raise UserError(f"{option}{path}: the file is empty")
-    return text
 
 
 def digest(texts: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from experiments.errors import UserError
 from experiments.options import Field
 from experiments.tasks import Metric, Split, Task, task
+from experiments.tasks._csv import Decimal, Delimiter
 from experiments.tasks._windows import Windows, part_ends, windows
 from experiments.tasks.fetch import fetch_dataset
 
@@ -33,6 +34,13 @@ def forecast(
     target: Annotated[Any, Field("column to forecast, a list of columns, or all")] = None,
     inputs: Annotated[Any, Field("columns shown; null: those to forecast")] = None,
     date: Annotated[str | None, Field("column of dates, checked to be in order; null: rows are in order")] = None,
+    date_format: Annotated[
+        str | None, Field("of the dates, as for strptime (%d.%m.%Y %H:%M), or unix; null: what can be read in one way")
+    ] = None,
+    delimiter: Annotated[
+        Delimiter | None, Field("what separates the fields of a row; null: what all rows agree with")
+    ] = None,
+    decimal: Annotated[Decimal, Field("decimal mark of the numbers")] = Decimal.point,
     values: Annotated[Values, Field("log_returns: changes of the logarithm by row, in percent")] = Values.levels,
     relative: Annotated[bool, Field("show and forecast differences to the last value shown")] = False,
     window: Annotated[int, Field("past values shown", minimum=1)] = 24,
@@ -56,16 +64,21 @@ def forecast(
     Raises:
         UserError: for a file or column that cannot be used, with the line at fault, or too few rows for one window.
     """
-    source = path or dataset or f"statsmodels.datasets.{bundled}"
-    table = _table(path, dataset, bundled, date, None if target is None else (target, inputs or target), data_dir)
-    if values == Values.log_returns:
-        from experiments.tasks._columns import log_returns
+    from experiments.tasks._columns import log_returns, read_bundled, read_csv
+    from experiments.tasks._description import describe
 
+    columns = _names("task.target", target), _names("task.inputs", target if inputs is None else inputs)
+    source = path or dataset or f"statsmodels.datasets.{bundled}"
+    if path is None and dataset is not None:
+        path = str(fetch_dataset(dataset, data_dir, "series", DATASETS)[0])
+    table = read_csv(path, *columns, date, date_format, delimiter, decimal) if path else read_bundled(bundled, *columns)
+    if values == Values.log_returns:
         table = log_returns(table, source)
-    targets, shown = (list(table.columns) if name == "all" else _listed(name) for name in (target, inputs or target))
-    ends = part_ends(split, len(table), source)
-    scaled, deviations = _scaled(table, ends[0], source)
-    parts = windows(scaled[shown].to_numpy("f4"), scaled[targets].to_numpy("f4"), ends, window, horizon, source)
+    targets = table.targets
+    ends = part_ends(split, len(table.values), source)
+    scaled, deviations = _scaled(table.values, ends[0], source)
+    inputs_of_rows, targets_of_rows = (scaled[names].to_numpy("f4") for names in (table.shown, targets))
+    parts = windows(inputs_of_rows, targets_of_rows, ends, window, horizon, source)
     baseline, baseline_title = _baseline(parts[2])
     what = targets[0] if len(targets) == 1 else f"{len(targets)} series"
     return Task(
@@ -77,26 +90,19 @@ def forecast(
         metrics=_metrics(targets, deviations),
         baseline=baseline,
         baseline_title=baseline_title,
-        digest=hashlib.sha256(table.to_numpy().tobytes()).hexdigest(),
+        digest=hashlib.sha256(table.values.to_numpy().tobytes()).hexdigest(),
+        description=describe(table, source, window, horizon, "percent" if values == Values.log_returns else ""),
     )
 
 
-def _listed(columns: Any) -> list[str]:
-    return [columns] if isinstance(columns, str) else list(columns)
-
-
-def _table(
-    path: str | None, dataset: str | None, bundled: str | None, date: str | None, columns: Any, data_dir: str | None
-) -> "pandas.DataFrame":
-    """All columns that are forecast or shown."""
-    from experiments.tasks._columns import read_bundled, read_csv
-
-    names: Any = None
-    if columns is not None:
-        names = "all" if "all" in columns else list(dict.fromkeys(name for part in columns for name in _listed(part)))
-    if path is None and dataset is not None:
-        path = str(fetch_dataset(dataset, data_dir, "series", DATASETS)[0])
-    return read_csv(path, names, date) if path else read_bundled(bundled, names)
+def _names(argument: str, columns: Any) -> str | list[str] | None:
+    """Names of columns, one at least; "all" and None as they are. A name that is a number has come as one."""
+    if columns is None or columns == "all":
+        return columns
+    names = list(columns) if isinstance(columns, list | tuple) else [columns]
+    if not names or not all(isinstance(name, str | int | float) for name in names):
+        raise UserError(f"{argument}={columns}: must be the name of a column, a list of names, or all")
+    return [str(name) for name in names]
 
 
 def _scaled(table: "pandas.DataFrame", training_rows: int, source: str) -> tuple["pandas.DataFrame", "pandas.Series"]:

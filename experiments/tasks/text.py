@@ -9,7 +9,8 @@ import numpy as np
 from experiments.errors import UserError
 from experiments.options import Field
 from experiments.tasks import Metric, Stream, Task, task
-from experiments.tasks._vocabulary import digest, encode, read_text, unigram_entropy, vocabulary
+from experiments.tasks._text_file import read_text
+from experiments.tasks._vocabulary import digest, encode, unigram_entropy, vocabulary
 from experiments.tasks.fetch import fetch_dataset
 
 CROSS_ENTROPY = "sparse_categorical_crossentropy"
@@ -48,7 +49,7 @@ def char_lm(
     source = path or dataset or "the Python reference manual"
     parts = _parts(path, dataset, split, limit, data_dir)
     tokens = vocabulary(parts[0])
-    if len(tokens) < 3:
+    if len(set(parts[0])) == 1:
         raise UserError(f"{source}: the training part has one distinct character, {parts[0][0]!r}: nothing to learn")
     return _language_model(
         f"predict the next character of {_title(source)}", parts, tokens, length, source, BITS_PER_CHARACTER, split

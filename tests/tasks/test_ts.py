@@ -57,7 +57,7 @@ def test_labels_of_tables_may_be_words(tmp_path):
     [
         ("", "P_TRAIN.ts: the file is empty"),
         (" \n\n", "the file is empty"),
-        (b"@problemName caf\xe9\n", r"P_TRAIN.ts: not UTF-8 text \(byte 0xe9 at position 16\)"),
+        (b"@problemName caf\xe9\n", r"P_TRAIN.ts, line 1: not UTF-8 text \(byte 0xe9 at position 16\)"),
         (HEADER, "P_TRAIN.ts: the file has no series"),
         ("@classLabel true a b\n", "P_TRAIN.ts: no line @data"),
         ("@classLabel true a b\n1,2:a\n", "line 2: a series must come after the line @data, and this is '1,2:a'"),
