@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 
@@ -166,16 +167,13 @@ def _listing(names: Sequence[str]) -> str:
 
 def _cells(file: CSVFile, names: Sequence[str], date: str | None) -> tuple[dict[str, tuple[str, ...]], np.ndarray]:
     """The columns that are asked for and those that may hold dates, as text, and the lines of the rows."""
-    first = next(file.rows, None)
-    if first is None:
-        raise UserError(f"task.path={file.path}: the file has a header and no rows")
     needed = list(dict.fromkeys([*names, *([date] if date is not None else [])]))
     if date is None:
-        pairs = zip(file.names, first[1], strict=True)
+        pairs = zip(file.names, file.first[1], strict=True)
         needed += [name for name, cell in pairs if name and name not in needed and looks_like_date(name, cell)]
     places = [file.names.index(name) for name in needed]
     pick = itemgetter(*places, places[0])  # one more, so that it is a tuple always
-    rows = [(first[0], *pick(first[1])), *((line, *pick(fields)) for line, fields in file.rows)]
+    rows = [(line, *pick(fields)) for line, fields in chain([file.first], file.rows)]
     lines, *columns = zip(*rows, strict=True)
     return dict(zip(needed, columns[:-1], strict=True)), np.array(lines)
 
@@ -207,8 +205,8 @@ def _newest_first(cells: Sequence[str], name: str, lines: np.ndarray, path: str 
     file = shlex.quote(str(path))
     return (
         f"{path}: the rows begin with the newest: {name!r} has {cells[0]!r} in line {lines[0]} and {cells[-1]!r} in "
-        f"line {lines[-1]}, and a forecast goes forward in time. Turn them around: (head -n 1 {file}; tail -n +2 {file} "
-        "| tac) > oldest_first.csv"
+        f"line {lines[-1]}, and a forecast goes forward in time. Turn them around: (head -n 1 {file}; "
+        f"tail -n +2 {file} | awk NF | tac) > oldest_first.csv"
     )
 
 

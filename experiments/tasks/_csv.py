@@ -38,11 +38,13 @@ class CSVFile:
     Attributes:
         path: Its path, as the user wrote it.
         names: The names of its columns, without the space around them; "" for a column without a name.
-        rows: Its rows, with the line where they begin.
+        first: Its first row.
+        rows: The rows after it. Of each the line where it begins is told.
     """
 
     path: str | Path
     names: list[str]
+    first: Row
     rows: Iterator[Row]
 
 
@@ -72,7 +74,11 @@ def open_csv(path: str | Path, delimiter: Delimiter | None = None) -> CSVFile:
                 f"{path}, line 1: columns {names.index(name) + 1} and {number + 1} are both called {name!r}. "
                 "Give one of them another name"
             )
-    return CSVFile(path, names, _checked(rows, names, path))
+    rows = _checked(rows, names, path)
+    first = next(rows, None)
+    if first is None:
+        raise UserError(f"task.path={path}: the file has a header and no rows")
+    return CSVFile(path, names, first, rows)
 
 
 def _rows(text: str, delimiter: str, path: str | Path) -> Iterator[Row]:
@@ -82,9 +88,7 @@ def _rows(text: str, delimiter: str, path: str | Path) -> Iterator[Row]:
         try:
             fields = next(reader, None)
         except csv.Error as error:
-            raise UserError(
-                f"{path}, line {line}: not a row of a CSV file ({error}). Are its quotes closed?"
-            ) from error
+            raise UserError(f"{path}, line {line}: not a row of CSV ({error}). Are its quotes closed?") from error
         if fields is None:
             return
         yield line, fields
@@ -156,9 +160,7 @@ def _advice(fields: list[str], names: list[str]) -> str:
     if len(fields) < len(names):
         return f"{has}. Is the line cut off?"
     if len(names) == 1:
-        return (
-            f"{has}. Do lines stand before the header? Remove them; the first line must have the names of the columns"
-        )
+        return f"{has}. Do lines stand before the header? Remove them: the first line must name the columns"
     if len(fields) == len(names) + 1 and not fields[-1].strip():
         return f"{has}. Remove the delimiter at the end of the rows"
     return (

@@ -38,9 +38,7 @@ def _times(table: Table) -> str:
     span = f"{dates.name} {dates.cells[0].strip()} to {dates.cells[-1].strip()}"
     back = np.flatnonzero(np.diff(dates.moments.asi8) < 0)
     if len(back):
-        return (
-            f"{span}, NOT IN THE ORDER of {dates.name}: line {table.lines[back[0] + 1]} is earlier than the one before"
-        )
+        return f"{span}, NOT IN ORDER: line {table.lines[back[0] + 1]} is earlier than the row before"
     return f"{span}, {dates.step()}".rstrip(", ")
 
 

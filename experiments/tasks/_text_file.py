@@ -44,7 +44,7 @@ def read_text(path: str | Path, option: str = "task.path=") -> str:
         option: Stands before its name in messages.
 
     Raises:
-        UserError: if it is missing, empty or no UTF-8 text; the message says what it seems to be, and how to convert it.
+        UserError: if it is missing, empty or no UTF-8 text, with what it seems to be and how to convert it.
     """
     name = f"{option}{path}"
     try:

@@ -130,7 +130,11 @@ def test_series_that_come_with_statsmodels(make_config, name, rows):
         ("d,x\n" + "1,2\n" * 100, {"target": "x"}, "column 'x' is constant"),
         ("d,x\n1,2\n2,3\n3,5\n", {"target": "x"}, "the training part, .* is too short for one window"),
         ("d,x\n" + "1,2\n2,3\n" * 50, {"target": "x", "horizon": 11}, "the validation part, .* at least 11 in the"),
-        ("d,x\n2020-01-02,2\n2020-01-01,3\n", {"target": "x", "date": "d"}, "line 3: the date '2020-01-01' does not"),
+        (
+            "d,x\n2020-01-02,2\n2020-01-01,3\n2020-01-03,3\n",
+            {"target": "x", "date": "d"},
+            "line 3: the date '2020-01-01' does not",
+        ),
         ("d,x\n2020-01-02,2\n2020-01-02,3\n", {"target": "x", "date": "d"}, "line 3: .*remove duplicates"),
         (
             "d,x\n2020-01-02,2\nsoon,3\n",
