@@ -91,7 +91,7 @@ def forecast(
         baseline=baseline,
         baseline_title=baseline_title,
         digest=hashlib.sha256(table.values.to_numpy().tobytes()).hexdigest(),
-        description=describe(table, source, window, horizon, "percent" if values == Values.log_returns else ""),
+        description=describe(table, source, window, horizon, values) if source == path else (),
     )
 
 

@@ -25,6 +25,9 @@ SERIES = "date,load,temperature,COLUMN\n" + "".join(
     f"{2000 + day // 336}-{day // 28 % 12 + 1:02}-{day % 28 + 1:02},{day % 7},{day % 11},{day % 5}\n"
     for day in range(600)
 )
+OWN = 'time;0;T (degC);"p, mean [hPa]"\n' + "".join(
+    f"{day % 28 + 1:02}.{day // 28 + 1:02}.2020 24:00;{day % 7};{day % 11};{day % 5}\n" for day in range(300)
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Clone:
     def _add_data(folder: Path) -> None:
         (folder / "FILE.txt").write_text("A text of one's own, again and again.\n" * 400)
         (folder / "FILE.csv").write_text(SERIES)
+        (folder / "OWN.csv").write_text(OWN)
         rows = ["\t".join([label, *map(str, row)]) for row in ((1, 2, 3), (1, 3, 2)) for label in ("up", "down")] * 5
         series = [":".join([",".join(row.split("\t")[1:]), row.split("\t")[0]]) for row in rows]
         head = "@problemName NAME\n@univariate true\n@equalLength true\n@classLabel true up down\n@data\n"

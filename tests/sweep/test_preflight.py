@@ -56,3 +56,18 @@ def test_a_trial_is_computed_once(sweep):
     assert first.overrides == ("seed=1", *SMALL) and first.units == first.config.model.units
     assert (second.units, second.model.units, second.model.match) == (192, 192, Match.units)
     assert first.key != second.key and first.score.name == "mse"
+
+
+def test_what_is_read_of_own_files_is_told_once(sweep, tmp_path, capsys):
+    file = tmp_path / "s.csv"
+    file.write_text("T,p\n" + "".join(f"{k % 7},{k}\n" for k in range(200)))
+    words = ("task=forecast", f"task.path={file}", "model.units=4")
+    first = f"{file}: 200 rows, in the order of the file, without dates"
+    trials = [(*words, f"task.target={name}", f"seed={seed}") for name in "Tp" for seed in range(3)]
+    sweep(*trials, ("task=sunspots",)).describe_data()
+    printed = capsys.readouterr().out
+    assert printed.count(first) == printed.count("first pair: ") == 2
+    assert "first pair: T 0, 1, ..., 2 (lines 2 to 25) -> T 3 (line 26)" in printed
+    sweep(*((*words, "task.target=T", f"task.window={k}") for k in range(2, 9))).describe_data()
+    printed = capsys.readouterr().out
+    assert printed.count(first) == 5 and printed.endswith("(and 2 more settings of the task)\n")
