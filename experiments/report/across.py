@@ -102,6 +102,9 @@ def _scaled(
     tasks, scores, runs, unscaled = [], [], [], {}
     for task in (finding.results for finding in findings):
         ranked = task.ranked()[[task.rows.index(row) for row in rows]]
+        if task.varies:
+            unscaled[task.task] = "each draw has a trivial baseline of its own"
+            continue
         if not (math.isfinite(task.baseline) and np.isfinite(ranked[reference]).any()):
             unscaled[task.task] = f"the trivial baseline or {study.reference} has no score"
             continue

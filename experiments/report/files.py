@@ -62,14 +62,14 @@ def _figures(results: Results, store: Store) -> Iterator[tuple[str, Callable[[],
         task = finding.results
         histories = _histories(store, task, task.score.metric.replace("test/", "val/", 1), MOST_CURVES)
         if any(histories.values()):
-            yield f"{task.task}-curves", partial(curves, study, task, histories)
-        yield f"{task.task}-scores", partial(scores, study, finding)
-        yield f"{task.task}-costs", partial(costs, study, finding)
+            yield f"{task.file}-curves", partial(curves, study, task, histories)
+        yield f"{task.file}-scores", partial(scores, study, finding)
+        yield f"{task.file}-costs", partial(costs, study, finding)
         yield from _gates(results, store, task)
     for result in results.searches:
         task = result.task
         for name, figure in importance.figures(task.task, result.forests, label(task.score)).items():
-            yield f"{task.task}-{name}", lambda figure=figure: figure
+            yield f"{task.file}-{name}", lambda figure=figure: figure
 
 
 def _gates(results: Results, store: Store, task: TaskResults) -> Iterator[tuple[str, Callable[[], Figure]]]:
@@ -78,7 +78,7 @@ def _gates(results: Results, store: Store, task: TaskResults) -> Iterator[tuple[
         histories = {name: _histories(store, task, f"{gates.PREFIX}{layer}/{name}", MOST_GATES) for name in names}
         present = {name: by_row for name, by_row in histories.items() if any(by_row.values())}
         if present:
-            yield f"{task.task}-gates-{layer}", partial(saturated.saturation, results.study, task, layer, present)
+            yield f"{task.file}-gates-{layer}", partial(saturated.saturation, results.study, task, layer, present)
 
 
 def _histories(store: Store, task: TaskResults, metric: str, most: int) -> dict[str, list[Curve]]:

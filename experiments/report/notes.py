@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from experiments.analysis.format import counted, listed
+from experiments.analysis.format import counted, listed, number
 from experiments.report.study import UNSCORED, Study, TaskResults
 from experiments.tracking import StoredRun
 from experiments.tracking.metadata import Tag
@@ -14,7 +14,7 @@ REASONS = {"diverged": "the loss stopped being finite", "unmeasured": "it has no
 def notes(study: Study) -> list[str]:
     """A sentence for each thing that is missing, left out or mixed."""
     unscored = [sentence for task in study.tasks for sentence in _unscored(task)]
-    return [*_lacking(study), *_left_out(study), *_mixed(study), *_missing(study), *unscored]
+    return [*_lacking(study), *_merged(study), *_left_out(study), *_mixed(study), *_missing(study), *unscored]
 
 
 def _lacking(study: Study) -> Iterator[str]:
@@ -30,24 +30,28 @@ def _lacking(study: Study) -> Iterator[str]:
         )
 
 
+def _merged(study: Study) -> Iterator[str]:
+    """Which variants are one row, since what is recorded of their layers is equal."""
+    for row, names in study.runs.merged.items():
+        yield f"{listed(list(names))} are the same configuration here: one row, {row}."
+
+
 def _left_out(study: Study) -> Iterator[str]:
-    runs = study.runs
-    if runs.superseded:
-        yield (
-            f"{counted(runs.superseded, 'older trial')} left out: the same variant, settings and seed have a newer "
-            "one, trained with other data, another version of the code or other defaults in conf/."
-        )
-    if runs.foreign:
-        yield (
-            f"{counted(runs.foreign, 'run')} in the experiments of this study left out: not written by gatelab, or "
-            "without the tags and parameters that it wrote."
-        )
+    for reason, count in Counter(one.reason for one in study.runs.left_out).items():
+        yield f"{counted(count, 'run')} left out: {reason}."
 
 
 def _mixed(study: Study) -> Iterator[str]:
     yield from _several(study.trials, Tag.CODE, "versions of the code that trains")
     for task in study.tasks:
-        yield from _several(list(task.trials.values()), Tag.DATA, f"versions of the data of {task.task}")
+        if not task.is_drawn:
+            yield from _several(list(task.trials.values()), Tag.DATA, f"versions of the data of {task.task}")
+        if len(task.baselines) > 1 and not task.varies:
+            values = ", ".join(f"{number(value)} ({counted(count, 'trial')})" for value, count in task.baselines)
+            yield (
+                f"The trials of {task.task} recorded {len(task.baselines)} trivial baselines, {values}, so that their "
+                "data differ. The tables have the first."
+            )
 
 
 def _several(trials: list[StoredRun], tag: Tag, what: str) -> Iterator[str]:
@@ -76,13 +80,12 @@ def _unscored(task: TaskResults) -> Iterator[str]:
             yield f"{task.task}, {name}: {', '.join(parts)}; without a score."
 
 
-def failures(study: Study) -> list[tuple[str, str, str]]:
-    """Name, end and reason of every trial that failed, was killed, diverged or has another score."""
+def failures(task: TaskResults) -> list[tuple[str, str, str, str]]:
+    """Name, run, end and reason of every trial that failed, was killed, diverged or has another score."""
     trials = []
-    for task in study.tasks:
-        for (row, replicate), trial in task.trials.items():
-            state = task.states[task.rows.index(row), task.replicates.index(replicate)]
-            if state in ("failed", "killed", "diverged", "unmeasured"):
-                reason = trial.tags.get(Tag.ERROR) or REASONS.get(str(state), "").format(task.score.metric)
-                trials.append((trial.name, str(state), reason))
+    for (row, replicate), trial in task.trials.items():
+        state = task.states[task.rows.index(row), task.replicates.index(replicate)]
+        if state in ("failed", "killed", "diverged", "unmeasured"):
+            reason = trial.tags.get(Tag.ERROR) or REASONS.get(str(state), "").format(task.score.metric)
+            trials.append((trial.name, trial.run_id, str(state), reason))
     return trials

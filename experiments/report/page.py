@@ -77,6 +77,7 @@ def page(results: Results, pictures: dict[str, Picture]) -> str:
         legend=legend(study),
         forest=pictures["forest"],
         notes=notes(study),
+        left_out=tables.left_out(study),
         across=across and _across(study, across, pictures),
         tasks=[_task(study, finding, pictures) for finding in results.findings],
         searches=[_search(study, result, pictures) for result in results.searches],
@@ -102,7 +103,7 @@ def _across(study: Study, across: Across, pictures: dict[str, Picture]) -> dict[
 
 
 def _search(study: Study, result: SearchResults, pictures: dict[str, Picture]) -> dict[str, Any]:
-    names = [f"{result.task.task}-{kind}" for kind in ("importance", "marginals", "interaction")]
+    names = [f"{result.task.file}-{kind}" for kind in ("importance", "marginals", "interaction")]
     return {
         "words": search.sentences(result),
         "table": search.table(study, result),
@@ -113,17 +114,17 @@ def _search(study: Study, result: SearchResults, pictures: dict[str, Picture]) -
 def _task(study: Study, finding: TaskFindings, pictures: dict[str, Picture]) -> dict[str, Any]:
     task = finding.results
     solved = "" if task.solved is None else f" {number(task.solved)} counts as solved."
-    names = [f"{task.task}-{kind}" for kind in ("curves", "scores", "costs")]
-    failures = tables.without_score(study, task)
+    names = [f"{task.file}-{kind}" for kind in ("curves", "scores", "costs")]
+    failures = tables.without_score(task)
     return {
         "name": task.task,
         "words": task_summary(study, finding),
         "score": f"{task.score.name[:1].upper()}{task.score.name[1:]}, {task.score.better} is better",
-        "baseline": f"Trivial baseline ({task.baseline_title}): {number(task.baseline)}.{solved}",
+        "baseline": f"Trivial baseline ({task.baseline_title}): {task.baseline_text}.{solved}",
         "table": tables.details(study, finding),
         "images": [pictures[name] for name in names if name in pictures],
         "gates": gates.table(task),
-        "gate_images": [picture for name, picture in pictures.items() if name.startswith(f"{task.task}-gates-")],
+        "gate_images": [picture for name, picture in pictures.items() if name.startswith(f"{task.file}-gates-")],
         "published": tables.published(task) if task.references else None,
         "failures": failures if failures.rows else None,
     }

@@ -115,8 +115,9 @@ def _variant_defaults(experiment: str, file: str) -> dict[str, str]:
     arguments = {f"{ARGUMENTS}{name}": value for name, value in values.pop("arguments").items()}
     layer = GATED_LSTM if values["layer"] == "GatedLSTM" else {}
     switches = {name: layer.get(name) if value is None else value for name, value in values.items()}
+    switches = {name: value for name, value in switches.items() if value is not None or name == "chrono_time"}
     named = arguments | {f"variant.{name}": value for name, value in switches.items()}
-    return {name: text(value) for name, value in named.items() if value is not None}
+    return {name: text(value) for name, value in named.items()}
 
 
 def _key(name: str) -> str:

@@ -7,6 +7,7 @@ from experiments.errors import UserError
 from experiments.report import across, findings
 from experiments.report.across import Across
 from experiments.report.findings import TaskFindings
+from experiments.report.rows import collect
 from experiments.report.search import SearchResults, search
 from experiments.report.study import Study, read
 from experiments.tracking import Store
@@ -42,7 +43,11 @@ def load(store: Store, name: str, reference: str | None = None, keys: Collection
         runs = [run for run in runs if run.tags.get(Tag.TRIAL_KEY) in keys]
     study = read(name, store.uri, runs, reference)
     if study is None and runs:
-        raise UserError(f"study={name}: none of its {len(runs)} runs in the store {store.uri} was written by gatelab")
+        first = collect(runs).left_out[0]
+        raise UserError(
+            f"study={name}: none of its {len(runs)} runs in the store {store.uri} is a trial that can be read, such as "
+            f"{first.run.name} ({first.run.run_id}): {first.reason}"
+        )
     if study is None:
         raise unknown_study(store, name)
     return study

@@ -4,12 +4,12 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from experiments.tracking import StoredRun
-from experiments.tracking.lookup import described, is_readable
-from experiments.tracking.metadata import Param, Tag, fields, is_from_0_1
+from experiments.tracking.lookup import described, unreadable
+from experiments.tracking.metadata import NULL, Param, Tag, fields, is_complete, is_from_0_1
 
 Settings = tuple[tuple[str, str], ...]  # name and value
 
@@ -17,6 +17,11 @@ NEEDED = (Tag.TRIAL_KEY, Tag.SCORE_METRIC, Tag.SCORE_TITLE, Tag.SCORE_BETTER, Ta
 UNKNOWN: Settings = (("settings", "unknown"),)
 NOT_SET = ""
 MOST_SETTINGS = 12  # more different settings than this are the draws of a search, not rows of a table
+SUPERSEDED = (
+    "older than the run that counts of the same variant, settings and seed, and trained with other data, another "
+    "version of the code or other defaults in conf/"
+)
+REPEATED = "another run of the same trial counts, the newest that has finished or else the newest"
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,8 @@ class Place:
 
     Attributes:
         task: Its task.
-        variant: Its variant.
+        task_settings: The fields of the task that tell its trials apart, such as `horizon=12`.
+        variant: Its variant, or the one that its configuration is equal to.
         switches: The fields of the variant that differ among the trials of this variant, such as `chrono_time=30`.
         settings: The other fields that tell rows apart, such as `units=16`.
         draw: The fields that a search drew, by dotted name.
@@ -33,6 +39,7 @@ class Place:
     """
 
     task: str
+    task_settings: Settings
     variant: str
     switches: Settings
     settings: Settings
@@ -40,9 +47,14 @@ class Place:
     seed: int
 
     @property
+    def measured(self) -> str:
+        """What it was trained and tested on: the task, with the fields of it that were not drawn."""
+        return named(self.task, self.task_settings)
+
+    @property
     def row(self) -> str:
         """The name of its row: the variant, and the settings that were not drawn."""
-        return row_name(self.variant, (*self.switches, *self.settings))
+        return named(self.variant, (*self.switches, *self.settings))
 
     @property
     def replicate(self) -> str:
@@ -50,9 +62,9 @@ class Place:
         return " ".join([*_words(self.draw), f"seed={self.seed}"])
 
 
-def row_name(variant: str, settings: Settings) -> str:
-    """The variant with its settings, such as `standard units=16`."""
-    return " ".join([variant, *_words(settings)])
+def named(name: str, settings: Settings) -> str:
+    """A variant or a task with its settings, such as `standard units=16`."""
+    return " ".join([name, *_words(settings)])
 
 
 def _words(settings: Settings) -> list[str]:
@@ -60,24 +72,37 @@ def _words(settings: Settings) -> list[str]:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A run in the experiments of a study that is in no table, and why."""
+
+    run: StoredRun
+    reason: str
+
+
+@dataclass(frozen=True)
 class Runs:
-    """The runs of a study that count, and how many do not.
+    """All runs in the experiments of a study: those that count, and those that do not.
 
     Attributes:
         placed: One run for each place.
-        superseded: Runs with a finished one of the same place beside them that is newer: trained with other data,
-            another version of the code or other files in `conf/`.
-        foreign: Runs in the experiments of the study that gatelab did not write, or that lost what it had written.
+        left_out: The others, newest first.
+        merged: For each row that holds the trials of several variants, whose configurations are equal, those variants.
     """
 
     placed: dict[Place, StoredRun]
-    superseded: int = 0
-    foreign: int = 0
+    left_out: tuple[LeftOut, ...] = ()
+    merged: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def drawn(self) -> bool:
         """Whether a search drew the settings."""
         return any(place.draw for place in self.placed)
+
+    @property
+    def merged_into(self) -> dict[str, str]:
+        """The variant whose rows hold the trials of a variant with an equal configuration."""
+        variants = {place.row: place.variant for place in self.placed}
+        return {name: variants[row] for row, names in self.merged.items() for name in names if name != variants[row]}
 
 
 def collect(trials: Iterable[StoredRun]) -> Runs:
@@ -86,101 +111,191 @@ def collect(trials: Iterable[StoredRun]) -> Runs:
     `trials` come newest first.
     """
     everything = list(trials)
-    readable = [trial for trial in everything if _is_readable(trial)]
+    reasons = {trial.run_id: reason for trial in everything if (reason := _unreadable(trial))}
+    readable = [trial for trial in everything if trial.run_id not in reasons]
     by_place: dict[Place, list[StoredRun]] = defaultdict(list)
     for place, trial in zip(places(readable), readable, strict=True):
-        by_place[place].append(described(trial))
-    placed, superseded = {}, 0
+        if isinstance(place, Place):
+            by_place[place].append(described(trial))
+        else:
+            reasons[trial.run_id] = place
+    placed: dict[Place, StoredRun] = {}
+    merged: dict[str, dict[str, None]] = defaultdict(dict)
     for place in sorted(by_place, key=_order):
         runs = by_place[place]
-        finished = [run for run in runs if run.status == "FINISHED"]
-        placed[place] = (finished or runs)[0]
-        keys = {run.tags[Tag.TRIAL_KEY] for run in finished[1:]}
-        superseded += len(keys - {placed[place].tags[Tag.TRIAL_KEY]})
-    return Runs(placed, superseded, len(everything) - len(readable))
+        placed[place] = counted = min(runs, key=lambda run: (run.status != "FINISHED", _variant(run) != place.variant))
+        reasons |= {run.run_id: _reason(run, counted) for run in runs if run is not counted}
+        merged[place.row] |= dict.fromkeys(sorted({place.variant, *map(_variant, runs)}, key=_first))
+    left_out = tuple(LeftOut(trial, reasons[trial.run_id]) for trial in everything if trial.run_id in reasons)
+    return Runs(placed, left_out, {row: tuple(names) for row, names in merged.items() if len(names) > 1})
 
 
-def _is_readable(trial: StoredRun) -> bool:
-    """Whether it has what a trial of gatelab has, and all of that can be read."""
+def _variant(run: StoredRun) -> str:
+    return run.params[Param.VARIANT]
+
+
+def _first(variant: str) -> tuple[bool, str]:
+    return variant != "standard", variant
+
+
+def _reason(run: StoredRun, counted: StoredRun) -> str:
+    """Why another run of the same place counts."""
+    if _variant(run) != _variant(counted):
+        return f"{_variant(run)} is the same configuration as {_variant(counted)} here, whose run counts"
+    return REPEATED if run.tags[Tag.TRIAL_KEY] == counted.tags[Tag.TRIAL_KEY] else SUPERSEDED
+
+
+def _unreadable(trial: StoredRun) -> str:
+    """Why a run cannot be read as a trial of gatelab; "" if it can."""
     tags = trial.tags
-    if tags.get(Tag.KIND, "trial") != "trial" or not all(tag in tags for tag in NEEDED) or not is_readable(trial):
-        return False
+    if tags.get(Tag.KIND, "trial") != "trial":
+        return f"its tag {Tag.KIND} is {tags[Tag.KIND]}, not trial"
+    lacking = [str(tag) for tag in NEEDED if tag not in tags]
+    if lacking:
+        return f"not written by gatelab, or changed since: it has no tag {', '.join(lacking)}"
+    if tags[Tag.SCORE_BETTER] not in ("lower", "higher"):
+        return f"its tag {Tag.SCORE_BETTER} is {tags[Tag.SCORE_BETTER]}, neither lower nor higher"
+    if not _are_scores(tags.get(Tag.REFERENCES, "[]")):
+        return f"its tag {Tag.REFERENCES} cannot be read"
+    texts = {Tag.BASELINE: tags[Tag.BASELINE], Tag.SCORE_SOLVED: tags.get(Tag.SCORE_SOLVED) or "0"}
+    wrong = [f"tag {tag} is {text}" for tag, text in texts.items() if not _is_number(text)]
+    sizes = {param: trial.params.get(param, "0") for param in (Param.UNITS, Param.PARAMETERS)}
+    wrong += [f"parameter {param} is {text}" for param, text in sizes.items() if not _is_number(text, finite=True)]
+    return f"its {wrong[0]}, no number" if wrong else unreadable(trial)
+
+
+def _are_scores(text: str) -> bool:
     try:
-        json.loads(tags.get(Tag.REFERENCES, "[]"))
-        for number in (tags[Tag.BASELINE], tags.get(Tag.SCORE_SOLVED) or "0"):
-            float(number)
-        for param in (Param.UNITS, Param.PARAMETERS):
-            int(float(trial.params.get(param, "0")))
-    except (OverflowError, ValueError):
+        scores = json.loads(text)
+    except ValueError:
         return False
-    return tags[Tag.SCORE_BETTER] in ("lower", "higher")
+    return isinstance(scores, list) and all(isinstance(score, dict) for score in scores)
+
+
+def _is_number(text: str, finite: bool = False) -> bool:
+    try:
+        return math.isfinite(float(text)) or not finite
+    except ValueError:
+        return False
 
 
 def _order(place: Place) -> tuple[object, ...]:
     """By task and variant, `standard` first, then by settings: `units=8` comes before `units=16`."""
-    settings = [(name, *_sortable(value)) for name, value in (*place.switches, *place.settings)]
+    of_task, settings = _sortable(place.task_settings), _sortable((*place.switches, *place.settings))
     unknown = place.settings == UNKNOWN
-    return place.task, place.variant != "standard", place.variant, unknown, settings, place.draw, place.seed
+    return place.task, of_task, *_first(place.variant), unknown, settings, place.draw, place.seed
 
 
-def _sortable(value: str) -> tuple[bool, float, str]:
+def _sortable(settings: Settings) -> list[tuple[str, bool, float, str]]:
+    return [(name, *_sortable_value(value)) for name, value in settings]
+
+
+def _sortable_value(value: str) -> tuple[bool, float, str]:
+    """What is not set first, then numbers, then words."""
+    if value == NULL:
+        return False, -math.inf, ""
     try:
         return False, float(value), ""
     except ValueError:
         return True, 0.0, value
 
 
-def places(trials: Sequence[StoredRun]) -> list[Place]:
-    """Where each trial stands among the others: fields in which they do not differ do not tell them apart.
+def places(trials: Sequence[StoredRun]) -> list[Place | str]:
+    """Where each trial stands among the others, or why it stands nowhere.
 
-    A field of the task counts where it differs within the task, one of the variant where it differs among the trials
-    of one name, any other in the whole study if it differs within any task. A field that a run does not record makes
-    no difference: a process that died at once recorded none. Runs of version 0.1.0 recorded what their command lines
-    set: among them, set and not set are different.
+    Fields in which trials do not differ do not tell them apart. A field of the task counts where it differs within the
+    task, one of the variant where it differs among the trials of one variant, any other in the whole study if it
+    differs within any task. A field that a run does not record makes no difference: a process that died at once
+    recorded none. Runs of version 0.1.0 recorded what their command lines set: among them, set and not set are
+    different.
     """
     labels = [described(trial).params for trial in trials]
     recorded = [{name: _plain(value) for name, value in fields(trial.params).items()} for trial in trials]
     old = [values for trial, values in zip(trials, recorded, strict=True) if is_from_0_1(trial.params)]
     for values in old:
         values |= dict.fromkeys(set().union(*old) - values.keys(), NOT_SET)
-    differing = _differing(labels, recorded)
+    variants = _variants(trials, labels, recorded)
+    differing = _differing([label[Param.TASK] for label in labels], variants, recorded)
     settings = [
         {name: values[name] for name in sorted(names & values.keys()) if values[name] != NOT_SET}
         for names, values in zip(differing, recorded, strict=True)
     ]
-    names = set().union(*differing)
-    drawn = {name for trial in trials for name in trial.tags.get(Tag.DRAWN, "").split(",")} & names
-    if not drawn and len({tuple(values.items()) for values in settings}) > MOST_SETTINGS:
-        drawn = names
-    short = _short(names)
-    positions = []
-    for trial, label, own, values in zip(trials, labels, differing, settings, strict=True):
+    drawn = _drawn(trials, labels, settings)
+    short = _short(set().union(*differing))
+    positions: list[Place | str] = []
+    for trial, label, variant, own, values in zip(trials, labels, variants, differing, settings, strict=True):
         draw = tuple((name, value) for name, value in values.items() if name in drawn)
         swept = [(name, value) for name, value in values.items() if name not in drawn]
+        of_task = tuple((short[name], value) for name, value in swept if _is_of_task(name))
         switches = tuple((short[name], value) for name, value in swept if _is_switch(name))
-        others = tuple((short[name], value) for name, value in swept if not _is_switch(name))
+        others = tuple((short[name], value) for name, value in swept if not (_is_of_task(name) or _is_switch(name)))
         if not trial.params and own - drawn:
             others = UNKNOWN
-        positions.append(Place(label[Param.TASK], label[Param.VARIANT], switches, others, draw, int(label[Param.SEED])))
+        unknown = sorted(short[name] for name in own - drawn if _is_of_task(name)) if not trial.params else []
+        place = Place(label[Param.TASK], of_task, variant, switches, others, draw, int(label[Param.SEED]))
+        positions.append(f"it ended before it had recorded its {', '.join(unknown)}" if unknown else place)
     return positions
 
 
-def _differing(labels: Sequence[Mapping[str, str]], recorded: Sequence[Mapping[str, str]]) -> list[set[str]]:
+def _variants(
+    trials: Sequence[StoredRun], labels: Sequence[Mapping[str, str]], recorded: Sequence[Mapping[str, str]]
+) -> list[str]:
+    """The variant in whose rows each trial stands: of several with the same layer the first, a base before others.
+
+    They are the same if all that makes the layer is recorded of both and equal: runs of version 0.1.0, and those that
+    died before they had recorded anything, are taken at their names.
+    """
+    layers: list[frozenset[tuple[str, str]] | None] = [
+        frozenset(item for item in values.items() if _is_switch(item[0])) if is_complete(trial.params) else None
+        for trial, values in zip(trials, recorded, strict=True)
+    ]
+    alike: dict[object, dict[str, str]] = defaultdict(dict)  # by layer the variants, with the base of each
+    for trial, label, layer in zip(trials, labels, layers, strict=True):
+        alike[layer][label[Param.VARIANT]] = trial.tags.get(Tag.BASE, "")
+    first = {
+        layer: min(bases, key=lambda name, bases=bases: (bases[name] in bases, *_first(name)))
+        for layer, bases in alike.items()
+    }
+    return [
+        label[Param.VARIANT] if layer is None else first[layer] for label, layer in zip(labels, layers, strict=True)
+    ]
+
+
+def _drawn(
+    trials: Sequence[StoredRun], labels: Sequence[Mapping[str, str]], settings: Sequence[Mapping[str, str]]
+) -> set[str]:
+    """The fields that a search drew: what it says it drew, else those of rows or of a task that differ too often."""
+    names = set().union(*settings)
+    drawn = {name for trial in trials for name in trial.tags.get(Tag.DRAWN, "").split(",")} & names
+    if drawn:
+        return drawn
+    of_rows = {tuple(item for item in values.items() if not _is_of_task(item[0])) for values in settings}
+    of_tasks: dict[str, set[tuple[tuple[str, str], ...]]] = defaultdict(set)
+    for label, values in zip(labels, settings, strict=True):
+        of_tasks[label[Param.TASK]].add(tuple(item for item in values.items() if _is_of_task(item[0])))
+    many = {False: len(of_rows) > MOST_SETTINGS, True: max(map(len, of_tasks.values()), default=0) > MOST_SETTINGS}
+    return {name for name in names if many[_is_of_task(name)]}
+
+
+def _differing(tasks: Sequence[str], variants: Sequence[str], recorded: Sequence[Mapping[str, str]]) -> list[set[str]]:
     """For each trial the fields that tell it from others."""
     by_task: dict[str, list[Mapping[str, str]]] = defaultdict(list)
     by_variant: dict[str, list[Mapping[str, str]]] = defaultdict(list)
-    for label, values in zip(labels, recorded, strict=True):
-        by_task[label[Param.TASK]].append(values)
-        by_variant[label[Param.VARIANT]].append(values)
+    for task, variant, values in zip(tasks, variants, recorded, strict=True):
+        by_task[task].append(values)
+        by_variant[variant].append(values)
     task_fields = {task: _with_several_values(values) for task, values in by_task.items()}
     variant_fields = {variant: _with_several_values(values) for variant, values in by_variant.items()}
-    shared = {name for names in task_fields.values() for name in names if not name.startswith(("task.", "variant."))}
+    differing = {name for names in task_fields.values() for name in names}
+    shared = {name for name in differing if not (_is_of_task(name) or _is_switch(name))}
     return [
-        shared
-        | {name for name in task_fields[label[Param.TASK]] if name.startswith("task.")}
-        | {name for name in variant_fields[label[Param.VARIANT]] if _is_switch(name)}
-        for label in labels
+        shared | set(filter(_is_of_task, task_fields[task])) | set(filter(_is_switch, variant_fields[variant]))
+        for task, variant in zip(tasks, variants, strict=True)
     ]
+
+
+def _is_of_task(name: str) -> bool:
+    return name.startswith("task.")
 
 
 def _is_switch(name: str) -> bool:

@@ -1,6 +1,8 @@
 """A study as arrays: the score of every variant on every task with every seed."""
 
 import json
+import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,15 +10,18 @@ from functools import cached_property
 
 import numpy as np
 
+from experiments.analysis.format import number
 from experiments.errors import UserError
-from experiments.report.rows import Place, Runs, collect, row_name
+from experiments.report.rows import Place, Runs, collect, named
 from experiments.tracking import StoredRun
-from experiments.tracking.metadata import Param, Tag
+from experiments.tracking.metadata import NULL, Param, Tag
 
 STATES = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "killed", "RUNNING": "running", "SCHEDULED": "running"}
 UNSCORED = ("diverged", "failed", "killed", "running", "missing", "unmeasured")
 LARGEST = 1e150  # the square of more is no number; SQL stores keep an infinity as 1.8e308
 PUBLISHED = ("metric", "score", "model", "source")
+UNSAFE = re.compile(r"[^\w.=+-]+")  # in the name of a file
+LONGEST_FILE = 80
 REFERENCES = ("standard", "peephole")  # what variants without a base are compared with, if a study has it
 
 
@@ -49,12 +54,15 @@ class Score:
 
 @dataclass(frozen=True)
 class TaskResults:
-    """What a study measured on one task.
+    """What a study measured on one task, or on one setting of a task of which fields were swept.
 
     Attributes:
-        task: Its name.
+        task: Its name, with the fields that were swept: `forecast horizon=12`.
+        task_name: The name of the task alone, of which the store has an experiment.
+        file: How names of its files begin: unlike those of the other tasks, and without blanks and slashes.
         score: What is compared.
-        baseline: The score of the trivial predictor.
+        baselines: The scores of the trivial predictor that finished trials recorded, and of how many, most first:
+            several if the data have changed, or if a search drew fields of the task.
         baseline_title: What that predictor does.
         solved: The score that counts as solved in the literature, if there is one.
         references: Published scores, each with `metric`, `score`, `model` and `source`.
@@ -65,8 +73,10 @@ class TaskResults:
     """
 
     task: str
+    task_name: str
+    file: str
     score: Score
-    baseline: float
+    baselines: tuple[tuple[float, int], ...]
     baseline_title: str
     solved: float | None
     references: tuple[dict[str, object], ...]
@@ -74,6 +84,29 @@ class TaskResults:
     replicates: tuple[str, ...]
     trials: dict[tuple[str, str], StoredRun]
     draws: dict[str, dict[str, str]]
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether a search drew fields of the task, so that each draw has data of its own."""
+        return any(name.startswith("task.") for draw in self.draws.values() for name in draw)
+
+    @property
+    def varies(self) -> bool:
+        """Whether the trivial predictor therefore has another score in each draw."""
+        return self.is_drawn and len(self.baselines) > 1
+
+    @property
+    def baseline(self) -> float:
+        """The score of the trivial predictor; NaN if it varies."""
+        return math.nan if self.varies else self.baselines[0][0]
+
+    @property
+    def baseline_text(self) -> str:
+        """The same as text, such as `0.1` or, if it varies, `0.1 to 0.3`."""
+        if not self.varies:
+            return number(self.baseline)
+        values = [value for value, _ in self.baselines]
+        return f"{number(min(values))} to {number(max(values))}"
 
     @cached_property
     def states(self) -> np.ndarray:
@@ -163,7 +196,7 @@ class Study:
         others = {self.variants[row] for row in self.compared.values()}
         if len(others) < 2:
             return self.reference if self.reference in self.compared.values() else next(iter(others), self.reference)
-        bases = _bases(self.runs.placed)
+        bases = _bases(self.runs)
         on_base = all(bases[self.variants[row]] == self.variants[other] for row, other in self.compared.items())
         return "its base" if on_base else "its reference"
 
@@ -192,9 +225,12 @@ def read(name: str, store: str, trials: Iterable[StoredRun], reference: str | No
     runs = collect(trials)
     if not runs.placed:
         return None
-    tasks = tuple(_task(task, runs.placed) for task in dict.fromkeys(place.task for place in runs.placed))
+    files = _files(dict.fromkeys(place.measured for place in runs.placed))
+    tasks = tuple(_task(task, file, runs.placed) for task, file in files.items())
     rows = {place.row: place for place in runs.placed}
-    bases = _bases(runs.placed)
+    bases = _bases(runs)
+    if reference not in (*bases, *rows):
+        reference = runs.merged_into.get(reference, reference)
     if reference is None:
         reference = _reference(rows, bases)
     elif reference in (*bases, *rows):
@@ -206,12 +242,13 @@ def read(name: str, store: str, trials: Iterable[StoredRun], reference: str | No
     return Study(name, store, tasks, reference, compared, lacking, runs)
 
 
-def _bases(placed: Mapping[Place, StoredRun]) -> dict[str, str]:
+def _bases(runs: Runs) -> dict[str, str]:
     """For each variant the one that it changes; "" if its runs name none, as those of version 0.1.0."""
     bases: dict[str, str] = {}
-    for place, run in placed.items():
-        bases[place.variant] = bases.get(place.variant) or run.tags.get(Tag.BASE, "")
-    return bases
+    for place, run in runs.placed.items():
+        base = run.tags.get(Tag.BASE, "") if run.params[Param.VARIANT] == place.variant else ""
+        bases[place.variant] = bases.get(place.variant) or base
+    return {variant: base if base in bases else runs.merged_into.get(base, base) for variant, base in bases.items()}
 
 
 def _reference(rows: Mapping[str, Place], bases: Mapping[str, str]) -> str:
@@ -226,17 +263,20 @@ def _compared(rows: Mapping[str, Place], bases: Mapping[str, str], reference: st
     """The row that each row is compared with.
 
     It is that of its base in the same settings, else that of the reference variant in them, or the row that was named.
+    Rows of the reference variant with other switches are compared with that which has none set.
     """
     if reference not in bases or len(bases) == 1:
         return {row: reference for row in rows if row != reference} if reference in rows else {}
+    plain = {(p.variant, p.settings): row for row, p in rows.items() if all(value == NULL for _, value in p.switches)}
     compared = {}
     for row, place in rows.items():
         variants = [reference] if place.variant == reference else [bases[place.variant], reference]
-        alike = [(*place.switches, *place.settings), place.settings]
-        names = [row_name(variant, settings) for variant in variants for settings in alike]
-        other = next((name for name in names if name in rows), row)
-        if other != row:
-            compared[row] = other
+        for variant in variants:
+            same = named(variant, (*place.switches, *place.settings))
+            other = same if same in rows and same != row else plain.get((variant, place.settings), row)
+            if other != row:
+                compared[row] = other
+                break
     return compared
 
 
@@ -245,22 +285,43 @@ def _is_lacking(rows: Mapping[str, Place], bases: Mapping[str, str], row: str, o
     return reference not in (variant, bases[variant]) and bases[variant] != ""
 
 
-def _task(name: str, placed: Mapping[Place, StoredRun]) -> TaskResults:
-    trials = {place: trial for place, trial in placed.items() if place.task == name}
-    tags = max(trials.values(), key=lambda trial: trial.status == "FINISHED").tags
-    solved = tags.get(Tag.SCORE_SOLVED, "")
+def _files(tasks: Iterable[str]) -> dict[str, str]:
+    """For each task how the names of its files begin; also on disks that take `A` for `a`."""
+    files: dict[str, str] = {}
+    for task in tasks:
+        stem = UNSAFE.sub("-", task).strip("-.")[:LONGEST_FILE] or "task"
+        taken = {file.casefold() for file in files.values()}
+        numbered = (stem, *(f"{stem}-{number}" for number in range(2, len(files) + 3)))
+        files[task] = next(file for file in numbered if file.casefold() not in taken)
+    return files
+
+
+def _task(name: str, file: str, placed: Mapping[Place, StoredRun]) -> TaskResults:
+    trials = {place: trial for place, trial in placed.items() if place.measured == name}
+    metric = max(trials.values(), key=lambda trial: trial.status == "FINISHED").tags[Tag.SCORE_METRIC]
+    alike = [trial for trial in trials.values() if trial.tags[Tag.SCORE_METRIC] == metric]
+    finished = [trial for trial in alike if trial.status == "FINISHED"] or alike
+    baselines = Counter(map(_baseline, finished)).most_common()
+    values = {_baseline(trial): float(trial.tags[Tag.BASELINE]) for trial in reversed(finished)}
+    tags = next(trial for trial in finished if _baseline(trial) == baselines[0][0]).tags
+    solved = {trial.tags.get(Tag.SCORE_SOLVED, "") for trial in finished}
     draws = {place.replicate: dict(place.draw) for place in sorted(trials, key=lambda place: (place.draw, place.seed))}
     return TaskResults(
         task=name,
-        score=Score(
-            tags[Tag.SCORE_METRIC], tags[Tag.SCORE_TITLE], tags.get(Tag.SCORE_UNIT, ""), tags[Tag.SCORE_BETTER]
-        ),
-        baseline=float(tags[Tag.BASELINE]),
+        task_name=next(iter(trials)).task,
+        file=file,
+        score=Score(metric, tags[Tag.SCORE_TITLE], tags.get(Tag.SCORE_UNIT, ""), tags[Tag.SCORE_BETTER]),
+        baselines=tuple((values[text], count) for text, count in baselines),
         baseline_title=tags.get(Tag.BASELINE_TITLE, "trivial predictor"),
-        solved=float(solved) if solved else None,
+        solved=float(*solved) if len(solved) == 1 and "" not in solved else None,
         references=tuple(dict.fromkeys(PUBLISHED, "-") | score for score in json.loads(tags.get(Tag.REFERENCES, "[]"))),
         rows=tuple(dict.fromkeys(place.row for place in trials)),
         replicates=tuple(draws),
         trials={(place.row, place.replicate): trial for place, trial in trials.items()},
         draws=draws,
     )
+
+
+def _baseline(trial: StoredRun) -> str:
+    """To six digits: machines may differ in the last ones."""
+    return f"{float(trial.tags[Tag.BASELINE]):.6g}"

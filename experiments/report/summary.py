@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from experiments.analysis import Estimate
-from experiments.analysis.format import chance, counted, interval, listed, number
+from experiments.analysis.format import chance, counted, interval, listed
 from experiments.report.across import Across
 from experiments.report.findings import Comparison, TaskFindings
 from experiments.report.study import Study
@@ -106,7 +106,7 @@ def _alone(study: Study, task: TaskFindings) -> str:
     means = [f"{row.row} reaches {interval(row.mean)}" for row in scored[:MOST_SHOWN]]
     return (
         f"On {task.results.task} {listed(means)} ({score.name}, {score.better} is better; "
-        f"{_count(study, scored[0].mean.count)}). The trivial baseline has {number(task.results.baseline)}."
+        f"{_count(study, scored[0].mean.count)}). The trivial baseline has {task.results.baseline_text}."
     )
 
 

@@ -1,6 +1,7 @@
 """The tables of a report: for the page as text, for programs as CSV files with all digits."""
 
 import csv
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from experiments.report.findings import Comparison, Finding, TaskFindings
 from experiments.report.notes import failures
 from experiments.report.study import PUBLISHED, UNSCORED, Study, TaskResults
 from experiments.tracking.metadata import Param
+
+MOST_LEFT_OUT = 10  # runs that are named for each reason
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ def overview(study: Study, findings: Sequence[TaskFindings]) -> Table:
     ]
     rows = [[row, *(cell(finding, row) for finding in findings)] for row in study.rows]
     return Table(
-        ["variant", *heads], [*rows, ["trivial baseline", *(number(finding.results.baseline) for finding in findings)]]
+        ["variant", *heads], [*rows, ["trivial baseline", *(finding.results.baseline_text for finding in findings)]]
     )
 
 
@@ -112,10 +115,21 @@ def published(task: TaskResults) -> Table:
     return Table(PUBLISHED, [[str(score[name]) for name in PUBLISHED] for score in task.references], text=True)
 
 
-def without_score(study: Study, task: TaskResults) -> Table:
+def without_score(task: TaskResults) -> Table:
     """Each trial of a task that failed, was killed or diverged, and why."""
-    rows = [failure for failure in failures(study) if failure[0].startswith(f"{task.task}/")]
-    return Table(("trial", "end", "reason"), rows, text=True)
+    return Table(("trial", "run", "end", "reason"), failures(task), text=True)
+
+
+def left_out(study: Study) -> Table:
+    """The runs that are in no table, by reason: the first of each and how many more there are."""
+    by_reason = defaultdict(list)
+    for one in study.runs.left_out:
+        by_reason[one.reason].append((one.run.name, one.run.run_id, one.reason))
+    rows = []
+    for reason, runs in by_reason.items():
+        more = len(runs) - MOST_LEFT_OUT
+        rows += [*runs[:MOST_LEFT_OUT], *([(f"and {more:,} more", "", reason)] if more > 0 else [])]
+    return Table(("run", "id", "reason"), rows, text=True)
 
 
 def trials(study: Study) -> list[dict[str, Any]]:

@@ -7,7 +7,6 @@ from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
-from experiments.analysis.format import number
 from experiments.report import search
 from experiments.report.findings import TaskFindings
 from experiments.report.notes import notes
@@ -59,7 +58,7 @@ def _table(study: Study, findings: list[TaskFindings]) -> Table:
     for row in study.rows:
         table.add_row(Text(row), *(cell(finding, row) for finding in findings))
     table.add_section()
-    table.add_row("trivial baseline", *(f"{number(task.baseline)}" for task in tasks))
+    table.add_row("trivial baseline", *(task.baseline_text for task in tasks))
     return table
 
 
@@ -81,6 +80,7 @@ def print_links(store: Store, study: Study) -> None:
         default = store.uri.endswith("/outputs/mlflow.db")
         server, hint = SERVER, "make ui" if default else f"make ui STORE={store.uri}"
     print(f"Curves and runs in the MLflow UI: {f'`{hint}`, then' if hint else ''}")
-    width = max(len(task.task) for task in study.tasks)
-    for task in study.tasks:
-        print(f"  {task.task:<{width}}  {charts_link(store.experiment(f'{study.name}/{task.task}'), server)}")
+    names = list(dict.fromkeys(task.task_name for task in study.tasks))
+    width = max(map(len, names))
+    for name in names:
+        print(f"  {name:<{width}}  {charts_link(store.experiment(f'{study.name}/{name}'), server)}")

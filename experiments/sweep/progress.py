@@ -134,16 +134,17 @@ def shares(outcomes: Iterable[Outcome], seconds: float, workers: int) -> str:
     parts: Counter[str] = Counter()
     for outcome in outcomes:
         parts.update({**outcome.parts, "all": outcome.seconds})
-    total = seconds * workers
+    # When a process began is told by a clock that is good to a second, so that the parts may be longer than the whole.
+    total = max(seconds * workers, parts["all"] + parts["start"])
     if not total or not parts["train"]:
         return ""
     named = {
         "training": parts["train"],
         "compiling": parts["compile"],
         "recording": parts["record"],
-        "building and evaluating": parts["all"] - parts["train"] - parts["compile"] - parts["record"],
+        "building and evaluating": max(parts["all"] - parts["train"] - parts["compile"] - parts["record"], 0.0),
         "starting": parts["start"],
-        "idle": total - parts["all"] - parts["start"],
+        "idle": total - (parts["all"] + parts["start"]),
     }
     percent = ", ".join(f"{name} {100 * value / total:.0f} %" for name, value in named.items())
     return f"{duration(seconds)} on {workers} worker{'s' if workers > 1 else ''}: {percent}"

@@ -40,7 +40,7 @@ class Outcome:
         seconds: Time it took now.
         run_id: Its run in the store.
         error: The last line of what went wrong.
-        parts: Seconds of `compile`, `train` and `record` in it.
+        parts: Seconds of `compile`, `train` and `record` in it; not those of a try before, which it went on from.
         memory_gb: Resident memory of its process afterwards.
         validation: The validation score of the epoch that was restored, by which a search chooses; NaN if it diverged.
     """
@@ -102,7 +102,7 @@ def _run_trial(spec: TrialSpec, verbose: int, folder: Path, lock: Path) -> Outco
         if task.digest != spec.digest:
             raise UserError(f"task={config.task.name}: its data have changed since this command began")
         run = _begin(store, experiment, spec, task, earlier, lock)
-        run.seconds += time.perf_counter() - began
+        run.seconds = time.perf_counter() - began  # with those that it has counted itself
         outcome = _train(run, spec, task, folder, verbose)
     else:
         outcome = Outcome("stored", stored.score, run_id=stored.run_id, validation=stored.validation)
@@ -161,7 +161,7 @@ def _train(run: Run, spec: TrialSpec, task: Task, folder: Path, verbose: int) ->
     except (Exception, SystemExit) as error:
         return _failed(run, folder, error)
     recording_s = run.seconds + result.checkpoint_s + result.gates_s
-    parts = {"compile": result.compile_s, "train": result.train_s, "record": recording_s}
+    parts = {"compile": result.compiled_now_s, "train": result.trained_now_s, "record": recording_s}
     status, score = "diverged" if result.diverged else "finished", result.test[task.score.name]
     return Outcome(status, score, run_id=run.id, parts=parts, validation=result.best_validation)
 

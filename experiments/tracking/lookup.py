@@ -29,14 +29,26 @@ def described(run: StoredRun) -> StoredRun:
     return replace(run, params={Param.TASK: task, Param.VARIANT: variant, Param.SEED: seed.removeprefix("s")})
 
 
-def is_readable(run: StoredRun) -> bool:
-    """Whether a run names its task, variant, settings and seed."""
+def unreadable(run: StoredRun) -> str:
+    """Why a run does not name its task, variant, settings and seed; "" if it does."""
     try:
         params = described(run).params
+    except ValueError:
+        return "it has no parameters, and its name is not TASK/VARIANT/sSEED"
+    lacking = [str(param) for param in (Param.TASK, Param.VARIANT, Param.SEED) if param not in params]
+    if lacking:
+        return f"it has no parameter {', '.join(lacking)}"
+    try:
         fields(params)
-        return {Param.TASK, Param.VARIANT} <= params.keys() and int(params[Param.SEED]) >= 0
     except (KeyError, ValueError):
-        return False
+        return "its settings cannot be read"
+    seed = params[Param.SEED]
+    return "" if seed.isdecimal() else f"its parameter {Param.SEED} is {seed}, no whole number"
+
+
+def is_readable(run: StoredRun) -> bool:
+    """Whether a run names its task, variant, settings and seed."""
+    return not unreadable(run)
 
 
 def newest(runs: Iterable[StoredRun]) -> list[StoredRun]:

@@ -23,6 +23,7 @@ from experiments.trial.spec import TrialSpec
 if TYPE_CHECKING:
     from experiments.trial.fit import TrialResult
 
+NULL = "null"  # a field that is not set
 LONGEST = 500  # characters of a parameter: MLflow cuts at 6,000, and two values must not become one
 GOLDEN_RATIO = 0.618034  # steps of this share of the circle keep hues apart
 PACKAGES = (
@@ -117,7 +118,8 @@ def params(spec: TrialSpec, layer: Mapping[str, Any]) -> dict[str, Any]:
     arguments = values["variant"].pop("arguments")
     variant = {**values.pop("variant"), **{f"arguments.{name}": value for name, value in arguments.items()}}
     variant = {name: layer.get(name.removeprefix("arguments."), value) for name, value in variant.items()}
-    sections = {"variant": {name: value for name, value in variant.items() if value is not None}}
+    told = {"chrono_time", *(f"arguments.{name}" for name in arguments)}  # also if they are null, which is a choice
+    sections = {"variant": {name: value for name, value in variant.items() if value is not None or name in told}}
     sections |= {section: values[section] for section in ("task", "model", "training")}
     for section, label in (("variant", "name"), ("variant", "base"), ("task", "name"), ("task", "reference")):
         sections[section].pop(label, None)
@@ -140,6 +142,11 @@ def text(value: Any) -> str:
     elif isinstance(value, str):
         text = value
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}...{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def is_complete(params: Mapping[str, str]) -> bool:
+    """Whether the parameters of a run are all that its layer depends on."""
+    return "variant.layer" in params and not is_from_0_1(params)
 
 
 def is_from_0_1(params: Mapping[str, str]) -> bool:

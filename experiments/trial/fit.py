@@ -39,6 +39,8 @@ class TrialResult:
         loop: Which loop the recurrent layers ran: `fast`, or `plain` and the reason.
         compile_s: Seconds to compile the training and the evaluation step; next to none where this process had done it.
         train_s: Seconds of training and validation without those.
+        compiled_now_s: What of `compile_s` this process took: the rest is from before the checkpoint.
+        trained_now_s: The same of `train_s`.
         checkpoint_s: Seconds of writing checkpoints.
         gates_s: Seconds of tracing the gates.
     """
@@ -52,6 +54,8 @@ class TrialResult:
     loop: str
     compile_s: float
     train_s: float
+    compiled_now_s: float
+    trained_now_s: float
     checkpoint_s: float
     gates_s: float
 
@@ -82,6 +86,7 @@ def fit(
     file = None if owner is None else folder / "checkpoint.npz"
     recorder = Recorder(file, owner or "", progress, stopping, listener, config.sweep.checkpoint_s)
     recorder.restore(model)
+    compiled_before_s, trained_before_s = progress.compile_s, progress.train_s
     gates = GateCallback(task, config.training, progress, config.tracking.gates, folder / "gates", compiled.tracer)
     batches = training_batches(task.train, batch_size, order)
     on_nan, epochs = keras.callbacks.TerminateOnNaN(), EpochRecorder(task, progress)
@@ -109,6 +114,8 @@ def fit(
         loop=models.loops(model),
         compile_s=progress.compile_s,
         train_s=progress.train_s,
+        compiled_now_s=progress.compile_s - compiled_before_s,
+        trained_now_s=progress.train_s - trained_before_s,
         checkpoint_s=recorder.seconds,
         gates_s=gates.seconds,
     )

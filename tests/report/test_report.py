@@ -103,19 +103,21 @@ def test_a_task_that_has_no_such_scale_is_named(store, baseline):
 
 def test_what_has_no_score_is_named_with_its_reason(store):
     fill(store, {"adding": {"standard": [0.5] * 4}, "copying": {"standard": [0.5]}})
-    add(store, "peephole", 0, NAN, diverged="true")
-    add(store, "peephole", 1, status="FAILED", error="ValueError: no")
-    add(store, "peephole", 2, status="KILLED")
+    ended = [
+        add(store, "peephole", 0, NAN, diverged="true"),
+        add(store, "peephole", 1, status="FAILED", error="ValueError: no"),
+        add(store, "peephole", 2, status="KILLED"),
+    ]
     add(store, "peephole", 3, status="RUNNING")
     study = study_of(store)
     assert notes(study) == [
         "copying: no trials of peephole.",
         "adding, peephole: 1 of 4 diverged, 1 of 4 failed, 1 of 4 killed, 1 of 4 running; without a score.",
     ]
-    assert failures(study) == [
-        ("adding/peephole/s0", "diverged", "the loss stopped being finite"),
-        ("adding/peephole/s1", "failed", "ValueError: no"),
-        ("adding/peephole/s2", "killed", ""),
+    assert failures(study.tasks[0]) == [
+        ("adding/peephole/s0", ended[0], "diverged", "the loss stopped being finite"),
+        ("adding/peephole/s1", ended[1], "failed", "ValueError: no"),
+        ("adding/peephole/s2", ended[2], "killed", ""),
     ]
 
 
@@ -141,13 +143,14 @@ def test_trials_with_another_score_are_named_and_in_no_mean(store):
         "adding: 2 trials measured another score than test/mse.",
         "adding, peephole: 2 of 2 unmeasured; without a score.",
     ]
-    assert failures(study)[0] == ("adding/peephole/s0", "unmeasured", "it has no test/mse")
+    name, _, end, reason = failures(study.tasks[0])[0]
+    assert (name, end, reason) == ("adding/peephole/s0", "unmeasured", "it has no test/mse")
 
 
 def test_a_store_that_someone_else_wrote(database):
     for experiment in ("s/adding", "s/one/two", "other"):
         add_foreign(database, experiment)
-    with pytest.raises(UserError, match="study=s: none of its 2 runs in the store .* was written by gatelab"):
+    with pytest.raises(UserError, match="none of its 2 runs .* a run .*: not written by gatelab, or changed"):
         load(database, "s")
 
 

@@ -45,6 +45,7 @@ def record(store, words):
         (seed,) = (int(word.removeprefix("seed=")) for word in job if word.startswith("seed="))
         config = replace(composed(*(word for word in job if not word.startswith("seed="))), seed=seed)
         layer = {**GATED_LSTM, **config.variant.switches(), **config.variant.arguments}
+        layer.pop("chrono_time")  # which no layer has: it makes an initializer
         params = metadata.params(TrialSpec(config, tuple(job), "key", "", None, config.model.units), layer)
         experiment = "".join(word.partition("=")[2] for word in job if word.startswith("experiment="))
         tags = {Tag.TRIAL_KEY: str(sorted(job)), Tag.EXPERIMENT: experiment}
@@ -62,6 +63,10 @@ GRIDS = [
     ("variant=standard", "task=char_lm", "seed=0", "task.path='it\\'s my own, text.txt','c,d'"),
     ("variant=zoneout", "task=adding", "seed=0", "variant.arguments.zoneout_cell=0.25"),
     ("variant=standard,peephole", "task=adding", "seed=0,1", "experiment=candidates"),
+    ("variant=standard", "task=adding", "seed=0,1", "variant.chrono_time=5"),
+    ("variant=standard,peephole", "task=adding", "seed=0", "variant.chrono_time=null,5"),
+    ("variant=chrono", "task=adding", "seed=0", "variant.chrono_time=null"),
+    ("variant=janet", "task=adding", "seed=0", "task.length=20,30"),
     ("variant=shared_kernel", "task=adding", "seed=0", "model.match=units", "experiment=one_product"),
 ]
 

@@ -94,6 +94,15 @@ def test_shares_of_the_time_add_up():
     assert shares([], 10.0, 2) == ""
 
 
+def test_no_share_is_negative_where_clocks_disagree():
+    """The start of a process is told a little longer than the workers have run, a part than the whole, by rounding."""
+    outcome = Outcome("finished", 0.5, 0.3, parts={"train": 0.1, "compile": 0.2, "record": 1e-17, "start": 1.7})
+    assert shares([outcome], 1.6, 1) == (
+        "2 s on 1 worker: training 5 %, compiling 10 %, recording 0 %, building and evaluating 0 %, "
+        "starting 85 %, idle 0 %"
+    )
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 0 s"), (3725, "1 h 2 min"), (math.nan, "")])
 def test_durations(seconds, text):
     assert duration(seconds) == text

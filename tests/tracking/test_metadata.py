@@ -100,7 +100,8 @@ def test_what_is_left_open_is_recorded_as_the_layer_has_it(config, layer_class):
     assert {name: recorded[f"variant.{name}"] for name in switches} == {
         n: metadata.text(v) for n, v in switches.items()
     }
-    assert not any(f"variant.{name}" in recorded for name in VALUES if name not in switches)
+    others = {name for name in VALUES if name not in switches and f"variant.{name}" in recorded}
+    assert others == {"chrono_time"} and recorded["variant.chrono_time"] == "null"
 
 
 def test_a_layer_of_another_default_does_not_train_that_default_unseen(make_config):
@@ -130,6 +131,8 @@ def test_fields_are_recorded_as_a_command_line_gives_them(make_config):
         assert recorded[name] == value
     assert recorded["variant.gate_activation"] == "{forget:hard_sigmoid}"
     assert recorded["variant.arguments.zoneout_cell"] == "0.5"
+    unset = make_config("+variant.arguments.trainable=null")
+    assert metadata.params(spec_of(unset), {})["variant.arguments.trainable"] == "null"
     assert recorded[Param.UNITS] == 32 and recorded[Param.VARIANT] == "zoneout"
     assert "task.reference" not in recorded
 

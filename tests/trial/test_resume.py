@@ -62,6 +62,9 @@ def test_the_same_bits_after_interruptions(make_config, tmp_path, case):
     assert again.test == result.test
     assert (again.epochs, again.best_epoch) == (result.epochs, result.best_epoch)
     assert numbers(told) == numbers(whole)
+    seconds = [told[epoch]["time/epoch_s"] for epoch in sorted(told)]
+    assert again.train_s == pytest.approx(sum(seconds)) and again.trained_now_s == pytest.approx(seconds[-1])
+    assert 0 < again.compiled_now_s < again.compile_s
 
 
 def test_a_trial_that_was_stopped_by_patience_is_not_trained_further(make_config, tmp_path):

@@ -47,7 +47,9 @@ def _panel(axes: Axes, task: TaskFindings, rows: list[str], compared: bool) -> N
         else:
             _estimate(axes, shown, place, filled=not compared or finding.comparison.shown)
     style.name_rows(axes, rows)
-    axes.set_title(task.results.task, loc="left", fontsize=style.FONT, fontweight="bold", parse_math=False)
+    axes.set_title(
+        style.wrapped(task.results.task, 28), loc="left", fontsize=style.FONT, fontweight="bold", parse_math=False
+    )
     direction = ("← better" if score.better == "lower" else "better →") if compared else ""
     text = "\n".join(part for part in (score.name, direction) if part)
     axes.set_xlabel(style.wrapped(text, 26), parse_math=False)

@@ -58,7 +58,7 @@ def _strip(axes: Axes, values: np.ndarray, estimate: Estimate, place: int, look:
 
 def _lines(axes: Axes, task: TaskResults) -> Sequence[str]:
     """Draw the baseline, the solved score and published scores. Returns what those are that are out of sight."""
-    marks = [(task.baseline, "trivial baseline", ":")]
+    marks = [(task.baseline, "trivial baseline", ":")] if not task.varies else []
     if task.solved is not None:
         marks.append((task.solved, "counts as solved", "--"))
     metric = task.score.metric.removeprefix("test/")
@@ -67,7 +67,7 @@ def _lines(axes: Axes, task: TaskResults) -> Sequence[str]:
     finite = task.scores[np.isfinite(task.scores)]
     low, high = (finite.min(), finite.max()) if len(finite) else (math.inf, -math.inf)
     room = FAR * (high - low)
-    far = []
+    far = [f"trivial baseline: {task.baseline_text}"] if task.varies else []
     for value, text, line in marks:
         if low - room <= value <= high + room:
             axes.axvline(value, color="#6b7280", linestyle=line, linewidth=1.2)
