@@ -16,6 +16,8 @@ def report_study(
     keys: Collection[str] | None = None,
     folder: Path | None = None,
     page: bool = True,
+    margin: str | None = None,
+    family: str = "task",
 ) -> None:
     """Print the table and the answer, and write the page, the figures and the CSV files, which the store gets too.
 
@@ -26,24 +28,29 @@ def report_study(
         keys: The trials that are printed, by their key. Default: all. The files are about all in any case.
         folder: For the files. Default: `report` in the folder of the study.
         page: Whether to write files at all.
+        margin: The smallest difference of the score that matters, such as `0.02` or `5%` of the reference's score.
+            Default: what each task says.
+        family: What Holm's correction is for: the comparisons of one `task`, or of the whole `study`.
 
     Raises:
-        UserError: if the store has no trial of the study, the study does not have the reference, or the files cannot be
-            written.
+        UserError: if the store has no trial of the study, the study does not have the reference, the margin or
+            the family cannot be read, or the files cannot be written.
     """
     from experiments.report import terminal  # takes a while, as it imports SciPy and matplotlib
     from experiments.report.files import write_files
+    from experiments.report.findings import parse_family, parse_margin
     from experiments.report.results import analyse, load
 
+    corrected, smallest = parse_family(family), None if margin is None else parse_margin(margin)
     study = load(store, name, reference, keys)
-    results = analyse(study)
+    results = analyse(study, smallest, corrected)
     terminal.show(results)
     terminal.print_links(store, study)
     if not page:
         return
     whole = load(store, name, reference)
     if len(whole.trials) > len(study.trials):
-        results = analyse(whole)
+        results = analyse(whole, smallest, corrected)
     folder = folder or store.folder / name / "report"
     try:
         file = write_files(results, store, folder)

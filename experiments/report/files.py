@@ -17,7 +17,7 @@ from experiments.report.figures.scores import scores
 from experiments.report.figures.style import label
 from experiments.report.page import Picture, draw, page
 from experiments.report.results import Results
-from experiments.report.study import TaskResults
+from experiments.report.task_results import TaskResults
 from experiments.tracking import Store
 
 MOST_CURVES = 10  # runs of each row whose learning curves are read: 15 ms each in an SQLite store of 5,000 trials
@@ -62,7 +62,7 @@ def _figures(results: Results, store: Store) -> Iterator[tuple[str, Callable[[],
         task = finding.results
         histories = _histories(store, task, task.score.metric.replace("test/", "val/", 1), MOST_CURVES)
         if any(histories.values()):
-            yield f"{task.file}-curves", partial(curves, study, task, histories)
+            yield f"{task.file}-curves", partial(curves, study, finding, histories)
         yield f"{task.file}-scores", partial(scores, study, finding)
         yield f"{task.file}-costs", partial(costs, study, finding)
         yield from _gates(results, store, task)

@@ -12,7 +12,7 @@ from experiments.report.findings import TaskFindings
 from experiments.report.notes import notes
 from experiments.report.results import Results
 from experiments.report.study import Study
-from experiments.report.summary import across_tasks, summary, task_summary
+from experiments.report.summary import across_tasks, answer, summary, task_summary
 from experiments.report.tables import cell
 from experiments.tracking import Store, charts_link
 
@@ -22,27 +22,39 @@ SERVER = "http://127.0.0.1:5000"
 
 
 def show(results: Results) -> None:
-    """Print the table, the answer and the notes."""
+    """Print the answer in plain words, the table, and below it the figures behind it and what to know of them."""
     study, findings = results.study, results.findings
     console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(f"\n[bold]{escape(study.name)}[/bold]: test scores", highlight=False)
+    console.print(f"\n[bold]{escape(study.name)}[/bold]", highlight=False)
+    _list(console, [*summary(study, findings), *answer(study, findings)])
+    console.print()
     print_tables(console, study, findings)
-    console.print(legend(study), highlight=False, markup=False)
-    sentences = [*summary(study, findings), *(task_summary(study, finding) for finding in findings)]
-    sentences += [*across_tasks(study, results.across), *published(study)]
-    sentences += [sentence for result in results.searches for sentence in search.sentences(result)]
+    console.print(legend(study, findings), highlight=False, markup=False)
+    figures = [sentence for finding in findings if finding.comparisons for sentence in task_summary(study, finding)]
+    figures += [*across_tasks(study, results.across), *published(study)]
+    figures += [sentence for result in results.searches for sentence in search.sentences(result)]
     remarks = notes(study)
-    sentences += remarks[:MOST_NOTES]
+    figures += remarks[:MOST_NOTES]
     if len(remarks) > MOST_NOTES:
-        sentences.append(f"{len(remarks) - MOST_NOTES} more remarks are in the report.")
+        figures.append(f"{len(remarks) - MOST_NOTES} more remarks are in the report.")
+    if figures:
+        console.print("\nIn figures:")
+        _list(console, figures)
+
+
+def _list(console: Console, sentences: list[str]) -> None:
     for sentence in sentences:
         console.print(f"- {sentence}", highlight=False, markup=False)
 
 
-def legend(study: Study) -> str:
+def legend(study: Study, findings: list[TaskFindings]) -> str:
     """What the marks in the table mean."""
-    marks = f"mean over {study.replicate}s [95 % interval]; * best mean of the task"
-    return f"{marks}; better, worse: than {study.opponent}, p < 0.05 after Holm" if study.compared else marks
+    marks = f"median of the {study.replicate}s [95 % interval]; * best median of the task"
+    if not study.compared:
+        return marks
+    marks += f"; better, worse: than {study.opponent}, p < 0.05 after Holm; undecided: neither is shown"
+    early = any(finding.is_early(row) for finding in findings for row, _ in finding.comparisons)
+    return f"{marks}; so far: many trials were still improving when their epochs ran out" if early else marks
 
 
 def print_tables(console: Console, study: Study, findings: list[TaskFindings]) -> None:

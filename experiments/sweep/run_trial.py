@@ -18,7 +18,7 @@ from experiments.config.identity import plain
 from experiments.errors import UserError, first_line
 from experiments.tasks import Task
 from experiments.tracking import STORE_ERRORS, Run, Store, StoredRun, is_away, metadata
-from experiments.tracking.metadata import Param, Tag
+from experiments.tracking.metadata import Metric, Param, Tag
 from experiments.trial.source_digest import source_digest
 from experiments.trial.spec import TrialSpec
 
@@ -169,6 +169,7 @@ def _train(run: Run, spec: TrialSpec, task: Task, folder: Path, verbose: int) ->
 def _record(run: Run, spec: TrialSpec, task: Task, result: "TrialResult", folder: Path) -> None:
     scores = {f"test/{name}": value for name, value in result.test.items()}
     scores |= {f"best/{task.chooses.name}": result.best_validation, "test/baseline": task.baseline}
+    scores |= {Metric.EPOCHS: result.epochs, Metric.BEST_EPOCH: result.best_epoch or math.nan}
     run.keep({0: {**scores, "time/compile_s": result.compile_s}})
     run.describe({Param.PARAMETERS: result.parameters}, metadata.result_tags(spec, task, result))
     _add_pictures(run, spec, folder)

@@ -166,3 +166,8 @@ def first_task(store: Store) -> tuple[Study, TaskFindings]:
 def published(*scores: object) -> str:
     """Published scores as a task names them in a tag."""
     return json.dumps([{"metric": "mse", "score": score, "model": "LSTM", "source": "a paper"} for score in scores])
+
+
+def near(mean: float, count: int = 8, spread: float = 0.01) -> list[float]:
+    """Scores that differ a little from a mean, each from the others."""
+    return [mean + spread * math.sin(seed) for seed in range(count)]

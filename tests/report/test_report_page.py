@@ -124,7 +124,7 @@ def test_the_page_has_the_answer_the_remarks_and_the_reasons(usual):
     store, _, _, page = usual
     results = analysed(store)
     for task in results.findings:
-        assert " ".join(task_summary(results.study, task).split()) in page.text
+        assert all(" ".join(sentence.split()) in page.text for sentence in task_summary(results.study, task))
     for words in (
         "adding, swapped: 1 of 5 diverged; without a score.",
         "digits, peephole: 1 of 5 failed; without a score.",
@@ -233,7 +233,8 @@ def test_a_study_without_any_score(store, score):
         for variant in ("standard", "peephole", "swapped"):
             add(store, variant, 0, score, "FAILED" if score is None else "FINISHED", task, curve={1: {"val/mse": NAN}})
     _, _, page = page_of(store)
-    assert "On adding no trial has a score." in page.text
+    words = "On adding no trial has a score." if score is None else "adding: Undecided: peephole and swapped."
+    assert words in page.text
     assert f"adding, swapped: 1 of 1 {'failed' if score is None else 'diverged'}; without a score." in page.text
 
 
@@ -252,7 +253,7 @@ def test_tasks_that_only_some_variants_have(store):
         assert words in page.text
     figure = forest(*_compared(store))
     texts = [text.get_text() for text in figure.findobj(matplotlib.text.Text)]
-    assert {"no trials", "no trials of the reference", "no score"} <= set(texts)
+    assert {"no trials", "no trials of the reference"} <= set(texts)
 
 
 def _compared(store):
@@ -301,7 +302,7 @@ def figures(store):
         task = findings.results
         histories = {row: [{1: 0.9, 2: 0.5, 3: 0.4}, {1: 0.8, 2: 0.5}] for row in task.rows}
         drawn |= {
-            "curves": curves(study, task, histories),
+            "curves": curves(study, results.findings[0], histories),
             "scores": scores(study, findings),
             "costs": costs(study, findings),
         }

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from experiments.report.study import Score
+from experiments.report.task_results import Score
 
 # Okabe and Ito's colours, which the colour-blind tell apart (without yellow, which is hard to see on white).
 COLORS = ("#000000", "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
