@@ -23,6 +23,21 @@ TRIALS = f"tags.{Tag.KIND} = 'trial'"
 CHARTS = "workflowType=machine_learning&compareRunsMode=CHART"
 
 
+def create_database(file: Path) -> None:
+    """Make the SQLite file of a store if there is none.
+
+    MLflow makes its tables by a hundred small changes, and a process that is killed between two of them leaves a file
+    that none can use. So it gets its name only when it is complete.
+    """
+    if file.exists() and file.stat().st_size:
+        return
+    unfinished = file.with_name(f"{file.name}.unfinished")
+    for leftover in (unfinished, unfinished.with_name(f"{unfinished.name}-journal")):
+        leftover.unlink(missing_ok=True)
+    MlflowClient(tracking_uri=f"sqlite:///{unfinished}").search_experiments(max_results=1)
+    os.replace(unfinished, file)
+
+
 class Store:
     """An MLflow store, with one experiment per study and task.
 
@@ -47,6 +62,8 @@ class Store:
         self.local = self.uri.startswith("sqlite:///")
         self._check_file()
         with self._usable(), self._creating():
+            if self.local:
+                create_database(Path(self.uri.removeprefix("sqlite:///")))
             self.client = Client(MlflowClient(tracking_uri=self.uri), wait_s)
             self.client.search_experiments(max_results=1)
 

@@ -162,6 +162,32 @@ def test_processes_that_race_for_a_fresh_store_lose_no_run(tmp_path, rounds):
         }
 
 
+def _kill_while_created(folder, delay):
+    """Begin to make a store; kill that `delay` seconds after its file is there. Whether it was killed in time."""
+    command = [sys.executable, "-c", "import sys; from experiments.tracking import Store; Store(None, sys.argv[1])"]
+    process = subprocess.Popen([*command, str(folder)])
+    try:
+        while process.poll() is None and not list(folder.glob("mlflow.db*[!k]")):
+            time.sleep(0.01)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(delay)
+        return process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_store_can_be_made_after_a_kill_while_it_was_made(tmp_path, kills):
+    """MLflow makes its tables by many small changes; kills spread over the seconds that they take leave no wreck."""
+    delays = [3.0 * (k + 1) / (kills + 1) for k in range(kills)]
+    assert any([_kill_while_created(tmp_path / str(delay), delay) for delay in delays])
+    for delay in delays:
+        start(Store(None, str(tmp_path / str(delay)))).end("FINISHED")
+        files = {file.name for file in (tmp_path / str(delay)).glob("mlflow.db*")}
+        assert files == {"mlflow.db", "mlflow.db.lock"}
+
+
 def _write(folder, number, barrier):
     store = Store(None, folder)  # does not wait: a locked database would be an error here
     barrier.wait()
