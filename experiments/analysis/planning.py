@@ -4,13 +4,14 @@ from bisect import bisect_left
 from collections.abc import Callable
 
 import numpy as np
-from scipy import special, stats
+from scipy import optimize, special, stats
 from statsmodels.stats.power import TTestIndPower
 
 ALPHA, POWER = 0.05, 0.8
 EFFICIENCY = 3 / np.pi  # runs of the t test that do what one run does in a rank test, for normal scores
 CAUTION = 0.8  # confidence of the upper limit of a deviation
 MOST_SEEDS = 10_000
+LARGEST_SHIFT = 20.0  # deviations; 4 runs of each show it
 
 
 def seeds_to_conclude(comparisons: int, alpha: float = ALPHA) -> int:
@@ -58,7 +59,12 @@ def detectable(runs: int, comparisons: int = 1, alpha: float = ALPHA, power: flo
     """
     if runs < runs_to_conclude(comparisons, alpha):
         return float("inf")
-    return float(TTestIndPower().solve_power(None, EFFICIENCY * runs, alpha / comparisons, power))
+    return float(optimize.brentq(lambda shift: _power(shift, runs, alpha / comparisons) - power, 0, LARGEST_SHIFT))
+
+
+def _power(shift: float, runs: int, alpha: float) -> float:
+    power = TTestIndPower().power(shift, EFFICIENCY * runs, alpha)
+    return float(np.nan_to_num(power, nan=1.0))  # where the noncentral t overflows there is nothing left to miss
 
 
 def seeds_for_effect(

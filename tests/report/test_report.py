@@ -241,7 +241,7 @@ def test_the_terminal_shows_scores_answer_notes_and_links(database, capsys):
     assert re.search(r"0\.\d+ \[0\.\d+, 0\.\d+\] \* better", row)
     flat = " ".join(out.split())
     assert "adding: peephole is better than standard (0.63 times the mean squared error)." in flat
-    assert "adding: peephole minus standard -0." in flat and "p < 0.001: better." in flat
+    assert "adding: peephole minus standard -0." in flat and "p = 0.0078: better." in flat
     assert "adding, peephole: 1 of 9 failed; without a score." in flat
     assert "mse 0.25 LSTM (a paper)" in flat
     assert "/#/experiments/1/runs?workflowType=machine_learning&compareRunsMode=CHART" in out and "make ui" in out
