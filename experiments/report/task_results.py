@@ -155,15 +155,18 @@ class TaskResults:
     def improving(self) -> np.ndarray:
         """`(rows, replicates)`: 1 if validation was still improving when the epochs ran out, else 0, NaN if unknown.
 
-        It was if the best epoch is among the last tenth and no patience had ended training.
+        It was if the best epoch is among the last tenth, no patience had ended training, and the trial has not solved
+        the task: after that there is nothing more to show.
         """
+        solved = self._solved()
         flags = np.full(self.states.shape, np.nan)
         for (row, replicate), trial in self.trials.items():
             best, trained = (trial.metrics.get(name, np.nan) for name in (Metric.BEST_EPOCH, Metric.EPOCHS))
             budget = float(fields(trial.params).get("training.epochs", "nan"))
             if np.isfinite([best, trained, budget]).all():
                 last = trained >= budget and best > (1 - LAST) * budget
-                flags[self.rows.index(row), self.replicates.index(replicate)] = last
+                place = self.rows.index(row), self.replicates.index(replicate)
+                flags[place] = last and not solved[place]
         return flags
 
     def epochs(self, row: int) -> int | None:
@@ -174,10 +177,13 @@ class TaskResults:
 
     def solves(self, row: int) -> int | None:
         """How many trials of a row reach the score that counts as solved; None if there is no such score."""
+        return None if self.solved is None else int(self._solved()[row].sum())
+
+    def _solved(self) -> np.ndarray:
+        """`(rows, replicates)`: whether a trial reaches the score that counts as solved."""
         if self.solved is None:
-            return None
-        scores = self.scores[row]
-        return int(np.sum(scores <= self.solved if self.score.better == "lower" else scores >= self.solved))
+            return np.zeros(self.scores.shape, bool)
+        return self.scores <= self.solved if self.score.better == "lower" else self.scores >= self.solved
 
     def counts(self, row: int) -> Counter[str]:
         """How many trials of a row are in which state."""
