@@ -213,6 +213,11 @@ class TaskFindings:
         """Each row that is compared, with its comparison."""
         return [(finding.row, finding.comparison) for finding in self.rows if finding.comparison is not None]
 
+    @property
+    def can_conclude(self) -> bool:
+        """Whether any comparison has runs enough to show something."""
+        return any(comparison.is_possible and not comparison.too_few for _, comparison in self.comparisons)
+
     def verdict(self, row: str) -> Verdict | None:
         """What is known of a row; None if it is compared with nothing, or there is nothing to compare."""
         comparison = dict(self.comparisons).get(row)

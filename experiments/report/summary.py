@@ -17,8 +17,14 @@ DECIDED = (Verdict.BETTER, Verdict.WORSE, Verdict.EQUIVALENT)
 
 
 def answer(study: Study, findings: Sequence[TaskFindings]) -> list[str]:
-    """A sentence or two for each task, without statistics; of rows that are compared with nothing, what they reach."""
-    return [_answer(study, task) for task in findings]
+    """A sentence or two for each task, or for those of which the same is known, without statistics.
+
+    Of rows that are compared with nothing it is what they reach.
+    """
+    tasks_by_answer: dict[str, list[str]] = defaultdict(list)
+    for task in findings:
+        tasks_by_answer[_answer(study, task)].append(task.results.task)
+    return [f"{listed(tasks)}: {text}" for text, tasks in tasks_by_answer.items()]
 
 
 def _answer(study: Study, task: TaskFindings) -> str:
@@ -37,7 +43,7 @@ def _answer(study: Study, task: TaskFindings) -> str:
         sentences += [_too_few(study, few)] if few else []
     if by_verdict[None]:
         sentences.append(f"Not comparable: {listed(by_verdict[None])}, as one of the two has no score.")
-    return f"{task.results.task}: {' '.join(sentences)}"
+    return " ".join(sentences)
 
 
 def _is_compared(task: TaskFindings) -> bool:
@@ -87,7 +93,7 @@ def _too_few(study: Study, few: Sequence[Comparison]) -> str:
 
 
 def summary(study: Study, findings: Sequence[TaskFindings]) -> list[str]:
-    """On which tasks each row is better, worse or equivalent, if there are several tasks."""
+    """On which tasks each row is better, worse or equivalent, if there are several tasks and anything is decided."""
     if len(findings) < 2 or not study.compared:
         return []
     parts = []
@@ -96,7 +102,7 @@ def summary(study: Study, findings: Sequence[TaskFindings]) -> list[str]:
         words = [f"{verdict} on {listed([_task(task, row) for task in on])}" for verdict, on in tasks.items() if on]
         parts += [f"{row} is {', '.join(words)}"] if words else []
     if not parts:
-        return [f"Nothing is decided on any of the {len(findings)} tasks."]
+        return []
     return [f"Compared with {study.opponent}, {'; '.join(parts)}. All else is undecided."]
 
 
@@ -107,10 +113,11 @@ def _task(task: TaskFindings, row: str) -> str:
 def task_summary(study: Study, task: TaskFindings) -> list[str]:
     """Effect, interval and p-value of the largest differences of a task, and what would decide the others."""
     if not _is_compared(task):
-        return [_alone(study, task)]
+        return [f"{task.results.task}: {_alone(study, task)}"]
     possible = [(row, comparison) for row, comparison in task.comparisons if comparison.is_possible]
     possible.sort(key=lambda pair: (pair[1].adjusted, -abs(pair[1].test.difference.value)))
-    sentences = [_numbers(study, task, row, comparison) for row, comparison in possible[:MOST_ROWS]]
+    enough = [pair for pair in possible if not pair[1].too_few]
+    sentences = [_numbers(study, task, row, comparison) for row, comparison in enough[:MOST_ROWS]]
     sentences += [_rates(task, row, comparison) for row, comparison in possible if _has_rates(comparison)]
     undecided = [comparison for _, comparison in possible if comparison.verdict is Verdict.UNDECIDED]
     return [*sentences, *([_decides(study, task, undecided)] if undecided else [])]
@@ -179,10 +186,10 @@ def _alone(study: Study, task: TaskFindings) -> str:
     score = task.results.score
     scored = [finding for finding in task.rows if finding.median.count]
     if not scored:
-        return f"On {task.results.task} no trial has a score."
+        return "No trial has a score."
     medians = [f"{finding.row} reaches {interval(finding.median)}" for finding in scored[:MOST_ROWS]]
     return (
-        f"On {task.results.task} {listed(medians)} ({score.name}, {score.better} is better; "
+        f"{listed(medians)} ({score.name}, {score.better} is better; "
         f"{counted(scored[0].median.count, study.replicate)}). The trivial baseline has {task.results.baseline_text}."
     )
 

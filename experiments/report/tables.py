@@ -18,6 +18,7 @@ from experiments.report.task_results import UNSCORED, TaskResults
 from experiments.tracking.metadata import Param
 
 MOST_LEFT_OUT = 10  # runs that are named for each reason
+SO_FAR = " so far"  # beside a verdict that more epochs may change
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def cell(task: TaskFindings, row: str) -> str:
     if finding is None:
         return "no trials"
     verdict = task.verdict(row)
-    so_far = " so far" if verdict and verdict is not Verdict.UNDECIDED and task.is_early(row) else ""
+    so_far = SO_FAR if verdict and verdict is not Verdict.UNDECIDED and task.is_early(row) else ""
     marks = [*(["*"] if row == task.best else []), *([f"{verdict}{so_far}"] if verdict else [])]
     lines = [" ".join([_score(finding.median), *marks])] if finding.median.count else []
     return "\n".join([*lines, *unscored(task.results, row)])

@@ -13,7 +13,7 @@ from experiments.report.notes import notes
 from experiments.report.results import Results
 from experiments.report.study import Study
 from experiments.report.summary import across_tasks, answer, summary, task_summary
-from experiments.report.tables import cell
+from experiments.report.tables import SO_FAR, cell
 from experiments.tracking import Store, charts_link
 
 COLUMNS = 3
@@ -30,7 +30,7 @@ def show(results: Results) -> None:
     console.print()
     print_tables(console, study, findings)
     console.print(legend(study, findings), highlight=False, markup=False)
-    figures = [sentence for finding in findings if finding.comparisons for sentence in task_summary(study, finding)]
+    figures = [sentence for finding in findings if finding.can_conclude for sentence in task_summary(study, finding)]
     figures += [*across_tasks(study, results.across), *published(study)]
     figures += [sentence for result in results.searches for sentence in search.sentences(result)]
     remarks = notes(study)
@@ -53,8 +53,9 @@ def legend(study: Study, findings: list[TaskFindings]) -> str:
     if not study.compared:
         return marks
     marks += f"; better, worse: than {study.opponent}, p < 0.05 after Holm; undecided: neither is shown"
-    early = any(finding.is_early(row) for finding in findings for row, _ in finding.comparisons)
-    return f"{marks}; so far: many trials were still improving when their epochs ran out" if early else marks
+    cells = [cell(finding, row) for finding in findings for row, _ in finding.comparisons]
+    early = any(SO_FAR in text for text in cells)
+    return f"{marks};{SO_FAR}: many trials were still improving when their epochs ran out" if early else marks
 
 
 def print_tables(console: Console, study: Study, findings: list[TaskFindings]) -> None:

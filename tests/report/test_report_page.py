@@ -233,7 +233,7 @@ def test_a_study_without_any_score(store, score):
         for variant in ("standard", "peephole", "swapped"):
             add(store, variant, 0, score, "FAILED" if score is None else "FINISHED", task, curve={1: {"val/mse": NAN}})
     _, _, page = page_of(store)
-    words = "On adding no trial has a score." if score is None else "adding: Undecided: peephole and swapped."
+    words = "adding and digits: No trial has a score." if score is None else "adding: Undecided: peephole and swapped."
     assert words in page.text
     assert f"adding, swapped: 1 of 1 {'failed' if score is None else 'diverged'}; without a score." in page.text
 
