@@ -45,6 +45,7 @@ def test_trials_that_all_fail_alike_end_the_sweep(train, tmp_path):
     assert {trial.status for trial in trials(tmp_path)} <= {"FAILED", "KILLED"}
 
 
+@pytest.mark.slow
 def test_two_people_who_start_the_same_sweep_share_the_work(tmp_path):
     put_store(tmp_path / "out")
     trials_of_seconds = ("seed=range(5)", *QUICK, "training.epochs=200")

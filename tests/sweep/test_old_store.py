@@ -56,6 +56,7 @@ def test_its_trials_can_be_looked_into(imported, tmp_path, capsys):
     assert "janet" in (tmp_path / "page.html").read_text()
 
 
+@pytest.mark.slow
 def test_its_numbers_come_again(imported, capsys):
     """A difference would be told as one to be expected, since the code is another; there is none."""
     assert sweep.main(["check", PEEPHOLE, "study=old", f"output_dir={imported}"]) == 0

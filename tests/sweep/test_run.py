@@ -150,7 +150,6 @@ def test_a_diverged_trial_is_a_result_and_the_sweep_goes_on(train, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("variant.input_gate=open", "variant.forget_gate=coupled,learned"), "needs a learned input gate"),
         (("seed=range(0,0)",), "the sweep has no trials"),
         (("+nonsense=1,2",), "nonsense: there is no such field"),
         (("variant=standard,foo",), "Could not find 'variant/foo'"),
@@ -196,7 +195,10 @@ def wait_for_epoch(tmp_path, count=1):
     raise AssertionError("no trial has begun")
 
 
-@pytest.mark.parametrize(("number", "mode"), [(signal.SIGINT, ()), (signal.SIGTERM, ("-m", "seed=0,1"))])
+@pytest.mark.parametrize(
+    ("number", "mode"),
+    [(signal.SIGINT, ()), pytest.param(signal.SIGTERM, ("-m", "seed=0,1"), marks=pytest.mark.slow)],
+)
 def test_an_interruption_ends_runs_as_killed(tmp_path, number, mode):
     process = begin(tmp_path, *mode)
     try:
