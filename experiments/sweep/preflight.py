@@ -69,6 +69,7 @@ def prepare(configs: Sequence[Config], overrides: Sequence[tuple[str, ...]], che
     specs, descriptions = _specs(configs, overrides)
     first = configs[0]
     store = Store(first.tracking.uri, first.output_dir)
+    store.announce(first.tracking.uri)
     experiments = {name: store.experiment(name) for name in sorted({spec.experiment for spec in specs})}
     sweep = Sweep(specs, store, experiments, _stored(store, experiments, specs), descriptions)
     sweep.mark_stale()

@@ -30,7 +30,7 @@ def run_alone(config: "Config", overrides: tuple[str, ...]) -> float:
         spec, outcome = sweep.specs[0], sweep.stored.get(0)
         if outcome is None:
             task = tasks.build(config.task, config.data_dir)
-            print(f"{spec.name}: {task.title}. {len(task.train)} training sequences. Store: {sweep.store.uri}")
+            print(f"{spec.name}: {task.title}. {len(task.train)} training sequences")
             sweep.describe_data()
             outcome = run_trial(spec, verbose=1 if sys.stdout.isatty() else 2)
         else:

@@ -57,7 +57,7 @@ def bring(store: Store, file: str) -> int:
         except Timeout as error:
             raise UserError(f"another import is at work in {store.folder}: wait for it") from error
     summary = f"{counts['new']} runs brought in, {counts['there']} were there already"
-    print(f"study {reader.study}: {summary}. Store: {store.uri}")
+    print(f"study {reader.study}: {summary}")
     return 0
 
 

@@ -18,6 +18,8 @@ from requests import RequestException
 from experiments.errors import first_line
 
 LONGEST_PAUSE_S = 30.0
+# Packages that are called otherwise than their modules.
+DRIVERS = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 
 for _name in ("mlflow", "alembic"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)  # what goes wrong is told by the exception
@@ -65,10 +67,15 @@ class Client:
 def advice(error: BaseException) -> str:
     """What to do about a store that cannot be used, to be added to the message; "" if that is not known."""
     text = str(error)
+    if isinstance(error, ImportError):
+        module = (error.name or "").partition(".")[0]
+        return f". Its driver is missing: pip install {DRIVERS.get(module, module)}"
     if "locked" in text:
         return ". Another program holds it: close that, or choose another tracking.uri"
     if "Can't locate revision" in text or "out-of-date" in text.lower():
         return ". It belongs to another version of MLflow: install that one, or choose another tracking.uri"
     if isinstance(error, MlflowException) and error.get_http_status_code() in (401, 403):
         return ". Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+    if "no password supplied" in text:
+        return ". Set PGPASSWORD, or write ~/.pgpass"
     return ""
