@@ -103,9 +103,11 @@ def _browse(store: "Store", words: Sequence[str], options: GatesOptions, text: s
 
 
 def _default_file(store: "Store", runs: Sequence["StoredRun"]) -> Path:
+    from experiments.config.names import file_name
     from experiments.tracking.metadata import Tag
 
-    names = [f"{run.name.replace('/', '-')}-{run.tags.get(Tag.TRIAL_KEY, run.run_id)[:8]}" for run in runs]
+    keys = [run.tags.get(Tag.TRIAL_KEY, run.run_id)[:8] for run in runs]
+    names = [f"{file_name(run.name)}-{file_name(key)}" for run, key in zip(runs, keys, strict=True)]
     return store.folder / "pages" / f"gates-{'-and-'.join(names)}.html"
 
 

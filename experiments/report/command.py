@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
+from experiments.config.names import study_folder
 from experiments.errors import UserError
 from experiments.tracking import Store
 from experiments.tracking.metadata import Tag
@@ -51,7 +52,7 @@ def report_study(
     whole = load(store, name, reference)
     if len(whole.trials) > len(study.trials):
         results = analyse(whole, smallest, corrected)
-    folder = folder or store.folder / name / "report"
+    folder = folder or study_folder(store.folder, name) / "report"
     try:
         file = write_files(results, store, folder)
     except OSError as error:

@@ -179,7 +179,8 @@ def _record(run: Run, spec: TrialSpec, task: Task, result: "TrialResult", folder
 def _failed(run: Run, folder: Path, error: BaseException) -> Outcome:
     reason = traceback.format_exception_only(error)[-1].splitlines()[0]
     try:
-        (folder / "traceback.txt").write_text("".join(traceback.format_exception(error)))
+        trace = "".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace")
+        (folder / "traceback.txt").write_bytes(trace)
         if is_away(error):
             run.client = run.client.hurried  # it was waited for already
         run.describe(tags={Tag.ERROR: reason})

@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
+from experiments.config.names import file_name
 from experiments.errors import UserError, first_line
 from experiments.options import StoreOptions
 from experiments.tracking import address
@@ -19,6 +20,7 @@ from experiments.tracking.metadata import Tag
 from experiments.tracking.run import Run, StoredRun, process_tags
 
 SQLITE_HEADER = b"SQLite format 3\x00"
+ARTIFACTS = "artifacts"  # the folder beside the store that holds them
 REPORT = "report"  # the experiment of a study that holds its reports
 TRIALS = f"tags.{Tag.KIND} = 'trial'"
 CHARTS = "workflowType=machine_learning&compareRunsMode=CHART"
@@ -124,7 +126,8 @@ class Store:
             experiment = self.client.get_experiment_by_name(name)
             if experiment is not None:
                 return experiment.experiment_id
-            location = None if self.has_server else (self.folder / "artifacts" / name).as_uri()
+            place = self.folder.joinpath(ARTIFACTS, *map(file_name, name.split("/")))
+            location = None if self.has_server else place.as_uri()
             return self.client.create_experiment(name, artifact_location=location)
 
     def start(

@@ -48,6 +48,19 @@ def test_a_password_in_the_address_is_refused_before_anything_is_written(tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("words", [("-m",), ("-m", "hydra/sweeper=basic")])
+def test_a_study_is_not_written_outside_of_the_output_folder(tmp_path, words):
+    done = command("train", *words, "study=..", f"output_dir={tmp_path}/out")
+    assert done.returncode == 2 and "study='..': must not begin with a dot" in done.stderr, done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_the_terminal_has_no_characters_for_is_shown_otherwise(tmp_path):
+    add(new_store(tmp_path), KEYS[0], "adding/v/s0", study="été")
+    done = command("sweep", "status", "study=été", f"output_dir={tmp_path}", LC_ALL="C", PYTHONIOENCODING="ascii")
+    assert done.stdout.splitlines()[1] == "Study \\xe9t\\xe9" and "Traceback" not in done.stderr, done.stderr
+
+
 def test_a_password_that_arrives_by_the_environment_is_refused(tmp_path):
     address = f"postgresql://me:{SECRET}@127.0.0.1/x"
     folder = f"output_dir={tmp_path}/out"
