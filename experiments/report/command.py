@@ -56,7 +56,11 @@ def report_study(
     try:
         file = write_files(results, store, folder)
     except OSError as error:
-        raise UserError(f"the report cannot be written to {folder} ({error.strerror or error})") from error
-    store.add_report(name, f"{name} report", {Tag.TRIALS: len(whole.trials)}, folder)
+        reason = error.strerror or error
+        raise UserError(f"the report cannot be written to {folder} ({reason}). Name another folder=FOLDER") from error
+    try:
+        store.add_report(name, f"{name} report", {Tag.TRIALS: len(whole.trials)}, folder)
+    except UserError as error:
+        print(f"The report is not recorded in the store: {error}")
     count = len(whole.trials)
     print(f"Report of {count:,} trial{'' if count == 1 else 's'} of the study: {file}")

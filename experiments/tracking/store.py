@@ -1,6 +1,7 @@
 """An MLflow store, with one experiment per study and task."""
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -11,16 +12,16 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
-from experiments.config.names import file_name
 from experiments.errors import UserError, first_line
 from experiments.options import StoreOptions
-from experiments.tracking import address
+from experiments.tracking import address, artifacts
+from experiments.tracking.address import DATABASE
+from experiments.tracking.artifacts import Artifacts
 from experiments.tracking.client import Client, advice
 from experiments.tracking.metadata import Tag
 from experiments.tracking.run import Run, StoredRun, process_tags
 
 SQLITE_HEADER = b"SQLite format 3\x00"
-ARTIFACTS = "artifacts"  # the folder beside the store that holds them
 REPORT = "report"  # the experiment of a study that holds its reports
 TRIALS = f"tags.{Tag.KIND} = 'trial'"
 CHARTS = "workflowType=machine_learning&compareRunsMode=CHART"
@@ -79,11 +80,12 @@ class Store:
         if self.file is not None:
             _check(self.file, self.uri, new)
         is_there = not new if self.file is None else self.file.exists() and self.file.stat().st_size > 0
-        with self._usable(), nullcontext() if is_there else self._creating():
+        with self.usable(), nullcontext() if is_there else self._creating():
             if self.file is not None:
                 create_database(self.file)
             self.client = Client(MlflowClient(tracking_uri=self.uri), wait_s)
             self.client.search_experiments(max_results=1)
+        self.artifacts = Artifacts(self.client, self.folder)
 
     @classmethod
     def of(cls, options: StoreOptions, new: bool = False, wait_s: float = 0.0) -> "Store":
@@ -112,7 +114,8 @@ class Store:
         return FileLock(f"{self.file}.lock" if self.file else self.folder / "store.lock")
 
     @contextmanager
-    def _usable(self) -> Iterator[None]:
+    def usable(self) -> Iterator[None]:
+        """Errors of the store become a `UserError` that names it."""
         try:
             yield
         except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
@@ -122,13 +125,36 @@ class Store:
 
     def experiment(self, name: str) -> str:
         """The id of an experiment, made if there is none of this name."""
-        with self._usable(), self._creating():
+        with self.usable(), self._creating():
             experiment = self.client.get_experiment_by_name(name)
             if experiment is not None:
+                self._refuse_elsewhere(experiment.artifact_location)
                 return experiment.experiment_id
-            place = self.folder.joinpath(ARTIFACTS, *map(file_name, name.split("/")))
-            location = None if self.has_server else place.as_uri()
-            return self.client.create_experiment(name, artifact_location=location)
+            place = None if self.has_server else artifacts.location(self.folder, name).as_uri()
+            return self.client.create_experiment(name, artifact_location=place)
+
+    def is_elsewhere(self, address: str) -> bool:
+        """Whether an address of files is that of another output folder, from which this one was moved or copied.
+
+        Only the store `mlflow.db` in the output folder must have its files there; of another one they may be anywhere
+        that there is.
+        """
+        path = artifacts.path_of(address)
+        folder = None if path is None or self.has_server else artifacts.output_folder(path)
+        if folder is None or folder == self.folder:
+            return False
+        if not os.path.exists(folder):
+            return True
+        return self.file == self.folder / DATABASE and not folder.samefile(self.folder)
+
+    def _refuse_elsewhere(self, address: str) -> None:
+        if self.is_elsewhere(address):
+            own = [] if self.file == self.folder / DATABASE else [f"tracking.uri={self.uri}"]
+            words = shlex.join([f"output_dir={self.folder}", *own])
+            raise UserError(
+                f"output_dir={self.folder}: was moved or copied from elsewhere, and new files would go to {address}. "
+                f"Mend the addresses once:\n  python -m experiments.sweep relocate {words}"
+            )
 
     def start(
         self, experiment_id: str, name: str, params: Mapping[str, Any], tags: Mapping[str, Any], lock: Path
@@ -185,13 +211,13 @@ class Store:
 
     def history(self, run_id: str, metric: str) -> dict[int, float]:
         """Every value of a metric by step."""
-        with self._usable():
+        with self.usable():
             return {point.step: point.value for point in self.client.get_metric_history(run_id, metric)}
 
     def add_report(self, study: str, name: str, tags: Mapping[str, Any], folder: Path) -> str:
         """Record the files of a folder as the newest report of a study. Returns the id of its run."""
         experiment = self.experiment(f"{study}/{REPORT}")
-        with self._usable():
+        with self.usable():
             described = {str(tag): str(value) for tag, value in {**tags, Tag.KIND: "report", Tag.STUDY: study}.items()}
             run = self.client.create_run(experiment, run_name=name, tags=described)
             self.client.log_artifacts(run.info.run_id, str(folder))
@@ -200,12 +226,12 @@ class Store:
 
     def studies(self) -> list[str]:
         """The names of all studies of the store."""
-        with self._usable():
+        with self.usable():
             return sorted({e.name.split("/")[0] for e in self.client.search_experiments() if "/" in e.name})
 
     def experiments(self) -> dict[str, str]:
         """The ids of all experiments of the store by name."""
-        with self._usable():
+        with self.usable():
             return {experiment.name: experiment.experiment_id for experiment in self.client.search_experiments()}
 
     def everywhere(self, key: str) -> list[StoredRun]:
@@ -241,7 +267,7 @@ class Store:
     def _search(self, experiment_ids: list[str], query: str) -> Iterable[StoredRun]:
         token = None
         while experiment_ids:
-            with self._usable():
+            with self.usable():
                 page = self.client.search_runs(
                     experiment_ids, query, order_by=["attributes.start_time DESC"], page_token=token
                 )

@@ -24,8 +24,8 @@ from tests.stores import new_store
 LOCK = Path("no lock")
 
 
-def start(store, key="k", lock=LOCK, **tags):
-    experiment = store.experiment("study/task")
+def start(store, key="k", lock=LOCK, experiment="study/task", **tags):
+    experiment = store.experiment(experiment)
     tags = {"kind": "trial", "trial_key": key, "study": "study", **tags}
     return store.start(experiment, "task/variant/s0", {"variant": "v"}, tags, lock)
 
