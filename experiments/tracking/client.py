@@ -36,6 +36,11 @@ def is_away(error: BaseException) -> bool:
     return error.get_http_status_code() >= 500 or error.get_http_status_code() == 429
 
 
+def is_deleted(error: BaseException) -> bool:
+    """Whether a run cannot be written since somebody has deleted it."""
+    return isinstance(error, MlflowException) and "Current state is deleted" in str(error)
+
+
 class Client:
     """An `MlflowClient` whose every method waits, for `wait_s` seconds at most, until the store answers."""
 
