@@ -75,8 +75,11 @@ def main(arguments: Sequence[str]) -> None:
     store = Store.of(options)
     frame = pd.DataFrame(_rows(store, options))
     file = Path(options.out).expanduser() if options.out else study_folder(store.folder, options.study) / "survey.csv"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(file, index=False)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        frame.to_csv(file, index=False)
+    except OSError as error:
+        raise UserError(f"out={file}: cannot be written ({error.strerror or error}). Name another file") from error
     Console(width=None if sys.stdout.isatty() else 120).print(table(frame), highlight=False)
     print(f"All numbers: {file}")
 

@@ -24,6 +24,8 @@ DRIVERS = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary", "MySQL
 for _name in ("mlflow", "alembic"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)  # what goes wrong is told by the exception
 
+# What SQLite says on a full disk, without inodes (it cannot make its journal) and on a disk that is read-only.
+UNWRITABLE = ("disk is full", "unable to open database file", "readonly database")
 STORE_ERRORS = (MlflowException, RequestException)
 
 
@@ -31,7 +33,7 @@ def is_away(error: BaseException) -> bool:
     """Whether a store did not answer and may do so later: no connection, an error of the server, a locked database."""
     if isinstance(error, RequestException):
         return error.response is None or error.response.status_code >= 500
-    if not isinstance(error, MlflowException) or "disk is full" in str(error):
+    if not isinstance(error, MlflowException) or any(reason in str(error) for reason in UNWRITABLE):
         return False
     return error.get_http_status_code() >= 500 or error.get_http_status_code() == 429
 
@@ -81,6 +83,8 @@ def advice(error: BaseException) -> str:
         return ". It belongs to another version of MLflow: install that one, or choose another tracking.uri"
     if isinstance(error, MlflowException) and error.get_http_status_code() in (401, 403):
         return ". Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+    if any(reason in text for reason in UNWRITABLE):
+        return ". Is there space, are there inodes (df -i), may you write there?"
     if "no password supplied" in text:
         return ". Set PGPASSWORD, or write ~/.pgpass"
     return ""

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from experiments.report import __main__ as report
 from experiments.sweep import __main__ as manage
 from experiments.tracking import Store
 from tests.conftest import ROOT
+from tests.report import studies as trials_of_studies
 from tests.stores import new_store, put_store
 from tests.sweep.test_commands import KEYS, add
 from tests.sweep.test_run import QUICK
@@ -206,3 +208,38 @@ def test_only_what_trains_or_imports_makes_a_store(tmp_path, read):
 def test_a_missing_driver_is_named(tmp_path, scheme, package):
     with pytest.raises(UserError, match=f"pip install {package}"):
         Store(f"{scheme}://127.0.0.1:1/x", str(tmp_path))
+
+
+READ = """
+import sys
+from experiments.errors import UserError
+from experiments.report import __main__ as report
+from experiments.sweep import __main__ as sweep
+folder, elsewhere = sys.argv[1:]
+store = ["study=s", f"output_dir={folder}"]
+sweep.main(["status", *store])
+sweep.main(["export", f"file={elsewhere}/s.zip", *store])
+report.main([f"folder={elsewhere}/report", *store])
+try:
+    report.main(store)
+except UserError as error:
+    print(error)
+"""
+
+
+def test_what_only_reads_works_where_nothing_can_be_written(tmp_path):
+    """On a disk that is mounted read-only, since whoever may do anything may write into folders of others."""
+    store = new_store(tmp_path / "out")
+    trial = trials_of_studies.add(store, "standard", 0, 0.5)
+    store.client.log_text(trial, "text", "config.yaml")
+    mount = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
+    own = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "-", str(store.folder)]
+    if shutil.which("unshare") is None or subprocess.run([*own, "true"], capture_output=True).returncode:
+        pytest.skip("needs unshare, and the right to mount in a namespace of its own")
+    (store.folder / "mlflow.db.lock").unlink()
+    words = [sys.executable, "-c", READ, str(store.folder), str(tmp_path)]
+    done = subprocess.run([*own, *words], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "s.zip").is_file() and (tmp_path / "report" / "report.html").is_file()
+    assert "The report is not recorded in the store" in done.stdout and "Name another folder=FOLDER" in done.stdout
+    assert {path.name for path in store.folder.iterdir()} == {"mlflow.db", "artifacts"}
