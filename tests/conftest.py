@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.pop("MLFLOW_TRACKING_URI", None)  # no test writes into the store of whoever runs it
 
 import pytest
 from hydra import compose, initialize_config_dir

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
+from experiments.config.names import study_folder
 from experiments.errors import UserError
 from experiments.tracking import Store
 from experiments.tracking.metadata import Tag
@@ -51,11 +52,15 @@ def report_study(
     whole = load(store, name, reference)
     if len(whole.trials) > len(study.trials):
         results = analyse(whole, smallest, corrected)
-    folder = folder or store.folder / name / "report"
+    folder = folder or study_folder(store.folder, name) / "report"
     try:
         file = write_files(results, store, folder)
     except OSError as error:
-        raise UserError(f"the report cannot be written to {folder} ({error.strerror or error})") from error
-    store.add_report(name, f"{name} report", {Tag.TRIALS: len(whole.trials)}, folder)
+        reason = error.strerror or error
+        raise UserError(f"the report cannot be written to {folder} ({reason}). Name another folder=FOLDER") from error
+    try:
+        store.add_report(name, f"{name} report", {Tag.TRIALS: len(whole.trials)}, folder)
+    except UserError as error:
+        print(f"The report is not recorded in the store: {error}")
     count = len(whole.trials)
     print(f"Report of {count:,} trial{'' if count == 1 else 's'} of the study: {file}")

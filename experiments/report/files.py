@@ -6,6 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from experiments.config.names import file_name
 from experiments.report import gates, tables
 from experiments.report.figures import across as over_tasks
 from experiments.report.figures import gates as saturated
@@ -78,7 +79,10 @@ def _gates(results: Results, store: Store, task: TaskResults) -> Iterator[tuple[
         histories = {name: _histories(store, task, f"{gates.PREFIX}{layer}/{name}", MOST_GATES) for name in names}
         present = {name: by_row for name, by_row in histories.items() if any(by_row.values())}
         if present:
-            yield f"{task.file}-gates-{layer}", partial(saturated.saturation, results.study, task, layer, present)
+            yield (
+                f"{task.file}-gates-{file_name(layer)}",
+                partial(saturated.saturation, results.study, task, layer, present),
+            )
 
 
 def _histories(store: Store, task: TaskResults, metric: str, most: int) -> dict[str, list[Curve]]:

@@ -1,12 +1,12 @@
 """A study as arrays: the score of every variant on every task with every seed."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from experiments.config.names import file_name
 from experiments.errors import UserError
 from experiments.report.readable import is_number
 from experiments.report.rows import DATA_SEED, Place, Runs, collect, follows_seed, named
@@ -15,8 +15,6 @@ from experiments.tracking import StoredRun
 from experiments.tracking.metadata import NULL, Param, Tag, fields
 
 PUBLISHED = ("metric", "score", "model", "source")
-UNSAFE = re.compile(r"[^\w.=+-]+")  # in the name of a file
-LONGEST_FILE = 80
 REFERENCES = ("standard", "peephole")  # what variants without a base are compared with, if a study has it
 
 
@@ -154,7 +152,7 @@ def _files(tasks: Iterable[str]) -> dict[str, str]:
     """For each task how the names of its files begin; also on disks that take `A` for `a`."""
     files: dict[str, str] = {}
     for task in tasks:
-        stem = UNSAFE.sub("-", task).strip("-.")[:LONGEST_FILE] or "task"
+        stem = file_name(task)
         taken = {file.casefold() for file in files.values()}
         numbered = (stem, *(f"{stem}-{number}" for number in range(2, len(files) + 3)))
         files[task] = next(file for file in numbered if file.casefold() not in taken)

@@ -87,7 +87,7 @@ def published(study: Study) -> list[str]:
 
 def print_links(store: Store, study: Study) -> None:
     """Say how to open the MLflow UI and where the runs are in it."""
-    if not store.local:
+    if store.has_server:
         server, hint = store.uri.rstrip("/"), ""
     else:
         default = store.uri.endswith("/outputs/mlflow.db")
@@ -95,5 +95,7 @@ def print_links(store: Store, study: Study) -> None:
     print(f"Curves and runs in the MLflow UI: {f'`{hint}`, then' if hint else ''}")
     names = list(dict.fromkeys(task.task_name for task in study.tasks))
     width = max(map(len, names))
+    experiments = store.experiments()
     for name in names:
-        print(f"  {name:<{width}}  {charts_link(store.experiment(f'{study.name}/{name}'), server)}")
+        if experiment := experiments.get(f"{study.name}/{name}"):
+            print(f"  {name:<{width}}  {charts_link(experiment, server)}")

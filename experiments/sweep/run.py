@@ -23,20 +23,22 @@ def run_alone(config: "Config", overrides: tuple[str, ...]) -> float:
     from experiments import tasks
     from experiments.sweep import worker
     from experiments.sweep.preflight import prepare
-    from experiments.sweep.run_trial import run_trial
+    from experiments.sweep.run_trial import TRACEBACK, run_trial, scratch_folder
 
     with worker.environment(config):
         sweep = prepare([config], [overrides], worker.check_layers)
         spec, outcome = sweep.specs[0], sweep.stored.get(0)
         if outcome is None:
             task = tasks.build(config.task, config.data_dir)
-            print(f"{spec.name}: {task.title}. {len(task.train)} training sequences. Store: {sweep.store.uri}")
+            print(f"{spec.name}: {task.title}. {len(task.train)} training sequences")
             sweep.describe_data()
             outcome = run_trial(spec, verbose=1 if sys.stdout.isatty() else 2)
         else:
             print(f"{spec.name} is in the store already; rerun=true trains it again")
     if outcome.status == "failed":
-        raise TrialFailed(f"{spec.name} failed: {outcome.error} (traceback.txt of the run in the store has the rest)")
+        file = scratch_folder(spec) / TRACEBACK
+        rest = f" ({file} has the rest)" if file.exists() else ""
+        raise TrialFailed(f"{spec.name} failed: {outcome.error}{rest}")
     _show(sweep, config.study, page=False)
     return outcome.validation
 

@@ -17,7 +17,7 @@ from experiments import tasks
 from experiments.config.identity import plain
 from experiments.errors import UserError, first_line
 from experiments.tasks import Task
-from experiments.tracking import STORE_ERRORS, Run, Store, StoredRun, is_away, metadata
+from experiments.tracking import STORE_ERRORS, Run, Store, StoredRun, is_away, is_deleted, metadata
 from experiments.tracking.metadata import Metric, Param, Tag
 from experiments.trial.source_digest import source_digest
 from experiments.trial.spec import TrialSpec
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 PICTURES = 3  # of the gates of each layer, where it is not said how often they are traced
 POLL_S = 2.0  # between two looks at a trial that another process is at work on
-ARTIFACTS = ("config.yaml", "layer.yaml", "versions.yaml", "model.keras", "trial.log", "traceback.txt")
+TRACEBACK = "traceback.txt"
+ARTIFACTS = ("config.yaml", "layer.yaml", "versions.yaml", "model.keras", "trial.log", TRACEBACK)
 
 
 @dataclass(frozen=True)
@@ -178,8 +179,11 @@ def _record(run: Run, spec: TrialSpec, task: Task, result: "TrialResult", folder
 
 def _failed(run: Run, folder: Path, error: BaseException) -> Outcome:
     reason = traceback.format_exception_only(error)[-1].splitlines()[0]
+    if is_deleted(error):
+        reason = f"its run {run.id} was deleted while it was trained. The same command trains it in a new one"
     try:
-        (folder / "traceback.txt").write_text("".join(traceback.format_exception(error)))
+        trace = "".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace")
+        (folder / TRACEBACK).write_bytes(trace)
         if is_away(error):
             run.client = run.client.hurried  # it was waited for already
         run.describe(tags={Tag.ERROR: reason})

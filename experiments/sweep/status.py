@@ -149,7 +149,7 @@ def show(store: Store, study: str, words: str) -> int:
     if not rows:
         raise unknown_study(store, study)
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    console.print(f"{study} in {store.uri}", soft_wrap=True, markup=False)
+    console.print(f"Study {study}", soft_wrap=True, markup=False)
     console.print(counts_table(rows, not reason))
     notes = [f"What is missing is unknown: {reason}."] if reason else []
     for line in [*details(rows), *notes, *advice(rows, not reason, words)]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from experiments.config.schema import Config
-from experiments.errors import UserError, terminable
+from experiments.errors import UserError, terminable, tolerate_characters
 
 if TYPE_CHECKING:
     from experiments.sweep.run_trial import Outcome
@@ -90,6 +90,7 @@ def start() -> None:
     """Prepare a fresh process: import what trains, and end with the process that it works for."""
     global _starting_s
     if "experiments.trial.fit" not in sys.modules:
+        tolerate_characters()
         Thread(target=_end_with_parent, daemon=True).start()
         with output_to(os.devnull):
             import experiments.sweep.run_trial

@@ -14,7 +14,6 @@ from experiments.errors import UserError, first_line
 from experiments.tracking.metadata import Param, Tag, fields
 from experiments.tracking.run import StoredRun
 from experiments.tracking.store import Store
-from experiments.tracking.transfer import download
 from experiments.trial.spec import TrialSpec
 
 WORD = re.compile(r"[\w./+-]+")
@@ -129,9 +128,10 @@ def fetch(store: Store, run: StoredRun, name: str, folder: Path) -> Path:
     Raises:
         UserError: if the run has no such artifact.
     """
-    file = download(store, run.run_id, name, folder)
+    file = store.artifacts.download(run.run_id, name, folder)
     if file is None:
-        advice = "" if run.status == "FINISHED" else ". Only a trial that has ended well keeps its model"
+        lost = f". Its files are recorded at {store.artifacts.address(run.run_id)}"
+        advice = lost if run.status == "FINISHED" else ". Only a trial that has ended well keeps its model"
         raise UserError(f"{run.name}: its run {run.run_id} is {run.status} and has no artifact {name}{advice}")
     return file
 

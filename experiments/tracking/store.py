@@ -1,8 +1,9 @@
 """An MLflow store, with one experiment per study and task."""
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from experiments.errors import UserError, first_line
 from experiments.options import StoreOptions
+from experiments.tracking import address, artifacts
+from experiments.tracking.address import DATABASE
+from experiments.tracking.artifacts import Artifacts
 from experiments.tracking.client import Client, advice
 from experiments.tracking.metadata import Tag
 from experiments.tracking.run import Run, StoredRun, process_tags
@@ -34,87 +38,123 @@ def create_database(file: Path) -> None:
     unfinished = file.with_name(f"{file.name}.unfinished")
     for leftover in (unfinished, unfinished.with_name(f"{unfinished.name}-journal")):
         leftover.unlink(missing_ok=True)
-    MlflowClient(tracking_uri=f"sqlite:///{unfinished}").search_experiments(max_results=1)
+    MlflowClient(tracking_uri=address.of_file(unfinished)).search_experiments(max_results=1)
     os.replace(unfinished, file)
+
+
+def _check(file: Path, uri: str, new: bool) -> None:
+    """Raise a `UserError` for an SQLite file that cannot be made or read."""
+    if not new and not file.exists():
+        raise UserError(f"there is no store {file}: name its output_dir=FOLDER or tracking.uri=URI")
+    if file.is_dir() or not file.parent.is_dir():
+        raise UserError(f"tracking.uri={uri}: the file cannot be made (its folder must exist)")
+    if not os.access(file if file.exists() else file.parent, os.W_OK if new else os.R_OK):
+        raise UserError(f"tracking.uri={uri}: no permission to {'write' if new else 'read'} there")
+    if file.exists():
+        with file.open("rb") as opened:
+            head = opened.read(len(SQLITE_HEADER))
+        if head and head != SQLITE_HEADER:
+            raise UserError(f"tracking.uri={uri}: {file} is not an SQLite database. Choose another file")
 
 
 class Store:
     """An MLflow store, with one experiment per study and task.
 
     Args:
-        uri: MLflow tracking URI; None for the SQLite file `mlflow.db` in `output_dir`.
+        uri: MLflow tracking URI; None: that of the environment, else the SQLite file `mlflow.db` in `output_dir`.
         output_dir: Folder of the default store, of artifacts and of locks.
         wait_s: Seconds that each call waits for a store that does not answer.
+        new: Whether it is made if it is not there; else it is read, perhaps from where nothing can be written.
 
     Raises:
-        UserError: if the store cannot be reached, read or written.
+        UserError: if the store cannot be reached, read or written, or if its address has a password.
     """
 
-    def __init__(self, uri: str | None, output_dir: str, wait_s: float = 0.0) -> None:
+    def __init__(self, uri: str | None, output_dir: str, wait_s: float = 0.0, new: bool = True) -> None:
         self.folder = Path(output_dir).expanduser().resolve()
+        self.uri = address.resolved(uri, self.folder)
+        self.file = address.file_of(self.uri)
+        self.has_server = self.uri.startswith(("http", "databricks"))  # which knows where artifacts go
+        if new:
+            self._make_folder(output_dir)
+        if self.file is not None:
+            _check(self.file, self.uri, new)
+        is_there = not new if self.file is None else self.file.exists() and self.file.stat().st_size > 0
+        with self.usable(), nullcontext() if is_there else self._creating():
+            if self.file is not None:
+                create_database(self.file)
+            self.client = Client(MlflowClient(tracking_uri=self.uri), wait_s)
+            self.client.search_experiments(max_results=1)
+        self.artifacts = Artifacts(self.client, self.folder)
+
+    @classmethod
+    def of(cls, options: StoreOptions, new: bool = False, wait_s: float = 0.0) -> "Store":
+        """The store that the options of a command name, of which that says so in its first line.
+
+        Raises:
+            UserError: if it is not there, unless it may be `new`, or cannot be used.
+        """
+        store = cls(options.tracking_uri, options.output_dir, wait_s, new)
+        store.announce(options.tracking_uri)
+        return store
+
+    def announce(self, uri: str | None) -> None:
+        """Print which store it is, and whether it is not the one of the options but that of the environment."""
+        source = f" ({address.VARIABLE})" if uri is None and os.environ.get(address.VARIABLE) else ""
+        print(f"Store: {self.uri}{source}", flush=True)
+
+    def _make_folder(self, output_dir: str) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"output_dir={output_dir}: cannot be made ({error.strerror})") from error
-        if uri is not None and uri.startswith("sqlite:///"):
-            uri = f"sqlite:///{Path(uri.removeprefix('sqlite:///')).expanduser().resolve()}"
-        self.uri = uri or f"sqlite:///{self.folder / 'mlflow.db'}"
-        self.local = self.uri.startswith("sqlite:///")
-        self._check_file()
-        with self._usable(), self._creating():
-            if self.local:
-                create_database(Path(self.uri.removeprefix("sqlite:///")))
-            self.client = Client(MlflowClient(tracking_uri=self.uri), wait_s)
-            self.client.search_experiments(max_results=1)
-
-    @classmethod
-    def of(cls, options: StoreOptions, new: bool = False, wait_s: float = 0.0) -> "Store":
-        """The store that the options of a command name; one that is not there is made only if it may be `new`.
-
-        Raises:
-            UserError: if it is not there or cannot be used.
-        """
-        uri = options.tracking_uri or f"sqlite:///{options.output_dir}/mlflow.db"
-        file = Path(uri.removeprefix("sqlite:///")).expanduser()
-        if not new and uri.startswith("sqlite:///") and not file.exists():
-            raise UserError(f"there is no store {file}: name its output_dir=FOLDER or tracking.uri=URI")
-        return cls(options.tracking_uri, options.output_dir, wait_s)
-
-    def _check_file(self) -> None:
-        if not self.local:
-            return
-        file = Path(self.uri.removeprefix("sqlite:///"))
-        if file.is_dir() or not file.parent.is_dir():
-            raise UserError(f"tracking.uri={self.uri}: the file cannot be made (its folder must exist)")
-        if not os.access(file if file.exists() else file.parent, os.W_OK):
-            raise UserError(f"tracking.uri={self.uri}: no permission to write there")
-        if file.exists():
-            with file.open("rb") as opened:
-                head = opened.read(len(SQLITE_HEADER))
-            if head and head != SQLITE_HEADER:
-                raise UserError(f"tracking.uri={self.uri}: {file} is not an SQLite database. Choose another file")
 
     def _creating(self) -> FileLock:
         """Held while the store or an experiment is made: racing creators lose runs and break an SQLite file."""
-        return FileLock(f"{self.uri.removeprefix('sqlite:///')}.lock" if self.local else self.folder / "store.lock")
+        return FileLock(f"{self.file}.lock" if self.file else self.folder / "store.lock")
 
     @contextmanager
-    def _usable(self) -> Iterator[None]:
+    def usable(self) -> Iterator[None]:
+        """Errors of the store become a `UserError` that names it."""
         try:
             yield
-        except (MlflowException, SQLAlchemyError, OSError) as error:
+        except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
             raise UserError(
                 f"tracking.uri={self.uri}: this MLflow store cannot be used ({first_line(error)}){advice(error)}"
             ) from error
 
     def experiment(self, name: str) -> str:
         """The id of an experiment, made if there is none of this name."""
-        with self._usable(), self._creating():
+        with self.usable(), self._creating():
             experiment = self.client.get_experiment_by_name(name)
             if experiment is not None:
+                self._refuse_elsewhere(experiment.artifact_location)
                 return experiment.experiment_id
-            location = (self.folder / "artifacts" / name).as_uri() if self.local else None
-            return self.client.create_experiment(name, artifact_location=location)
+            place = None if self.has_server else artifacts.location(self.folder, name).as_uri()
+            return self.client.create_experiment(name, artifact_location=place)
+
+    def is_elsewhere(self, address: str) -> bool:
+        """Whether an address of files is that of another output folder, from which this one was moved or copied.
+
+        Only the store `mlflow.db` in the output folder must have its files there; of another one they may be anywhere
+        that there is.
+        """
+        path = artifacts.path_of(address)
+        folder = None if path is None or self.has_server else artifacts.output_folder(path)
+        if folder is None or folder == self.folder:
+            return False
+        if not os.path.exists(folder):
+            return True
+        return self.file == self.folder / DATABASE and not folder.samefile(self.folder)
+
+    def _refuse_elsewhere(self, address: str) -> None:
+        if self.is_elsewhere(address):
+            own = [] if self.file == self.folder / DATABASE else [f"tracking.uri={self.uri}"]
+            words = shlex.join([f"output_dir={self.folder}", *own])
+            raise UserError(
+                f"output_dir={self.folder}: was moved or copied from elsewhere, and new files would go to {address}. "
+                f"Mend the addresses once:\n  python -m experiments.sweep relocate {words}"
+            )
 
     def start(
         self, experiment_id: str, name: str, params: Mapping[str, Any], tags: Mapping[str, Any], lock: Path
@@ -171,13 +211,13 @@ class Store:
 
     def history(self, run_id: str, metric: str) -> dict[int, float]:
         """Every value of a metric by step."""
-        with self._usable():
+        with self.usable():
             return {point.step: point.value for point in self.client.get_metric_history(run_id, metric)}
 
     def add_report(self, study: str, name: str, tags: Mapping[str, Any], folder: Path) -> str:
         """Record the files of a folder as the newest report of a study. Returns the id of its run."""
         experiment = self.experiment(f"{study}/{REPORT}")
-        with self._usable():
+        with self.usable():
             described = {str(tag): str(value) for tag, value in {**tags, Tag.KIND: "report", Tag.STUDY: study}.items()}
             run = self.client.create_run(experiment, run_name=name, tags=described)
             self.client.log_artifacts(run.info.run_id, str(folder))
@@ -186,12 +226,12 @@ class Store:
 
     def studies(self) -> list[str]:
         """The names of all studies of the store."""
-        with self._usable():
+        with self.usable():
             return sorted({e.name.split("/")[0] for e in self.client.search_experiments() if "/" in e.name})
 
     def experiments(self) -> dict[str, str]:
         """The ids of all experiments of the store by name."""
-        with self._usable():
+        with self.usable():
             return {experiment.name: experiment.experiment_id for experiment in self.client.search_experiments()}
 
     def everywhere(self, key: str) -> list[StoredRun]:
@@ -227,7 +267,7 @@ class Store:
     def _search(self, experiment_ids: list[str], query: str) -> Iterable[StoredRun]:
         token = None
         while experiment_ids:
-            with self._usable():
+            with self.usable():
                 page = self.client.search_runs(
                     experiment_ids, query, order_by=["attributes.start_time DESC"], page_token=token
                 )

@@ -1,14 +1,10 @@
 """Whole runs: read from one store, written into another."""
 
 import math
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 from mlflow.entities import Metric, Param, RunTag
 
@@ -84,28 +80,6 @@ def histories(store: Store, run_id: str, names: Iterable[str]) -> dict[str, Poin
 
 def _history(store: Store, run_id: str, name: str) -> Sequence[Metric]:
     return store.client.get_metric_history(run_id, name)
-
-
-def artifacts(store: Store, run_id: str, folder: str | None = None) -> Iterator[str]:
-    """The paths of all artifacts of a run, those in folders included."""
-    for artifact in store.client.list_artifacts(run_id, folder):
-        if artifact.is_dir:
-            yield from artifacts(store, run_id, artifact.path)
-        else:
-            yield artifact.path
-
-
-def download(store: Store, run_id: str, path: str, folder: Path) -> Path | None:
-    """Fetch an artifact into a folder, where it keeps its path; None if the run has no such artifact."""
-    parent = str(PurePosixPath(path).parent)
-    siblings = store.client.list_artifacts(run_id, None if parent == "." else parent)
-    if path not in [artifact.path for artifact in siblings]:
-        return None
-    target = folder / path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as fetched:  # some stores keep the folders of a path, some do not
-        Path(store.client.download_artifacts(run_id, path, fetched)).replace(target)
-    return target
 
 
 class Receiver:

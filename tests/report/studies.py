@@ -31,7 +31,7 @@ class MemoryStore:
     """What reports use of a `Store`, without a database, which takes 20 ms for a run."""
 
     uri = "memory"
-    local = False
+    has_server = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -39,6 +39,9 @@ class MemoryStore:
 
     def experiment(self, name: str) -> str:
         return name
+
+    def experiments(self) -> dict[str, str]:
+        return {run.experiment: run.experiment for run in self.recorded}
 
     def start(
         self, experiment: str, name: str, params: Mapping[str, object], tags: Mapping[str, object], lock: Path

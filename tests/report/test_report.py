@@ -285,3 +285,31 @@ def test_the_best_draws_of_a_search_are_chosen_by_validation_and_shown_with_thei
     assert sentences(results)[0].startswith(
         "On adding, the setting that explains most of the variance of the score is,"
     )
+
+
+def test_names_of_a_shared_store_lead_nowhere_else(tmp_path, capsys):
+    """The parameter of a run says its task, and the metrics its layers, whoever wrote them."""
+    folder = tmp_path / "a" / "b" / "out"
+    database = new_store(folder)
+    curve = {1: {"val/mse": 1.0, "gates/.. ../forget_gate/mean": 0.5, "gates/.. ../forget_gate/left_saturated": 0.1}}
+    for seed in range(2):
+        add(database, "../../v", seed, 0.5 + seed, curve=curve, params={**studies.FIELDS, "task": "../../../../x"})
+    before = set(database.experiments())
+    main(["study=s", f"output_dir={folder}"])
+    assert set(database.experiments()) - before == {"s/report"}
+    figures = {file.name for file in (folder / "s/report/figures").iterdir()}
+    assert {"x-scores.svg", "x-gates-unnamed.svg"} <= figures, figures
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"] and list(tmp_path.iterdir()) == [tmp_path / "a"]
+    assert "../../../../x" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("study", ["..", "running", ".x"])
+def test_a_study_of_a_shared_store_whose_name_leads_elsewhere_is_reported_on_in_a_folder_of_choice(tmp_path, study):
+    database = new_store(tmp_path / "a" / "out")
+    add(database, "standard", 0, 0.5, study=study)
+    words = [f"study={study}", f"output_dir={tmp_path}/a/out"]
+    with pytest.raises(UserError, match=f"study={study}: must "):
+        main(words)
+    assert [file.name for file in (tmp_path / "a").iterdir()] == ["out"]
+    main([*words, f"folder={tmp_path}/chosen"])
+    assert (tmp_path / "chosen" / "report.html").is_file()

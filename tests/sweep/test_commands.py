@@ -33,8 +33,8 @@ def store(tmp_path):
     return new_store(tmp_path / "out")
 
 
-def add(store, key, name, end="FINISHED", study="s", lock="no lock", **tags):
-    """A run of the trial `name`; with end=None it is still running."""
+def add(store, key, name, end="FINISHED", study="s", lock="no lock", files=(), **tags):
+    """A run of the trial `name` with files, given as their texts by path; with end=None it is still running."""
     task, variant, seed = name.split("/")
     params = {"variant": variant, "task": task, "seed": seed[1:]}
     described = {
@@ -48,6 +48,9 @@ def add(store, key, name, end="FINISHED", study="s", lock="no lock", **tags):
     run = store.start(store.experiment(f"{study}/{task}"), name, params, described, Path(lock))
     if end == "FINISHED":
         run.log({1: {"train/loss": 0.5}, 0: {"test/mse": 0.25}})
+        files = files or {"config.yaml": "of a trial"}
+    for path, text in dict(files).items():
+        run.client.log_text(run.id, text, path)
     if end:
         run.end(end)
     return run

@@ -1,13 +1,17 @@
 """What goes wrong around a sweep, in processes of their own: the sweep says so, and the same command finishes it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from experiments.errors import TrialFailed
 from experiments.sweep import run_trial as module
+from experiments.sweep.run import run_alone
 from experiments.sweep.run_trial import run_trial
 from experiments.tracking import Store
 from experiments.trial import fit
@@ -104,3 +108,28 @@ def test_other_code_does_not_go_on_with_a_run(make_config, monkeypatch):
         monkeypatch.setattr(f"experiments.{name}.source_digest", lambda: "other")
     run_trial(spec_of(config), verbose=0)
     assert len(Store(None, config.output_dir).trials("default")) == 2
+
+
+def test_a_run_that_is_deleted_while_it_trains_is_named_and_the_trial_goes_on_in_another(make_config, monkeypatch):
+    config = make_config(*QUICK, "sweep.checkpoint_s=0")
+    train, deleted = fit.fit, []
+
+    def delete_and_train(*arguments):
+        store = Store(None, config.output_dir)
+        deleted.extend(run.run_id for run in store.trials("default"))
+        store.client.delete_run(deleted[0])
+        return train(*arguments)
+
+    put_store(Path(config.output_dir))
+    monkeypatch.setattr(fit, "fit", delete_and_train)
+    with pytest.raises(TrialFailed) as told:
+        run_alone(config, QUICK)
+    assert f"its run {deleted[0]} was deleted while it was trained" in str(told.value)
+    (file,) = re.findall(r"\((\S+traceback\.txt) has the rest\)", str(told.value))
+    assert "Current state is deleted" in Path(file).read_text()
+    monkeypatch.setattr(fit, "fit", train)
+    run_alone(config, QUICK)
+    (finished,) = Store(None, config.output_dir).trials("default")
+    assert finished.status == "FINISHED" and finished.run_id not in deleted
+    epochs = Store(None, config.output_dir).history(finished.run_id, "val/mse")
+    assert list(epochs) == [1, 2], "those before the deletion too"

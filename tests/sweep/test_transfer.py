@@ -49,6 +49,7 @@ def exported(tmp_path_factory):
         run.end("FINISHED")
     many = add(store, KEYS[2], "parity/v/s0", None)
     many.log({step: {"train/loss": step / 7} for step in range(1, 1501)})
+    many.client.log_text(many.id, "text", "notes.txt")
     many.end("FINISHED")
     add(store, KEYS[3], "adding/v/s3", "FAILED")
     add(store, KEYS[4], "adding/v/s4", study="other")

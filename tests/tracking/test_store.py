@@ -24,8 +24,8 @@ from tests.stores import new_store
 LOCK = Path("no lock")
 
 
-def start(store, key="k", lock=LOCK, **tags):
-    experiment = store.experiment("study/task")
+def start(store, key="k", lock=LOCK, experiment="study/task", **tags):
+    experiment = store.experiment(experiment)
     tags = {"kind": "trial", "trial_key": key, "study": "study", **tags}
     return store.start(experiment, "task/variant/s0", {"variant": "v"}, tags, lock)
 
@@ -247,6 +247,42 @@ def test_only_a_store_that_may_answer_later_is_waited_for(tmp_path):
     with answering(503, b"no") as uri, pytest.raises(UserError):
         Store(uri, str(tmp_path), wait_s=4)
     assert time.monotonic() - began > 3
+
+
+WITHOUT_INODES = """
+import sys, time
+from pathlib import Path
+from experiments.tracking import STORE_ERRORS
+from tests.tracking.test_store import new_store, start, Store
+folder = Path(sys.argv[1])
+new_store(folder)
+run = start(Store(None, str(folder), wait_s=60))
+try:
+    for number in range(100):
+        (folder / str(number)).touch()
+except OSError as error:
+    print(error)
+began = time.monotonic()
+try:
+    run.describe(tags={"diverged": "false"})
+except STORE_ERRORS as error:
+    print(str(error).splitlines()[0], "at once" if time.monotonic() - began < 30 else "late")
+(folder / "0").unlink()
+run.describe(tags={"diverged": "false"})
+print("written")
+"""
+
+
+def test_a_disk_without_inodes_is_not_waited_for(tmp_path):
+    mount = 'mount -t tmpfs -o nr_inodes=12 tmpfs "$1" && exec "$2" -c "$3" "$1"'
+    own = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "-", str(tmp_path)]
+    if shutil.which("unshare") is None or subprocess.run([*own, "true"], capture_output=True).returncode:
+        pytest.skip("needs unshare, and the right to mount in a namespace of its own")
+    done = subprocess.run([*own, sys.executable, WITHOUT_INODES], capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    space, late, written = done.stdout.splitlines()[-3:]
+    assert "No space left on device" in space and written == "written"
+    assert late.endswith("unable to open database file at once"), done.stdout
 
 
 def test_a_database_that_another_program_holds_is_waited_for(tmp_path, capsys, monkeypatch):
