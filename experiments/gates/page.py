@@ -13,7 +13,7 @@ from experiments.gates.predictions import predictions
 from experiments.gates.sequence import InputSequence, is_character_level
 from experiments.gates.trained_trial import Activations, TrainedTrial
 from experiments.gates.unit_scores import LayerTrace, Scores, symbol_numbers, top_units, unit_scores
-from experiments.tracking.metadata import Tag
+from experiments.tracking.metadata import Tag, recorded_number
 from experiments.trial.gate_statistics import Bounds
 
 Array = np.ndarray
@@ -154,6 +154,7 @@ def _is_signed(bounds: Mapping[str, Bounds | None], quantity: str, values: Array
 def _summary(sequence: InputSequence, activations: Activations) -> dict[str, Any]:
     """The lines on a trial in the head of the page."""
     trial, run, tags = activations.trial, activations.trial.run, activations.trial.run.tags
+    baseline = recorded_number(tags.get(Tag.BASELINE))
     unit = f" {tags[Tag.SCORE_UNIT]}" if tags.get(Tag.SCORE_UNIT) else ""
     lines = predictions(trial.task, activations.outputs, sequence.targets)
     return {
@@ -162,7 +163,7 @@ def _summary(sequence: InputSequence, activations: Activations) -> dict[str, Any
         "run_id": run.run_id,
         "variant": trial.config.variant.name,
         "score": f"{tags.get(Tag.SCORE_TITLE, '')} on the test part {run.score:.4g}{unit}",
-        "baseline": f"{tags.get(Tag.SCORE_BETTER, '')} is better; baseline {float(tags.get(Tag.BASELINE, 'nan')):.4g}",
+        "baseline": f"{tags.get(Tag.SCORE_BETTER, '')} is better; baseline {baseline:.4g}",
         "size": f"{trial.spec.model.layers} x {trial.spec.model.units} units",
         "prediction": None if trial.task.per_step else lines[0],
     }

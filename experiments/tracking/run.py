@@ -1,8 +1,6 @@
 """A run in the store: one that is being recorded, and one that is read."""
 
 import math
-import os
-import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from mlflow.entities import Metric, Param, RunTag
 
 from experiments.errors import first_line
 from experiments.tracking.client import STORE_ERRORS, Client, is_away
 from experiments.tracking.metadata import Tag
+from experiments.tracking.process import is_alive
 
 MOST_METRICS = 1000  # of one request
-SILENT_S = 3600.0  # after so long without a sign of life a run of another machine counts as dead
 
 
 @dataclass(frozen=True)
@@ -44,13 +41,8 @@ class StoredRun:
 
     @property
     def alive(self) -> bool:
-        """Whether a process is at work on a running trial.
-
-        On this machine its lock is held. Of another machine all that is known is when it last said something.
-        """
-        if self.tags.get(Tag.HOST) == socket.gethostname():
-            return is_held(Path(self.tags.get(Tag.LOCK, "")))
-        return time.time() - float(self.tags.get(Tag.HEARTBEAT, "0")) < SILENT_S
+        """Whether a process is at work on a running trial."""
+        return is_alive(self.tags)
 
 
 class Run:
@@ -134,19 +126,3 @@ class Run:
             yield
         finally:
             self.seconds += time.perf_counter() - began
-
-
-def is_held(lock: Path) -> bool:
-    """Whether a process holds a lock file."""
-    if not lock.is_file():
-        return False
-    try:
-        with FileLock(lock, timeout=0):
-            return False
-    except Timeout:
-        return True
-
-
-def process_tags(lock: Path) -> dict[str, Any]:
-    """Who is at work on a run, from which `StoredRun.alive` can be told."""
-    return {Tag.HOST: socket.gethostname(), Tag.PID: os.getpid(), Tag.LOCK: lock, Tag.HEARTBEAT: int(time.time())}

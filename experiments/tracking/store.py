@@ -1,5 +1,6 @@
 """An MLflow store, with one experiment per study and task."""
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,8 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from experiments.errors import UserError, first_line
 from experiments.options import StoreOptions
 from experiments.tracking.client import Client, advice
-from experiments.tracking.metadata import Tag
-from experiments.tracking.run import Run, StoredRun, process_tags
+from experiments.tracking.metadata import Tag, recorded_number
+from experiments.tracking.process import process_tags, unreadable_tags
+from experiments.tracking.run import Run, StoredRun
 
 SQLITE_HEADER = b"SQLite format 3\x00"
 REPORT = "report"  # the experiment of a study that holds its reports
@@ -60,6 +62,7 @@ class Store:
             uri = f"sqlite:///{Path(uri.removeprefix('sqlite:///')).expanduser().resolve()}"
         self.uri = uri or f"sqlite:///{self.folder / 'mlflow.db'}"
         self.local = self.uri.startswith("sqlite:///")
+        self.named_runs: set[str] = set()
         self._check_file()
         with self._usable(), self._creating():
             if self.local:
@@ -140,15 +143,16 @@ class Store:
         histories = {name: self.client.get_metric_history(stored.run_id, name) for name in stored.metrics}
         run = Run(self.client, stored.run_id, {name: max(point.step for point in h) for name, h in histories.items()})
         missing = {name: value for name, value in params.items() if name not in stored.params}
-        attempts = int(stored.tags.get(Tag.ATTEMPTS, "1")) + 1
-        run.describe(missing, {**process_tags(lock), Tag.ATTEMPTS: attempts, Tag.ERROR: ""})
+        attempts = recorded_number(stored.tags.get(Tag.ATTEMPTS))
+        tags = {Tag.ATTEMPTS: int(attempts) + 1 if math.isfinite(attempts) else 2, Tag.ERROR: ""}
+        run.describe(missing, {**process_tags(lock), **tags})
         return run
 
     def finished(self, experiment_id: str, key: str | None = None) -> dict[str, StoredRun]:
         """The newest finished run of each trial of an experiment, or of one trial, by the key of the trial."""
         which = TRIALS if key is None else f"tags.{Tag.TRIAL_KEY} = '{key}'"
         runs = list(self._search([experiment_id], f"attributes.status = 'FINISHED' and {which}"))
-        return {run.tags[Tag.TRIAL_KEY]: run for run in reversed(runs)}
+        return {run.tags[Tag.TRIAL_KEY]: run for run in reversed(runs) if Tag.TRIAL_KEY in run.tags}
 
     def runs_of(self, experiment_id: str, key: str) -> list[StoredRun]:
         """All runs of a trial, newest first."""
@@ -232,13 +236,20 @@ class Store:
                     experiment_ids, query, order_by=["attributes.start_time DESC"], page_token=token
                 )
             for run in page:
-                data = run.data
-                yield StoredRun(
-                    run.info.run_id, run.info.run_name, run.info.status, data.params, data.tags, data.metrics
-                )
+                info, data = run.info, run.data
+                stored = StoredRun(info.run_id, info.run_name or "", info.status, data.params, data.tags, data.metrics)
+                self._name_unreadable(stored)
+                yield stored
             token = page.token
             if not token:
                 return
+
+    def _name_unreadable(self, run: StoredRun) -> None:
+        """Say once what a foreign or edited run says of itself that counts as absent."""
+        problems = unreadable_tags(run.tags) if run.tags.get(Tag.KIND) == "trial" else []
+        if problems and run.run_id not in self.named_runs:
+            self.named_runs.add(run.run_id)
+            print(f"run {run.run_id} ({run.name}) cannot be read in full: {'; '.join(problems)}", flush=True)
 
 
 def charts_link(experiment_id: str, server: str) -> str:

@@ -22,11 +22,12 @@ from mlflow.utils.validation import (
 
 from experiments.tracking.client import STORE_ERRORS
 from experiments.tracking.metadata import Tag
-from experiments.tracking.run import MOST_METRICS, StoredRun, process_tags
+from experiments.tracking.process import process_tags
+from experiments.tracking.run import MOST_METRICS, StoredRun
 from experiments.tracking.store import Store
 
 MOST_ENTRIES = 100  # parameters or tags of one request
-PROCESS = (Tag.HOST, Tag.PID, Tag.LOCK, Tag.HEARTBEAT)  # tags of the process that is at work on a run
+PROCESS = (Tag.HOST, Tag.NAMESPACE, Tag.PID, Tag.LOCK, Tag.HEARTBEAT)  # tags of the process that is at work on a run
 
 LARGEST_INTEGER = 2**63 - 1  # of databases
 
