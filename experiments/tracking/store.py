@@ -2,12 +2,14 @@
 
 import math
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
@@ -111,13 +113,43 @@ class Store:
             ) from error
 
     def experiment(self, name: str) -> str:
-        """The id of an experiment, made if there is none of this name."""
+        """The id of an experiment, made if there is none of this name.
+
+        Raises:
+            UserError: if it was deleted, which keeps its name and refuses runs.
+        """
         with self._usable(), self._creating():
             experiment = self.client.get_experiment_by_name(name)
             if experiment is not None:
+                self._check_not_deleted([experiment])
                 return experiment.experiment_id
             location = (self.folder / "artifacts" / name).as_uri() if self.local else None
             return self.client.create_experiment(name, artifact_location=location)
+
+    def check_study(self, study: str, tasks: Iterable[str]) -> None:
+        """Refuse a study that cannot be recorded, since experiments of its tasks or of its reports were deleted.
+
+        Raises:
+            UserError: says how to restore them.
+        """
+        names = [f"{study}/{name}" for name in (*tasks, REPORT)]
+        with self._usable():
+            experiments = list(map(self.client.get_experiment_by_name, names))
+        self._check_not_deleted([experiment for experiment in experiments if experiment is not None])
+
+    def _check_not_deleted(self, experiments: Iterable[Experiment]) -> None:
+        deleted = [experiment for experiment in experiments if experiment.lifecycle_stage == "deleted"]
+        if deleted:
+            place = shlex.quote(f"MLFLOW_TRACKING_URI={self.uri}")
+            commands = [
+                f"\n  env {place} python -m mlflow experiments restore --experiment-id {experiment.experiment_id}"
+                for experiment in deleted
+            ]
+            names = ", ".join(experiment.name for experiment in deleted)
+            raise UserError(
+                f"{names}: deleted in the MLflow UI, so that no run can be recorded there. Choose another study, or "
+                f"bring back all that it had:{''.join(commands)}"
+            )
 
     def start(
         self, experiment_id: str, name: str, params: Mapping[str, Any], tags: Mapping[str, Any], lock: Path
