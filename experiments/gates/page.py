@@ -1,6 +1,7 @@
 """One HTML file with everything in it: the values of gates and states, and the script that draws them."""
 
 import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ FOLDER = Path(__file__).parent
 LARGEST = 65534  # the code of the upper end; one more means no value
 DIGITS = 5
 MOST_LINES = 4
-FILES = ("page.css", "draw.js", "explanations.js", "page.js")
+SCRIPTS = ("draw.js", "explanations.js", "page.js")
 
 
 def render(sequence: InputSequence, panels: Sequence[Activations]) -> str:
@@ -36,14 +37,21 @@ def render(sequence: InputSequence, panels: Sequence[Activations]) -> str:
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     first = panels[0].trial
+    script = "\n".join(_file(name) for name in SCRIPTS)
     return environment.get_template("page.html.j2").render(
         task=first.task,
         task_name=first.config.task.name,
         sequence=sequence,
         trials=[_summary(sequence, panel) for panel in panels],
         data={"input": _input(sequence, first), "panels": [_panel(sequence, panel) for panel in panels]},
-        files={name: Markup((FOLDER / name).read_text(encoding="utf-8")) for name in FILES},
+        style=Markup(_file("page.css")),
+        script=Markup(script),
+        script_digest=Markup(base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()),
     )
+
+
+def _file(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
 
 
 def encode(values: Array, unbounded: bool, signed: bool) -> dict[str, Any]:
