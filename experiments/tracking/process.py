@@ -110,7 +110,7 @@ def unreadable_tags(tags: Mapping[str, str]) -> list[str]:
     problems = [] if tags.get(Tag.TRIAL_KEY) else [f"it has no tag {Tag.TRIAL_KEY}"]
     for tag in (Tag.HEARTBEAT, Tag.ATTEMPTS):
         if tag in tags and not math.isfinite(recorded_number(tags[tag])):
-            problems.append(f"its tag {tag} is {ascii(tags[tag][:40])}, no number")
+            problems.append(f"its tag {tag} is '{tags[tag][:40]}', no number")
     if len(tags.get(Tag.LOCK, "")) > LONGEST_PATH or "\0" in tags.get(Tag.LOCK, ""):
         problems.append(f"its tag {Tag.LOCK} is no path")
     return problems

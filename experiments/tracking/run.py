@@ -1,6 +1,7 @@
 """A run in the store: one that is being recorded, and one that is read."""
 
 import math
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlflow import entities
 from mlflow.entities import Metric, Param, RunTag
 
 from experiments.errors import first_line
@@ -16,6 +18,14 @@ from experiments.tracking.metadata import Tag
 from experiments.tracking.process import is_alive
 
 MOST_METRICS = 1000  # of one request
+CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)  # what moves the cursor of a terminal or worse, but tab and line feed
+
+
+def shown(text: str) -> str:
+    """A text of a store that anyone may have written, with control characters written out."""
+    return CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,16 @@ class StoredRun:
     params: dict[str, str]
     tags: dict[str, str]
     metrics: dict[str, float]
+
+    @classmethod
+    def of(cls, run: entities.Run) -> "StoredRun":
+        """The run that MLflow has read, with texts that can be printed."""
+        info, data = run.info, run.data
+        name, params, tags = info.run_name or "", data.params, data.tags
+        if CONTROL.search("".join([name, *params.values(), *tags.values()])):
+            name = shown(name)
+            params, tags = ({key: shown(text) for key, text in texts.items()} for texts in (params, tags))
+        return cls(info.run_id, name, info.status, params, tags, data.metrics)
 
     @property
     def score(self) -> float:

@@ -19,7 +19,7 @@ from experiments.options import StoreOptions
 from experiments.tracking.client import Client, advice
 from experiments.tracking.metadata import Tag, recorded_number
 from experiments.tracking.process import process_tags, unreadable_tags
-from experiments.tracking.run import Run, StoredRun
+from experiments.tracking.run import Run, StoredRun, shown
 
 SQLITE_HEADER = b"SQLite format 3\x00"
 REPORT = "report"  # the experiment of a study that holds its reports
@@ -222,13 +222,12 @@ class Store:
 
     def studies(self) -> list[str]:
         """The names of all studies of the store."""
-        with self._usable():
-            return sorted({e.name.split("/")[0] for e in self.client.search_experiments() if "/" in e.name})
+        return sorted({name.split("/")[0] for name in self.experiments() if "/" in name})
 
     def experiments(self) -> dict[str, str]:
         """The ids of all experiments of the store by name."""
         with self._usable():
-            return {experiment.name: experiment.experiment_id for experiment in self.client.search_experiments()}
+            return {shown(experiment.name): experiment.experiment_id for experiment in self.client.search_experiments()}
 
     def everywhere(self, key: str) -> list[StoredRun]:
         """All runs of a trial in all studies, newest first."""
@@ -268,8 +267,7 @@ class Store:
                     experiment_ids, query, order_by=["attributes.start_time DESC"], page_token=token
                 )
             for run in page:
-                info, data = run.info, run.data
-                stored = StoredRun(info.run_id, info.run_name or "", info.status, data.params, data.tags, data.metrics)
+                stored = StoredRun.of(run)
                 self._name_unreadable(stored)
                 yield stored
             token = page.token

@@ -229,6 +229,18 @@ def test_a_browser_takes_strange_names_as_text_and_runs_no_script(store, chromiu
     page.close()
 
 
+def test_no_cell_of_a_table_is_a_formula(store):
+    formulas = ['=HYPERLINK("http://x","y")', "+1+1", "-2+3", "@SUM(A1)"]
+    fill(store, {"=cmd": {name: around(0.5) for name in ("standard", *formulas)}})
+    folder, _, _ = page_of(store)
+    for file in ("trials.csv", "comparisons.csv"):
+        rows = list(csv.DictReader((folder / file).read_text(encoding="utf-8").splitlines()))
+        assert {row["variant"] for row in rows} == {"standard", *(f"'{formula}" for formula in formulas)}
+        assert {row["task"] for row in rows} == {"'=cmd"}
+        numbers = [cell for row in rows for cell in row.values() if cell.startswith(("-", "+"))]
+        assert file == "trials.csv" or len(list(map(float, numbers))) > 3, "numbers stay numbers"
+
+
 def test_scores_of_every_size(store):
     sizes = {
         "zero": ([0.0] * 3, [0.0] * 3),

@@ -363,3 +363,20 @@ def test_edited_runs_do_not_stop_the_others(store, make_config, capsys, end):
     capsys.readouterr()
     report_study(store, "s", page=False)
     assert "standard reaches 0.25" in capsys.readouterr().out
+
+
+def test_escapes_of_a_shared_store_do_not_reach_the_terminal(store, capsys):
+    evil = "\x1b]0;owned\x07\x1b[2J\r\x9b1m"
+    score = {"score_title": f"mse{evil}", "score_better": "lower", "baseline": "1", "baseline_title": evil}
+    for seed in (0, 1):
+        add(store, KEYS[seed], f"adding{seed}/v{evil}/s{seed}", study="s", **score)
+    add(store, KEYS[2], f"adding0/x{evil}/s2", "FAILED", error=evil, **score)
+    add(store, KEYS[3], f"adding0/x{evil}/s3", None, host=evil, lock=evil, **score)
+    store.client.create_experiment(f"{evil}/{evil}")
+    run(store, "status", "study=s")
+    report_study(store, "s", page=False)
+    run(store, "clean", "study=s", "yes=true")
+    with pytest.raises(UserError) as refused:
+        run(store, "status", "study=none")
+    printed = capsys.readouterr().out + str(refused.value)
+    assert "\\x1b]0;owned" in printed and not set(printed) & set("\x1b\x07\r\x9b")
