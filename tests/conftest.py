@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -69,6 +70,19 @@ def make_config(tmp_path):
 def spec_of(config: Config, *overrides: str) -> TrialSpec:
     """The trial of a configuration, whose units need no match."""
     return TrialSpec.of(config, tasks.build(config.task, config.data_dir), overrides)
+
+
+@contextmanager
+def another_user():
+    """Without the rights of the superuser, for whom no file is locked away."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)  # nobody
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def problem(trial: StoredRun) -> str:
 def _are_scores(text: str) -> bool:
     try:
         scores = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(scores, list) and all(isinstance(score, dict) for score in scores)
 

@@ -13,10 +13,12 @@ from experiments.analysis.format import chance, interval, number, sizes
 from experiments.report.across import Across
 from experiments.report.findings import Comparison, Finding, TaskFindings, Verdict
 from experiments.report.notes import failures
+from experiments.report.readable import is_number
 from experiments.report.study import PUBLISHED, Study
 from experiments.report.task_results import UNSCORED, TaskResults
 from experiments.tracking.metadata import Param
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 MOST_LEFT_OUT = 10  # runs that are named for each reason
 SO_FAR = " so far"  # beside a verdict that more epochs may change
 
@@ -217,7 +219,13 @@ def _estimate(name: str, estimate: Estimate) -> dict[str, float]:
 def write(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows as CSV, a column for each name that any row has."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    with file.open("w", newline="") as opened:
+    with file.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.DictWriter(opened, names)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _no_formula(value) for name, value in row.items()} for row in rows)
+
+
+def _no_formula(value: Any) -> Any:
+    """A cell that spreadsheets do not compute: a text of the store that begins like a formula has an apostrophe."""
+    is_formula = isinstance(value, str) and value.startswith(FORMULA) and not is_number(value)
+    return f"'{value}" if is_formula else value

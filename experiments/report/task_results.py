@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.analysis.format import number
 from experiments.tracking import StoredRun
-from experiments.tracking.metadata import Metric, Param, fields
+from experiments.tracking.metadata import Metric, Param, fields, recorded_number
 
 STATES = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "killed", "RUNNING": "running", "SCHEDULED": "running"}
 UNSCORED = ("diverged", "failed", "killed", "running", "missing", "unmeasured")
@@ -162,7 +162,7 @@ class TaskResults:
         flags = np.full(self.states.shape, np.nan)
         for (row, replicate), trial in self.trials.items():
             best, trained = (trial.metrics.get(name, np.nan) for name in (Metric.BEST_EPOCH, Metric.EPOCHS))
-            budget = float(fields(trial.params).get("training.epochs", "nan"))
+            budget = recorded_number(fields(trial.params).get("training.epochs"))
             if np.isfinite([best, trained, budget]).all():
                 last = trained >= budget and best > (1 - LAST) * budget
                 place = self.rows.index(row), self.replicates.index(replicate)
@@ -172,8 +172,8 @@ class TaskResults:
     def epochs(self, row: int) -> int | None:
         """The largest number of epochs that trials of a row were allowed, if they recorded it."""
         trials = [trial for (name, _), trial in self.trials.items() if name == self.rows[row]]
-        budgets = [fields(trial.params).get("training.epochs", "") for trial in trials]
-        return max((int(float(budget)) for budget in budgets if budget), default=None)
+        budgets = [recorded_number(fields(trial.params).get("training.epochs")) for trial in trials]
+        return max((int(budget) for budget in budgets if np.isfinite(budget)), default=None)
 
     def solves(self, row: int) -> int | None:
         """How many trials of a row reach the score that counts as solved; None if there is no such score."""

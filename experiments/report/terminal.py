@@ -1,5 +1,6 @@
 """A report in the terminal: the answer in words, the table, what to know, where to look further."""
 
+import shlex
 import sys
 
 from rich.console import Console
@@ -91,7 +92,10 @@ def print_links(store: Store, study: Study) -> None:
         server, hint = store.uri.rstrip("/"), ""
     else:
         default = store.uri.endswith("/outputs/mlflow.db")
-        server, hint = SERVER, "make ui" if default else f"make ui STORE={store.uri}"
+        server, hint = (
+            SERVER,
+            "make ui" if default else shlex.join(["make", "ui", f"STORE={store.uri}".replace("$", "$$")]),
+        )
     print(f"Curves and runs in the MLflow UI: {f'`{hint}`, then' if hint else ''}")
     names = list(dict.fromkeys(task.task_name for task in study.tasks))
     width = max(map(len, names))

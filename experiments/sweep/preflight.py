@@ -72,11 +72,14 @@ def prepare(configs: Sequence[Config], overrides: Sequence[tuple[str, ...]], che
     first = configs[0]
     store = Store(first.tracking.uri, first.output_dir)
     store.announce(first.tracking.uri)
+    studies = dict.fromkeys(spec.config.study for spec in specs)
+    for study in studies:
+        store.check_study(study, sorted({spec.config.task.name for spec in specs if spec.config.study == study}))
     experiments = {name: store.experiment(name) for name in sorted({spec.experiment for spec in specs})}
     sweep = Sweep(specs, store, experiments, _stored(store, experiments, specs), descriptions)
     sweep.mark_stale()
     sweep.specs[:] = _checked(sweep, check_layers)
-    for study in dict.fromkeys(spec.config.study for spec in specs):
+    for study in studies:
         try:
             plan.add(plan.file_of(store.folder, study), [spec for spec in specs if spec.config.study == study])
         except OSError as error:  # trials are worth more than a list of them

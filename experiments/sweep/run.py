@@ -1,5 +1,6 @@
 """One trial or many: what is to be done is checked first, then done, then shown."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -114,4 +115,5 @@ def _show(sweep: "Sweep", study: str, page: bool) -> None:
     try:
         command.report_study(sweep.store, study, keys={spec.key for spec in sweep.specs}, page=page)
     except Exception as error:  # the trials are done, and a report can be made again
-        print(f"There is no report now ({first_line(error)}). Again: python -m experiments.report study={study}")
+        again = shlex.join(["python", "-m", "experiments.report", f"study={study}"])
+        print(f"There is no report now ({first_line(error)}). Again: {again}")

@@ -1,14 +1,15 @@
 """The trials of a study from store to store, by way of a file."""
 
+import shutil
 import tempfile
 from collections import Counter
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from experiments.errors import UserError
+from experiments.errors import UserError, first_line
 from experiments.sweep import archive
-from experiments.tracking import Store
+from experiments.tracking import STORE_ERRORS, Store
 from experiments.tracking.lookup import unknown_study
 from experiments.tracking.transfer import Receiver, Record, records
 
@@ -74,14 +75,37 @@ def bring(store: Store, file: str) -> int:
 
 
 def _bring(store: Store, reader: archive.Reader, lock: Path) -> Counter[str]:
-    receiver, counts = Receiver(store, reader.study, reader.records, lock), Counter[str]()
-    for digest, record in reader.records.items():
+    receiver, counts = Receiver(store, reader.study, reader.runs, lock), Counter[str]()
+    _check_space(store, reader)
+    for task in sorted(reader.tasks):
+        store.experiment(f"{reader.study}/{task}")  # what may be wrong with it is told before the first run
+    for digest, record in reader.records():
         if receiver.has(record, digest):
             receiver.forget(digest)
             counts["there"] += 1
             continue
-        with tempfile.TemporaryDirectory() as folder:
-            reader.extract(record, Path(folder))
-            receiver.take(record, digest, Path(folder))
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                reader.extract(record, Path(folder))
+                receiver.take(record, digest, Path(folder))
+        except (OSError, *STORE_ERRORS) as error:
+            raise UserError(
+                f"file={reader.file}: its run {record.name} cannot be brought in ({first_line(error)}). Before it "
+                f"{counts['new']} runs were, whole; the same command brings in the rest"
+            ) from error
         counts["new"] += 1
     return counts
+
+
+def _check_space(store: Store, reader: archive.Reader) -> None:
+    """Each run is unpacked into a temporary folder, and a local store keeps all of them."""
+    needed = {Path(tempfile.gettempdir()): max(reader.sizes.values())}
+    if store.local:
+        needed[store.folder] = reader.sizes.total()
+    for folder, size in needed.items():
+        free = shutil.disk_usage(folder).free
+        if size > free:
+            raise UserError(
+                f"file={reader.file}: needs {size / 1e9:.1f} GB in {folder}, where {free / 1e9:.1f} GB are free. "
+                "Nothing was brought in"
+            )

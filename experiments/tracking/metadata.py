@@ -4,6 +4,7 @@ import colorsys
 import functools
 import hashlib
 import json
+import math
 import platform
 import shlex
 import subprocess
@@ -86,6 +87,7 @@ class Tag(StrEnum):
     TRIALS = "trials"  # of a report: how many it is about
     # of the process that is at work on the run
     HOST = "host"
+    NAMESPACE = "namespace"
     PID = "pid"
     LOCK = "lock"
     HEARTBEAT = "heartbeat"
@@ -180,6 +182,14 @@ def fields(params: Mapping[str, str]) -> dict[str, str]:
     settings = [word.lstrip("+~").partition("=") for word in shlex.split(params.get("settings", ""))]
     recorded |= {name: value for name, _, value in settings}
     return recorded | {name: value for name, value in params.items() if "." in name}
+
+
+def recorded_number(text: str | None) -> float:
+    """A number that a run records as text; NaN if there is none, or it cannot be read."""
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return math.nan
 
 
 def tags(spec: TrialSpec, task: Task) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """An MLflow store, with one experiment per study and task."""
 
+import math
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,8 +20,9 @@ from experiments.tracking import address, artifacts
 from experiments.tracking.address import DATABASE
 from experiments.tracking.artifacts import Artifacts
 from experiments.tracking.client import Client, advice
-from experiments.tracking.metadata import Tag
-from experiments.tracking.run import Run, StoredRun, process_tags
+from experiments.tracking.metadata import Tag, recorded_number
+from experiments.tracking.process import process_tags, unreadable_tags
+from experiments.tracking.run import Run, StoredRun, shown
 
 SQLITE_HEADER = b"SQLite format 3\x00"
 REPORT = "report"  # the experiment of a study that holds its reports
@@ -74,6 +77,7 @@ class Store:
         self.folder = Path(output_dir).expanduser().resolve()
         self.uri = address.resolved(uri, self.folder)
         self.file = address.file_of(self.uri)
+        self.named_runs: set[str] = set()  # that cannot be read in full, of which that was said
         self.has_server = self.uri.startswith(("http", "databricks"))  # which knows where artifacts go
         if new:
             self._make_folder(output_dir)
@@ -124,10 +128,15 @@ class Store:
             ) from error
 
     def experiment(self, name: str) -> str:
-        """The id of an experiment, made if there is none of this name."""
+        """The id of an experiment, made if there is none of this name.
+
+        Raises:
+            UserError: if it was deleted, which keeps its name and refuses runs, or has its files in another folder.
+        """
         with self.usable(), self._creating():
             experiment = self.client.get_experiment_by_name(name)
             if experiment is not None:
+                self._check_not_deleted([experiment])
                 self._refuse_elsewhere(experiment.artifact_location)
                 return experiment.experiment_id
             place = None if self.has_server else artifacts.location(self.folder, name).as_uri()
@@ -156,6 +165,31 @@ class Store:
                 f"Mend the addresses once:\n  python -m experiments.sweep relocate {words}"
             )
 
+    def check_study(self, study: str, tasks: Iterable[str]) -> None:
+        """Refuse a study that cannot be recorded, since experiments of its tasks or of its reports were deleted.
+
+        Raises:
+            UserError: says how to restore them.
+        """
+        names = [f"{study}/{name}" for name in (*tasks, REPORT)]
+        with self.usable():
+            experiments = list(map(self.client.get_experiment_by_name, names))
+        self._check_not_deleted([experiment for experiment in experiments if experiment is not None])
+
+    def _check_not_deleted(self, experiments: Iterable[Experiment]) -> None:
+        deleted = [experiment for experiment in experiments if experiment.lifecycle_stage == "deleted"]
+        if deleted:
+            place = shlex.quote(f"MLFLOW_TRACKING_URI={self.uri}")
+            commands = [
+                f"\n  env {place} python -m mlflow experiments restore --experiment-id {experiment.experiment_id}"
+                for experiment in deleted
+            ]
+            names = ", ".join(experiment.name for experiment in deleted)
+            raise UserError(
+                f"{names}: deleted in the MLflow UI, so that no run can be recorded there. Choose another study, or "
+                f"bring back all that it had:{''.join(commands)}"
+            )
+
     def start(
         self, experiment_id: str, name: str, params: Mapping[str, Any], tags: Mapping[str, Any], lock: Path
     ) -> Run:
@@ -180,15 +214,16 @@ class Store:
         histories = {name: self.client.get_metric_history(stored.run_id, name) for name in stored.metrics}
         run = Run(self.client, stored.run_id, {name: max(point.step for point in h) for name, h in histories.items()})
         missing = {name: value for name, value in params.items() if name not in stored.params}
-        attempts = int(stored.tags.get(Tag.ATTEMPTS, "1")) + 1
-        run.describe(missing, {**process_tags(lock), Tag.ATTEMPTS: attempts, Tag.ERROR: ""})
+        attempts = recorded_number(stored.tags.get(Tag.ATTEMPTS))
+        tags = {Tag.ATTEMPTS: int(attempts) + 1 if math.isfinite(attempts) else 2, Tag.ERROR: ""}
+        run.describe(missing, {**process_tags(lock), **tags})
         return run
 
     def finished(self, experiment_id: str, key: str | None = None) -> dict[str, StoredRun]:
         """The newest finished run of each trial of an experiment, or of one trial, by the key of the trial."""
         which = TRIALS if key is None else f"tags.{Tag.TRIAL_KEY} = '{key}'"
         runs = list(self._search([experiment_id], f"attributes.status = 'FINISHED' and {which}"))
-        return {run.tags[Tag.TRIAL_KEY]: run for run in reversed(runs)}
+        return {run.tags[Tag.TRIAL_KEY]: run for run in reversed(runs) if Tag.TRIAL_KEY in run.tags}
 
     def runs_of(self, experiment_id: str, key: str) -> list[StoredRun]:
         """All runs of a trial, newest first."""
@@ -226,13 +261,12 @@ class Store:
 
     def studies(self) -> list[str]:
         """The names of all studies of the store."""
-        with self.usable():
-            return sorted({e.name.split("/")[0] for e in self.client.search_experiments() if "/" in e.name})
+        return sorted({name.split("/")[0] for name in self.experiments() if "/" in name})
 
     def experiments(self) -> dict[str, str]:
         """The ids of all experiments of the store by name."""
         with self.usable():
-            return {experiment.name: experiment.experiment_id for experiment in self.client.search_experiments()}
+            return {shown(experiment.name): experiment.experiment_id for experiment in self.client.search_experiments()}
 
     def everywhere(self, key: str) -> list[StoredRun]:
         """All runs of a trial in all studies, newest first."""
@@ -272,13 +306,19 @@ class Store:
                     experiment_ids, query, order_by=["attributes.start_time DESC"], page_token=token
                 )
             for run in page:
-                data = run.data
-                yield StoredRun(
-                    run.info.run_id, run.info.run_name, run.info.status, data.params, data.tags, data.metrics
-                )
+                stored = StoredRun.of(run)
+                self._name_unreadable(stored)
+                yield stored
             token = page.token
             if not token:
                 return
+
+    def _name_unreadable(self, run: StoredRun) -> None:
+        """Say once what a foreign or edited run says of itself that counts as absent."""
+        problems = unreadable_tags(run.tags) if run.tags.get(Tag.KIND) == "trial" else []
+        if problems and run.run_id not in self.named_runs:
+            self.named_runs.add(run.run_id)
+            print(f"run {run.run_id} ({run.name}) cannot be read in full: {'; '.join(problems)}", flush=True)
 
 
 def charts_link(experiment_id: str, server: str) -> str:

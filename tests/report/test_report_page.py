@@ -211,6 +211,36 @@ def test_names_and_titles_that_mean_something_in_html_or_tex(store):
     assert "<script>alert(2)</script>" in page.text
 
 
+def test_a_browser_takes_strange_names_as_text_and_runs_no_script(store, chromium):
+    """Nor would it, should a name ever come into the page as markup: the policy of the page stops it."""
+    fill(store, {"<img src=x onerror=alert(1)>": {name: around(0.5) for name in ("standard", *ODD)}})
+    folder, source, _ = page_of(store)
+    foreign = "<script>document.title = 'ran'</script><img src=x onerror=\"document.title = 'ran'\"><h1"
+    (folder / "foreign.html").write_text(source.replace("<h1", foreign, 1))
+    page = chromium.new_page()
+    problems = []
+    page.on("console", lambda message: problems.append(message.text))
+    page.goto((folder / "report.html").as_uri())
+    assert not problems and page.title() == "s: report"
+    assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+    page.goto((folder / "foreign.html").as_uri())
+    assert page.title() == "s: report"
+    assert len(problems) >= 2 and all("Content Security Policy" in text for text in problems)
+    page.close()
+
+
+def test_no_cell_of_a_table_is_a_formula(store):
+    formulas = ['=HYPERLINK("http://x","y")', "+1+1", "-2+3", "@SUM(A1)"]
+    fill(store, {"=cmd": {name: around(0.5) for name in ("standard", *formulas)}})
+    folder, _, _ = page_of(store)
+    for file in ("trials.csv", "comparisons.csv"):
+        rows = list(csv.DictReader((folder / file).read_text(encoding="utf-8").splitlines()))
+        assert {row["variant"] for row in rows} == {"standard", *(f"'{formula}" for formula in formulas)}
+        assert {row["task"] for row in rows} == {"'=cmd"}
+        numbers = [cell for row in rows for cell in row.values() if cell.startswith(("-", "+"))]
+        assert file == "trials.csv" or len(list(map(float, numbers))) > 3, "numbers stay numbers"
+
+
 def test_scores_of_every_size(store):
     sizes = {
         "zero": ([0.0] * 3, [0.0] * 3),

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,12 @@ import pytest
 from experiments.errors import TrialFailed
 from experiments.sweep import run_trial as module
 from experiments.sweep.run import run_alone
-from experiments.sweep.run_trial import run_trial
+from experiments.sweep.run_trial import run_trial, scratch_folder
 from experiments.tracking import Store
 from experiments.trial import fit
-from tests.conftest import ROOT, spec_of
-from tests.stores import put_store
+from tests.conftest import ROOT, another_user, spec_of
+from tests.stores import new_store, put_store
+from tests.sweep.test_commands import add
 from tests.sweep.test_run import QUICK, SMALL, begin, trials, wait_for_epoch
 
 
@@ -133,3 +135,26 @@ def test_a_run_that_is_deleted_while_it_trains_is_named_and_the_trial_goes_on_in
     assert finished.status == "FINISHED" and finished.run_id not in deleted
     epochs = Store(None, config.output_dir).history(finished.run_id, "val/mse")
     assert list(epochs) == [1, 2], "those before the deletion too"
+
+
+def test_a_trial_whose_lock_only_another_user_can_write(make_config):
+    """It is waited for while the other one trains it, then taken from the store; else it fails with advice."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "out")
+        store = new_store(out)
+        spec = spec_of(make_config(f"output_dir={out}", "study=s"))
+        lock = Path(f"{scratch_folder(spec)}.lock")
+        lock.touch()
+        for path in (Path(folder), out, *out.rglob("*")):
+            path.chmod(0o777 if path.is_dir() else 0o666)
+        lock.chmod(0o444)
+        with another_user():
+            outcome = run_trial(spec, 0, wait=False)
+            assert outcome.status == "failed" and f"{lock} belongs to another user" in outcome.error
+            assert "umask 002" in outcome.error
+            run = add(store, spec.key, spec.name, None, lock=str(lock))
+            run.describe(tags={"host": "elsewhere"})
+            assert run_trial(spec, 0, wait=False).status == "busy"
+            run.keep({0: {"test/mse": 0.25}})
+            run.end("FINISHED")
+            assert run_trial(spec, 0).score == 0.25
