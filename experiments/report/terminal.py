@@ -9,7 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from experiments.report import search
-from experiments.report.findings import TaskFindings
+from experiments.report.findings import TaskFindings, Verdict
 from experiments.report.notes import notes
 from experiments.report.results import Results
 from experiments.report.study import Study
@@ -53,7 +53,10 @@ def legend(study: Study, findings: list[TaskFindings]) -> str:
     marks = f"median of the {study.replicate}s [95 % interval]; * best median of the task"
     if not study.compared:
         return marks
-    marks += f"; better, worse: than {study.opponent}, p < 0.05 after Holm; undecided: neither is shown"
+    verdicts = {finding.verdict(row) for finding in findings for row, _ in finding.comparisons}
+    marks += f"; better, worse: than {study.opponent}, p < 0.05 after Holm"
+    marks += "; equivalent: the interval of the difference lies within the margin" * (Verdict.EQUIVALENT in verdicts)
+    marks += "; undecided: nothing is shown" * (Verdict.UNDECIDED in verdicts)
     cells = [cell(finding, row) for finding in findings for row, _ in finding.comparisons]
     early = any(SO_FAR in text for text in cells)
     return f"{marks};{SO_FAR}: many trials were still improving when their epochs ran out" if early else marks

@@ -5,6 +5,7 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from experiments.analysis import Estimate
 from experiments.report.figures import style
@@ -13,6 +14,7 @@ from experiments.report.study import Study
 
 COLUMNS = 3
 COLOR = "#0072b2"
+BAND = "#e3e6ea"
 
 
 def forest(study: Study, findings: list[TaskFindings]) -> Figure:
@@ -29,12 +31,19 @@ def forest(study: Study, findings: list[TaskFindings]) -> Figure:
         if number % columns:
             axes.set_yticklabels([])
     if compared:
-        style.legend(figure, [_handle(True, "better, worse or equivalent"), _handle(False, "undecided")])
+        margins = [Patch(color=BAND, label="margin")] if any(map(_margin, findings)) else []
+        style.legend(figure, [_handle(True, "better, worse or equivalent"), _handle(False, "undecided"), *margins])
     return figure
 
 
 def _handle(filled: bool, text: str) -> Line2D:
     return Line2D([], [], color=COLOR, marker="o", markerfacecolor=COLOR if filled else "#ffffff", label=text)
+
+
+def _margin(task: TaskFindings) -> float | None:
+    """The margin of a task in units of its score, if it has one."""
+    margin = next((comparison.margin for _, comparison in task.comparisons), None)
+    return None if margin is None or margin.is_share else margin.value
 
 
 def _panel(axes: Axes, task: TaskFindings, rows: list[str], compared: bool) -> None:
@@ -55,6 +64,9 @@ def _panel(axes: Axes, task: TaskFindings, rows: list[str], compared: bool) -> N
     axes.set_xlabel(style.wrapped(text, 26), parse_math=False)
     if compared:
         axes.axvline(0, color="#000000", linewidth=0.8)
+        margin = _margin(task)
+        if margin is not None:
+            axes.axvspan(-margin, margin, color=BAND, linewidth=0, zorder=0)
     axes.locator_params(axis="x", nbins=3)
     style.tidy(axes)
 
