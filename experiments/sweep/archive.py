@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
+from experiments.config import names
 from experiments.errors import UserError
 from experiments.tracking.metadata import Tag
 from experiments.tracking.transfer import Record, plain_value, refusal
@@ -42,7 +43,6 @@ UNREADABLE = (
 )
 RUN = re.compile(r"runs/([0-9a-f]{32})/run\.json")
 FILE = re.compile(r"runs/([0-9a-f]{32})/artifacts/(.+)")
-NAME = re.compile(r"[\w-][\w.-]*")  # of a study or task: it names a folder
 
 
 class Writer:
@@ -184,7 +184,7 @@ class Reader:
         if number != FORMAT:
             raise self._wrong(f"gatelab {written_by} wrote it in format {number}; this one reads format {FORMAT}")
         files, study = manifest.get("files"), manifest.get("study")
-        if not isinstance(files, dict) or not isinstance(study, str) or not NAME.fullmatch(study):
+        if not isinstance(files, dict) or not isinstance(study, str) or names.problem(study):
             raise self._wrong("its manifest names no study and files that can be used")
         return manifest
 
@@ -229,7 +229,7 @@ class Reader:
             right = (
                 f"runs/{record.run_id}/run.json" == name
                 and (record.tags[Tag.STUDY], record.tags[Tag.KIND]) == (self.study, "trial")
-                and NAME.fullmatch(record.task)
+                and not names.problem(record.task)
                 and len(f"{self.study}/{record.task}".encode()) <= LONGEST_NAME
                 and record.key
             )

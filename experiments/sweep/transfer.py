@@ -100,7 +100,7 @@ def _bring(store: Store, reader: archive.Reader, lock: Path) -> Counter[str]:
 def _check_space(store: Store, reader: archive.Reader) -> None:
     """Each run is unpacked into a temporary folder, and a local store keeps all of them."""
     needed = {Path(tempfile.gettempdir()): max(reader.sizes.values())}
-    if store.local:
+    if not store.has_server:
         needed[store.folder] = reader.sizes.total()
     for folder, size in needed.items():
         free = shutil.disk_usage(folder).free
