@@ -49,7 +49,7 @@ def add(store, key, name, end="FINISHED", study="s", lock="no lock", files=(), *
     run = store.start(store.experiment(f"{study}/{task}"), name, params, described, Path(lock))
     if end == "FINISHED":
         run.log({1: {"train/loss": 0.5}, 0: {"test/mse": 0.25}})
-        files = files or {"config.yaml": "of a trial"}
+        files = files or {"trial.log": "of a trial"}
     for path, text in dict(files).items():
         run.client.log_text(run.id, text, path)
     if end:
