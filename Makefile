@@ -25,7 +25,8 @@ demo: .venv/installed  ## compare three variants on three tasks, offline
 ui: .venv/installed  ## open the MLflow UI on the store
 	@mkdir -p outputs
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow server \
-	  --backend-store-uri "$(STORE)" --default-artifact-root "file://$(CURDIR)/outputs/artifacts" --workers 1 --port $(PORT)
+	  --backend-store-uri "$(STORE)" --default-artifact-root "file://$(CURDIR)/outputs/artifacts" --workers 1 \
+	  --host 127.0.0.1 --port $(PORT)
 
 test: .venv/installed  ## everything but the slow tests
 	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)

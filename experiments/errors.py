@@ -1,5 +1,6 @@
 """Mistakes of the user, as opposed to mistakes of the program."""
 
+import io
 import signal
 import sys
 from collections.abc import Iterator
@@ -33,9 +34,16 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def tolerate_characters() -> None:
+    """Print what standard output has no characters for, as in the C locale, in ASCII instead of failing."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 @contextmanager
 def reported() -> Iterator[None]:
     """Print what was wrong and leave: with exit status 2 for a `UserError`, 1 for `TrialFailed`, 130 if interrupted."""
+    tolerate_characters()
     try:
         with terminable():
             yield

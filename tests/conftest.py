@@ -3,10 +3,12 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.pop("MLFLOW_TRACKING_URI", None)  # no test writes into the store of whoever runs it
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -68,6 +70,19 @@ def make_config(tmp_path):
 def spec_of(config: Config, *overrides: str) -> TrialSpec:
     """The trial of a configuration, whose units need no match."""
     return TrialSpec.of(config, tasks.build(config.task, config.data_dir), overrides)
+
+
+@contextmanager
+def another_user():
+    """Without the rights of the superuser, for whom no file is locked away."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)  # nobody
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 @pytest.fixture

@@ -18,3 +18,9 @@ def test_the_oldest_keras_is_the_bound_of_the_package():
 def test_backends_are_pinned_and_no_address_is_given():
     assert re.search(r"^JAX := jax==\d", MAKEFILE, re.M) and re.search(r"^TORCH := torch==\d", MAKEFILE, re.M)
     assert "http" not in MAKEFILE
+
+
+def test_the_server_of_the_store_listens_on_this_machine_only():
+    """Said in its command, since MLFLOW_HOST in the environment would count else."""
+    (command,) = re.findall(r"mlflow server((?:.*\\\n)*.*)", MAKEFILE)
+    assert "--host 127.0.0.1 " in command

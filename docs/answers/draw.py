@@ -139,7 +139,7 @@ def main() -> None:
     """Write the figures of the study and the trial named on the command line."""
     study, name, *words = sys.argv[1:]
     options = dict(word.partition("=")[::2] for word in words)
-    store = Store(None, options.get("output_dir", "outputs"))
+    store = Store(None, options.get("output_dir", "outputs"), new=False)
     values = read(store.folder / study / "survey.csv")
     for kind, figure in (("held", held(values)), ("lags", lags(values)), ("steps", steps(store, study, name))):
         figure.savefig(FOLDER / "images" / f"{study}-{kind}.svg", metadata={"Date": None})

@@ -2,46 +2,55 @@
 
 Scores are arrays with one entry per seed, the same seeds for all variants. In all of them NaN is a trial that is
 missing and an infinite score, of either sign, one that diverged. `better` is "lower" or "higher". How often the
-intervals hold the truth is measured by `python -m benchmarks.coverage`.
+intervals hold the truth, and how often equal variants are said to differ, is simulated by `python -m
+benchmarks.coverage`.
 
-References: Agarwal et al. (2021) Deep reinforcement learning at the edge of the statistical precipice. DeLong et al.
-(1988) Biometrics 44. Demsar (2006) JMLR 7. Greff et al. (2017) LSTM: a search space odyssey. Hanley and McNeil (1982)
-Radiology 143. Holm (1979) Scandinavian Journal of Statistics 6. Newcombe (2006) Statistics in Medicine 25, 559.
-Welch (1947) Biometrika 34. Wilcoxon (1945) Biometrics Bulletin 1. Wilson (1927) JASA 22. Yuen (1974) Biometrika 61.
-Zou, Huang and Zhang (2009) Computational Statistics and Data Analysis 53.
+References: Agarwal et al. (2021) Deep reinforcement learning at the edge of the statistical precipice. Browne (1995)
+Statistics in Medicine 14. DeLong et al. (1988) Biometrics 44. Demsar (2006) JMLR 7. Fisher (1922) JRSS 85. Greff et al.
+(2017) LSTM: a search space odyssey. Hanley and McNeil (1982) Radiology 143. Hettmansperger and Sheather (1986)
+Statistics and Probability Letters 4. Hodges and Lehmann (1963) Annals of Mathematical Statistics 34. Holm (1979)
+Scandinavian Journal of Statistics 6. Iman and Davenport (1980) Communications in Statistics A9. Mann and Whitney (1947)
+Annals of Mathematical Statistics 18. Newcombe (2006) Statistics in Medicine 25, 559. Pratt (1959) JASA 54. Welch (1947)
+Biometrika 34. Wilcoxon (1945) Biometrics Bulletin 1. Wilson (1927) JASA 22. Zou, Huang and Zhang (2009) Computational
+Statistics and Data Analysis 53.
 """
 
-from experiments.analysis.across import Profile, aggregate, normalised, performance_profile
-from experiments.analysis.estimators import Estimate, deviation, interquartile_mean, mean
-from experiments.analysis.paired import (
-    difference,
-    holm,
-    improvement,
-    seeds_for_power,
+from experiments.analysis.across import Profile, aggregate, normalised, over_tasks, performance_profile
+from experiments.analysis.comparison import Comparison, compare, holm, improvement, independent, rates
+from experiments.analysis.estimators import Estimate, deviation, mean, median
+from experiments.analysis.planning import (
+    detectable,
+    runs_to_conclude,
+    seeds_for_effect,
     seeds_to_conclude,
-    welch,
-    wilcoxon,
+    upper_deviation,
 )
-from experiments.analysis.ranks import cliques, critical_difference, friedman, mean_ranks
+from experiments.analysis.ranks import cliques, critical_difference, friedman, least_friedman, mean_ranks
 
 __all__ = [
+    "Comparison",
     "Estimate",
     "Profile",
     "aggregate",
     "cliques",
+    "compare",
     "critical_difference",
+    "detectable",
     "deviation",
-    "difference",
     "friedman",
     "holm",
     "improvement",
-    "interquartile_mean",
+    "independent",
+    "least_friedman",
     "mean",
     "mean_ranks",
+    "median",
     "normalised",
+    "over_tasks",
     "performance_profile",
-    "seeds_for_power",
+    "rates",
+    "runs_to_conclude",
+    "seeds_for_effect",
     "seeds_to_conclude",
-    "welch",
-    "wilcoxon",
+    "upper_deviation",
 ]

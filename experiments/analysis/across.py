@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+from statsmodels.stats.proportion import proportion_confint
 
 from experiments.analysis.direction import sign
-from experiments.analysis.estimators import TRIM, Estimate, interval
+from experiments.analysis.estimators import Estimate, interval
+from experiments.analysis.rank_tests import signed_ranks
 
-WILSON = special.ndtri(0.975)
+TRIM = 0.25  # share cut off at each end by the interquartile mean
 
 
 def normalised(scores: np.ndarray, reference: int, baseline: float, better: str) -> np.ndarray:
@@ -138,13 +139,20 @@ def performance_profile(runs: Sequence[np.ndarray], thresholds: np.ndarray) -> P
     shares = np.array([(scores[:, None] > thresholds).mean(axis=0) for scores in tasks if len(scores)])
     weights = counts / counts.sum()
     value = (weights * shares).sum(axis=0)
-    low, high = (np.sqrt(((weights * (end - shares)) ** 2).sum(axis=0)) for end in _wilson(shares, counts))
+    ends = proportion_confint(shares * counts, np.broadcast_to(counts, shares.shape), method="wilson")
+    low, high = (np.sqrt(((weights * (end - shares)) ** 2).sum(axis=0)) for end in ends)
     return Profile(value, np.maximum(value - low, 0), np.minimum(value + high, 1))
 
 
-def _wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of Wilson's 95 % interval of a share of `count` independent runs."""
-    centre = share + WILSON**2 / (2 * count)
-    half = WILSON * np.sqrt(share * (1 - share) / count + WILSON**2 / (4 * count**2))
-    scale = 1 + WILSON**2 / count
-    return (centre - half) / scale, (centre + half) / scale
+def over_tasks(improvements: np.ndarray) -> tuple[float, Estimate]:
+    """Whether a variant is better than its reference over tasks: p-value, and probability of improvement.
+
+    `improvements` are the probabilities of improvement, one per task, shape `(tasks,)`. Signed-rank test of Wilcoxon
+    (1945) of their distances from 1/2, exact; the estimate is the median of the Walsh averages, its 95 % interval
+    inverts the test. Tasks are taken for draws from all tasks one could ask about, so that fewer than six can show
+    nothing (`seeds_to_conclude`).
+    """
+    result = signed_ranks(np.asarray(improvements, "float64"), np.full(len(improvements), 0.5))
+    shift = result.shift
+    low, high = max(0.5 + shift.low, 0.0), min(0.5 + shift.high, 1.0)
+    return result.p, Estimate(0.5 + shift.value, low, high, shift.count)

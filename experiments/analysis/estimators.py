@@ -1,18 +1,20 @@
-"""Estimates from the scores of one variant on one task: mean, interquartile mean and spread over the seeds."""
+"""Estimates from the scores of one variant on one task: median, mean and spread over the seeds."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+from scipy import special, stats
 
-TRIM = 0.25  # share cut off at each end by the interquartile mean
+from experiments.analysis.direction import costs, sign
+
+LEAST_ORDERED = 5  # scores of which two can span 93 % or more
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A value with its 95 % interval and the number of scores (or pairs, or runs) that it is made of.
 
-    `low` and `high` are NaN if fewer than two scores are there; `value` is NaN if there is none.
+    `low` and `high` are NaN if there are too few scores for an interval; `value` is NaN if there is none.
     """
 
     value: float
@@ -41,23 +43,39 @@ def mean(scores: np.ndarray) -> Estimate:
     return interval(values.mean(), deviation(values) / np.sqrt(len(values)), len(values) - 1, len(values))
 
 
-def interquartile_mean(scores: np.ndarray) -> Estimate:
-    """Mean of the middle half of the finite scores, shape `(seeds,)`, less moved by a single bad seed than the mean.
+def median(scores: np.ndarray, better: str) -> Estimate:
+    """Median of all scores, shape `(seeds,)`, a diverged run (infinite) being the worst; NaN is missing.
 
-    Of n scores the int(n / 4) smallest and as many largest are left out (Agarwal et al. 2021, section 4.3). Interval:
-    Student's t with h - 1 degrees of freedom, for the h scores that remain, and the standard error
-    sqrt((n - 1) / (h (h - 1))) * s, where s is the standard deviation of the scores after those left out were
-    replaced by the nearest that remains (Yuen 1974).
+    Interval: between order statistics, for any distribution, interpolated to 95 % (Hettmansperger and Sheather 1986).
+    It never leaves the range of the scores. The 5 scores of 5 seeds span 93.75 %; of fewer there is no interval.
     """
-    ordered = np.sort(finite(scores))
+    turned = costs(scores, better)
+    ordered = np.sort(turned[~np.isnan(turned)])
     count = len(ordered)
-    cut = int(TRIM * count)
-    remaining = count - 2 * cut
-    if count < 2:
-        return interval(ordered[0] if count else np.nan, np.nan, np.nan, count)
-    winsorised = np.clip(ordered, ordered[cut], ordered[count - cut - 1])
-    error = deviation(winsorised) * np.sqrt((count - 1) / (remaining * (remaining - 1)))
-    return interval(ordered[cut : count - cut].mean(), error, remaining - 1, count)
+    if count == 0:
+        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    ends = _order_interval(ordered) if count >= LEAST_ORDERED else (np.nan, np.nan)
+    value, *ends = (
+        sign(better) * number for number in (_mix(ordered[(count - 1) // 2], ordered[count // 2], 0.5), *ends)
+    )
+    return Estimate(float(value), float(min(ends)), float(max(ends)), count)
+
+
+def _order_interval(ordered: np.ndarray) -> tuple[float, float]:
+    count = len(ordered)
+    ranks = np.arange(1, count // 2 + 1)
+    coverage = 1 - 2 * stats.binom.cdf(ranks - 1, count, 0.5)
+    rank = max(int((coverage >= 0.95).sum()), 1)
+    if coverage[rank - 1] < 0.95 or rank == len(ranks):
+        return ordered[rank - 1], ordered[-rank]
+    share = (coverage[rank - 1] - 0.95) / (coverage[rank - 1] - coverage[rank])
+    weight = (count - rank) * share / (rank + (count - 2 * rank) * share)
+    return _mix(ordered[rank - 1], ordered[rank], weight), _mix(ordered[-rank], ordered[-rank - 1], weight)
+
+
+def _mix(first: float, second: float, weight: float) -> float:
+    """Weighted mean of two costs, of which either may be infinite."""
+    return first if first == second else (1 - weight) * first + weight * second
 
 
 def deviation(scores: np.ndarray) -> float:

@@ -8,15 +8,18 @@ ROUNDING = 1e-12  # an interval that is narrower, for a value of 1, is one of ro
 
 
 def number(value: float) -> str:
-    """A score with four significant digits; a dash if there is none."""
-    return f"{value:.4g}" if math.isfinite(value) else "-"
+    """A score with four significant digits; `∞` for one without bound, a dash if there is none."""
+    if math.isnan(value):
+        return "-"
+    return f"{value:.4g}" if math.isfinite(value) else "∞" if value > 0 else "-∞"
 
 
 def interval(estimate: Estimate) -> str:
     """Value and interval, such as `0.12 [0.08, 0.17]`; the value alone if there is no interval."""
-    if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
+    numbers = estimate.value, estimate.low, estimate.high
+    if any(map(math.isnan, numbers)) or math.isinf(estimate.low) and math.isinf(estimate.high):
         return number(estimate.value)
-    value, low, high = rounded(estimate.value, estimate.low, estimate.high)
+    value, low, high = rounded(*numbers) if all(map(math.isfinite, numbers)) else map(number, numbers)
     return f"{value} [{low}, {high}]"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from experiments.analysis.direction import costs
 
@@ -26,16 +26,30 @@ def mean_ranks(scores: np.ndarray, better: Sequence[str]) -> np.ndarray:
 
 
 def friedman(scores: np.ndarray, better: Sequence[str]) -> float:
-    """P-value of Friedman's test that all variants rank alike.
+    """P-value of Friedman's test that all variants rank alike, in the form of Iman and Davenport (1980).
 
-    NaN with fewer than three variants or two tasks; 1 if all scores of every task are equal.
+    F = (N - 1) X / (N (k - 1) - X) with k - 1 and (k - 1)(N - 1) degrees of freedom, X being Friedman's statistic of N
+    tasks and k variants; where all tasks agree F is infinite, and p is the exact `least_friedman`. NaN with fewer than
+    three variants or two tasks; 1 if all scores of every task are equal.
     """
     ranked = ranks(scores, better)
-    if ranked.shape[0] < 3 or ranked.shape[1] < 2:
+    variants, tasks = ranked.shape
+    if variants < 3 or tasks < 2:
         return float("nan")
     if (ranked == ranked[0]).all():
         return 1.0
-    return float(stats.friedmanchisquare(*ranked).pvalue)
+    statistic = float(stats.friedmanchisquare(*ranked).statistic)
+    remaining = tasks * (variants - 1) - statistic
+    least = least_friedman(variants, tasks)
+    if remaining <= 1e-9:
+        return least
+    value = (tasks - 1) * statistic / remaining
+    return max(least, float(stats.f.sf(value, variants - 1, (variants - 1) * (tasks - 1))))
+
+
+def least_friedman(variants: int, tasks: int) -> float:
+    """The smallest p-value that ranks can give, without ties: all tasks agree, of k!^N orders k! do."""
+    return float(special.factorial(variants) ** (1 - tasks))
 
 
 def critical_difference(variants: int, tasks: int, alpha: float = 0.05) -> float:

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments import tasks
+from experiments.config import names
 from experiments.config.renamed import renamed_variants
 from experiments.config.schema import Config, Variant
 from experiments.errors import UserError, first_line
@@ -103,8 +104,10 @@ def load(cfg: DictConfig) -> Config:
     wrong = [*_unknown(cfg, config), *problems(config), *problems(config.task, "task."), *_twice(config.variant)]
     if wrong:
         raise UserError("\n  ".join(["the configuration cannot be used:", *wrong]))
-    for name in ("study", "variant.name", "task.name"):
-        _check_name(name, OmegaConf.select(cfg, name))
+    for argument in ("study", "variant.name", "task.name"):
+        name = OmegaConf.select(cfg, argument)
+        if wrong_name := names.problem(name):
+            raise UserError(f"{argument}={name!r}: {wrong_name}")
     return config
 
 
@@ -153,11 +156,6 @@ def _twice(variant: Variant) -> list[str]:
     """Arguments that have a field of their own, which would be set in two places."""
     own = {field.name for field in fields(Variant)} & variant.arguments.keys()
     return [f"variant.arguments.{name}: set the field variant.{name} instead" for name in sorted(own)]
-
-
-def _check_name(argument: str, name: str) -> None:
-    if not name or any(not (c.isalnum() or c in "_-.") for c in name):
-        raise UserError(f"{argument}={name!r}: must be letters, digits, '_', '-' and '.' (it names runs and folders)")
 
 
 def choices(group: str) -> list[str]:

@@ -11,7 +11,7 @@ NUMBERS = 4  # raise it when a change of the code changes the numbers of an unch
 
 LABELS = {  # of a file its digest counts, however it was read
     "variant": ("base",),
-    "task": ("path", "test_path", "date_format", "delimiter", "decimal", "reference"),
+    "task": ("path", "test_path", "date_format", "delimiter", "decimal", "reference", "margin"),
 }
 
 

@@ -110,7 +110,9 @@ class Training:
 class Tracking:
     """Where runs are recorded."""
 
-    uri: Annotated[str | None, Field("MLflow store; null: sqlite file mlflow.db in output_dir")] = None
+    uri: Annotated[
+        str | None, Field("MLflow store; null: MLFLOW_TRACKING_URI, else sqlite file mlflow.db in output_dir")
+    ] = None
     wait_s: Annotated[float, Field("seconds that a trial waits for a store that does not answer", minimum=0)] = 900.0
     gates: Annotated[
         int | None,

@@ -103,24 +103,30 @@ def _browse(store: "Store", words: Sequence[str], options: GatesOptions, text: s
 
 
 def _default_file(store: "Store", runs: Sequence["StoredRun"]) -> Path:
+    from experiments.config.names import file_name
     from experiments.tracking.metadata import Tag
 
-    names = [f"{run.name.replace('/', '-')}-{run.tags.get(Tag.TRIAL_KEY, run.run_id)[:8]}" for run in runs]
+    keys = [run.tags.get(Tag.TRIAL_KEY, run.run_id)[:8] for run in runs]
+    names = [f"{file_name(run.name)}-{file_name(key)}" for run, key in zip(runs, keys, strict=True)]
     return store.folder / "pages" / f"gates-{'-and-'.join(names)}.html"
 
 
 def _write(store: "Store", runs: Sequence["StoredRun"], page: str, file: Path) -> None:
-    from experiments.tracking import Run
+    from experiments.tracking import STORE_ERRORS
 
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise UserError(f"out={file}: cannot be written ({error.strerror})") from error
+        raise UserError(f"out={file}: cannot be written ({error.strerror}). Name another file") from error
     print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, open it in a browser")
     for run in runs:
-        Run(store.client, run.run_id).add_files([file])
-        print(f"recorded as the artifact {file.name} of the run {run.run_id} ({run.name})")
+        try:
+            store.artifacts.add(run.run_id, file)
+        except (OSError, *STORE_ERRORS) as error:
+            print(f"not recorded with the run {run.run_id} ({run.name}): {first_line(error)}")
+        else:
+            print(f"recorded as the artifact {file.name} of the run {run.run_id} ({run.name})")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """One HTML file with everything in it: the values of gates and states, and the script that draws them."""
 
 import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from experiments.gates.predictions import predictions
 from experiments.gates.sequence import InputSequence, is_character_level
 from experiments.gates.trained_trial import Activations, TrainedTrial
 from experiments.gates.unit_scores import LayerTrace, Scores, symbol_numbers, top_units, unit_scores
-from experiments.tracking.metadata import Tag
+from experiments.tracking.metadata import Tag, recorded_number
 from experiments.trial.gate_statistics import Bounds
 
 Array = np.ndarray
@@ -22,7 +23,7 @@ FOLDER = Path(__file__).parent
 LARGEST = 65534  # the code of the upper end; one more means no value
 DIGITS = 5
 MOST_LINES = 4
-FILES = ("page.css", "draw.js", "explanations.js", "page.js")
+SCRIPTS = ("draw.js", "explanations.js", "page.js")
 
 
 def render(sequence: InputSequence, panels: Sequence[Activations]) -> str:
@@ -36,14 +37,21 @@ def render(sequence: InputSequence, panels: Sequence[Activations]) -> str:
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     first = panels[0].trial
+    script = "\n".join(_file(name) for name in SCRIPTS)
     return environment.get_template("page.html.j2").render(
         task=first.task,
         task_name=first.config.task.name,
         sequence=sequence,
         trials=[_summary(sequence, panel) for panel in panels],
         data={"input": _input(sequence, first), "panels": [_panel(sequence, panel) for panel in panels]},
-        files={name: Markup((FOLDER / name).read_text(encoding="utf-8")) for name in FILES},
+        style=Markup(_file("page.css")),
+        script=Markup(script),
+        script_digest=Markup(base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()),
     )
+
+
+def _file(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
 
 
 def encode(values: Array, unbounded: bool, signed: bool) -> dict[str, Any]:
@@ -154,6 +162,7 @@ def _is_signed(bounds: Mapping[str, Bounds | None], quantity: str, values: Array
 def _summary(sequence: InputSequence, activations: Activations) -> dict[str, Any]:
     """The lines on a trial in the head of the page."""
     trial, run, tags = activations.trial, activations.trial.run, activations.trial.run.tags
+    baseline = recorded_number(tags.get(Tag.BASELINE))
     unit = f" {tags[Tag.SCORE_UNIT]}" if tags.get(Tag.SCORE_UNIT) else ""
     lines = predictions(trial.task, activations.outputs, sequence.targets)
     return {
@@ -162,7 +171,7 @@ def _summary(sequence: InputSequence, activations: Activations) -> dict[str, Any
         "run_id": run.run_id,
         "variant": trial.config.variant.name,
         "score": f"{tags.get(Tag.SCORE_TITLE, '')} on the test part {run.score:.4g}{unit}",
-        "baseline": f"{tags.get(Tag.SCORE_BETTER, '')} is better; baseline {float(tags.get(Tag.BASELINE, 'nan')):.4g}",
+        "baseline": f"{tags.get(Tag.SCORE_BETTER, '')} is better; baseline {baseline:.4g}",
         "size": f"{trial.spec.model.layers} x {trial.spec.model.units} units",
         "prediction": None if trial.task.per_step else lines[0],
     }

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from experiments import analysis
 from experiments.analysis.format import interval
+from experiments.config.names import study_folder
 from experiments.errors import UserError, reported
 from experiments.gates import probes
 from experiments.gates.unit_scores import QUANTITIES, LayerTrace, symbol_numbers, unit_scores
@@ -73,9 +74,12 @@ def main(arguments: Sequence[str]) -> None:
 
     store = Store.of(options)
     frame = pd.DataFrame(_rows(store, options))
-    file = Path(options.out).expanduser() if options.out else store.folder / options.study / "survey.csv"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(file, index=False)
+    file = Path(options.out).expanduser() if options.out else study_folder(store.folder, options.study) / "survey.csv"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        frame.to_csv(file, index=False)
+    except OSError as error:
+        raise UserError(f"out={file}: cannot be written ({error.strerror or error}). Name another file") from error
     Console(width=None if sys.stdout.isatty() else 120).print(table(frame), highlight=False)
     print(f"All numbers: {file}")
 

@@ -22,6 +22,10 @@ class ReportOptions(StoreOptions):
     reference: Annotated[
         str | None, Field("what others are compared with, instead of the base of each variant", value="VARIANT")
     ] = None
+    margin: Annotated[
+        str | None, Field("smallest difference of the score that matters, or 5% (that of each task)", value="SIZE")
+    ] = None
+    family: Annotated[str, Field("what Holm's correction is for: task, study", value="NAME")] = "task"
     folder: Annotated[str | None, Field("for the files (OUTPUT_DIR/STUDY/report)", value="FOLDER")] = None
 
 
@@ -39,7 +43,8 @@ def main(arguments: Sequence[str]) -> None:
     from experiments.tracking import Store
 
     folder = Path(options.folder).expanduser().resolve() if options.folder else None
-    report_study(Store.of(options), options.study, reference=options.reference, folder=folder)
+    choices = {name: getattr(options, name) for name in ("reference", "margin", "family")}
+    report_study(Store.of(options), options.study, folder=folder, **choices)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import numpy as np
 from experiments import analysis
 from experiments.analysis import Estimate, Profile
 from experiments.report.findings import ALPHA, TaskFindings
-from experiments.report.study import Study, TaskResults
+from experiments.report.study import Study
+from experiments.report.task_results import TaskResults
 
 THRESHOLDS = np.linspace(0, 1.5, 151)
 SEED = 0  # of the bootstrap: the same trials give the same report
@@ -31,17 +32,35 @@ class ScaledScores:
 
 
 @dataclass(frozen=True)
+class TaskTest:
+    """A row against the one that it is compared with, over tasks.
+
+    Attributes:
+        improvement: Probability that a run of the row is better.
+        p: Of the signed-rank test of these probabilities, task by task.
+        adjusted: The same after Holm's correction.
+    """
+
+    improvement: Estimate
+    p: float
+    adjusted: float
+
+
+@dataclass(frozen=True)
 class Across:
     """Rows compared over tasks.
 
     Attributes:
         rows: Rows that have a score, or diverged, on each of the tasks.
         tasks: The tasks.
-        ranks: Mean rank of each row by its mean score, 1 the best.
+        ranks: Mean rank of each row by its median score, 1 the best.
         p: Of Friedman's test; NaN for two rows.
+        least: The smallest p-value that so many rows and tasks can give.
         critical: The difference of mean ranks that counts as shown (Nemenyi).
         groups: Rows, by number, whose ranks are not shown to differ.
-        scaled: The same on one scale; None if no task allows it.
+        tests: Of each row that is compared on every task.
+        enough: Fewest tasks at which these tests can conclude at all.
+        scaled: Scores on one scale; None if no task allows it.
         unscaled: Why tasks could not be scaled, by task.
     """
 
@@ -49,8 +68,11 @@ class Across:
     tasks: tuple[str, ...]
     ranks: np.ndarray
     p: float
+    least: float
     critical: float
     groups: tuple[tuple[int, ...], ...]
+    tests: dict[str, TaskTest]
+    enough: int
     scaled: ScaledScores | None
     unscaled: dict[str, str]
 
@@ -66,17 +88,21 @@ def compare(study: Study, findings: Sequence[TaskFindings]) -> Across | None:
     if len(rows) < 2 or len(findings) < 2:
         return None
     better = [task.results.score.better for task in findings]
-    means = np.array([[_mean(task, row) for task in findings] for row in rows])
-    ranks = analysis.mean_ranks(means, better)
+    medians = np.array([[_median(task, row) for task in findings] for row in rows])
+    ranks = analysis.mean_ranks(medians, better)
+    tests = _tests(findings, rows)
     critical = analysis.critical_difference(len(rows), len(findings), ALPHA)
     scaled, unscaled = _scaled(study, findings, rows)
     return Across(
         rows=rows,
         tasks=tuple(task.results.task for task in findings),
         ranks=ranks,
-        p=analysis.friedman(means, better),
+        p=analysis.friedman(medians, better),
+        least=analysis.least_friedman(len(rows), len(findings)),
         critical=critical,
         groups=tuple(analysis.cliques(ranks, critical)),
+        tests=tests,
+        enough=analysis.seeds_to_conclude(max(len(tests), 1), ALPHA),
         scaled=scaled,
         unscaled=unscaled,
     )
@@ -89,8 +115,24 @@ def _tried(task: TaskResults, row: str) -> bool:
     return counts["finished"] + counts["diverged"] > 0
 
 
-def _mean(task: TaskFindings, row: str) -> float:
-    return next(finding.mean.value for finding in task.rows if finding.row == row)
+def _median(task: TaskFindings, row: str) -> float:
+    return next(finding.median.value for finding in task.rows if finding.row == row)
+
+
+def _tests(findings: Sequence[TaskFindings], rows: Sequence[str]) -> dict[str, TaskTest]:
+    """The rows that are compared with the same other one on every task."""
+    by_row = {row: [dict(task.comparisons).get(row) for task in findings] for row in rows}
+    improvements = {
+        row: np.array([comparison.test.improvement.value for comparison in comparisons if comparison is not None])
+        for row, comparisons in by_row.items()
+        if all(comparison is not None and comparison.is_possible for comparison in comparisons)
+    }
+    tests = {row: analysis.over_tasks(values) for row, values in improvements.items()}
+    adjusted = analysis.holm([p for p, _ in tests.values()])
+    return {
+        row: TaskTest(estimate, p, float(corrected))
+        for (row, (p, estimate)), corrected in zip(tests.items(), adjusted, strict=True)
+    }
 
 
 def _scaled(

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
+from experiments.config.names import study_folder
 from experiments.errors import UserError
 from experiments.tracking import Store
 from experiments.tracking.metadata import Tag
@@ -16,6 +17,8 @@ def report_study(
     keys: Collection[str] | None = None,
     folder: Path | None = None,
     page: bool = True,
+    margin: str | None = None,
+    family: str = "task",
 ) -> None:
     """Print the table and the answer, and write the page, the figures and the CSV files, which the store gets too.
 
@@ -26,29 +29,38 @@ def report_study(
         keys: The trials that are printed, by their key. Default: all. The files are about all in any case.
         folder: For the files. Default: `report` in the folder of the study.
         page: Whether to write files at all.
+        margin: The smallest difference of the score that matters, such as `0.02` or `5%` of the reference's score.
+            Default: what each task says.
+        family: What Holm's correction is for: the comparisons of one `task`, or of the whole `study`.
 
     Raises:
-        UserError: if the store has no trial of the study, the study does not have the reference, or the files cannot be
-            written.
+        UserError: if the store has no trial of the study, the study does not have the reference, the margin or
+            the family cannot be read, or the files cannot be written.
     """
     from experiments.report import terminal  # takes a while, as it imports SciPy and matplotlib
     from experiments.report.files import write_files
+    from experiments.report.findings import parse_family, parse_margin
     from experiments.report.results import analyse, load
 
+    corrected, smallest = parse_family(family), None if margin is None else parse_margin(margin)
     study = load(store, name, reference, keys)
-    results = analyse(study)
+    results = analyse(study, smallest, corrected)
     terminal.show(results)
     terminal.print_links(store, study)
     if not page:
         return
     whole = load(store, name, reference)
     if len(whole.trials) > len(study.trials):
-        results = analyse(whole)
-    folder = folder or store.folder / name / "report"
+        results = analyse(whole, smallest, corrected)
+    folder = folder or study_folder(store.folder, name) / "report"
     try:
         file = write_files(results, store, folder)
     except OSError as error:
-        raise UserError(f"the report cannot be written to {folder} ({error.strerror or error})") from error
-    store.add_report(name, f"{name} report", {Tag.TRIALS: len(whole.trials)}, folder)
+        reason = error.strerror or error
+        raise UserError(f"the report cannot be written to {folder} ({reason}). Name another folder=FOLDER") from error
+    try:
+        store.add_report(name, f"{name} report", {Tag.TRIALS: len(whole.trials)}, folder)
+    except UserError as error:
+        print(f"The report is not recorded in the store: {error}")
     count = len(whole.trials)
     print(f"Report of {count:,} trial{'' if count == 1 else 's'} of the study: {file}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from experiments.config.names import file_name
 from experiments.report import gates, tables
 from experiments.report.figures import across as over_tasks
 from experiments.report.figures import gates as saturated
@@ -17,7 +18,7 @@ from experiments.report.figures.scores import scores
 from experiments.report.figures.style import label
 from experiments.report.page import Picture, draw, page
 from experiments.report.results import Results
-from experiments.report.study import TaskResults
+from experiments.report.task_results import TaskResults
 from experiments.tracking import Store
 
 MOST_CURVES = 10  # runs of each row whose learning curves are read: 15 ms each in an SQLite store of 5,000 trials
@@ -62,7 +63,7 @@ def _figures(results: Results, store: Store) -> Iterator[tuple[str, Callable[[],
         task = finding.results
         histories = _histories(store, task, task.score.metric.replace("test/", "val/", 1), MOST_CURVES)
         if any(histories.values()):
-            yield f"{task.file}-curves", partial(curves, study, task, histories)
+            yield f"{task.file}-curves", partial(curves, study, finding, histories)
         yield f"{task.file}-scores", partial(scores, study, finding)
         yield f"{task.file}-costs", partial(costs, study, finding)
         yield from _gates(results, store, task)
@@ -78,7 +79,10 @@ def _gates(results: Results, store: Store, task: TaskResults) -> Iterator[tuple[
         histories = {name: _histories(store, task, f"{gates.PREFIX}{layer}/{name}", MOST_GATES) for name in names}
         present = {name: by_row for name, by_row in histories.items() if any(by_row.values())}
         if present:
-            yield f"{task.file}-gates-{layer}", partial(saturated.saturation, results.study, task, layer, present)
+            yield (
+                f"{task.file}-gates-{file_name(layer)}",
+                partial(saturated.saturation, results.study, task, layer, present),
+            )
 
 
 def _histories(store: Store, task: TaskResults, metric: str, most: int) -> dict[str, list[Curve]]:

@@ -1,17 +1,103 @@
 """Estimates of the scores of each row, and its comparison with another one, by task."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import numpy as np
 
 from experiments import analysis
 from experiments.analysis import Estimate
-from experiments.report.study import Study, TaskResults
+from experiments.errors import UserError
+from experiments.report.study import Study
+from experiments.report.task_results import TaskResults
 from experiments.tracking.metadata import Param
 
 ALPHA = 0.05
 BEST_SHARE = 0.1  # of the draws of a search, by validation score (Greff et al. 2017, section IV)
+MANY_IMPROVING = 0.25  # share of the trials of a row, of which a tenth would improve last on a flat curve
+
+
+class Family(StrEnum):
+    """The comparisons among which one false alarm is one too many (Holm's correction)."""
+
+    task = "task"
+    study = "study"
+
+
+class Verdict(StrEnum):
+    """What is known of a row and the one that it is compared with."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    EQUIVALENT = "equivalent"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Margin:
+    """The size of a difference below which it makes no difference.
+
+    Attributes:
+        value: In units of the score, or as a share of the reference's score.
+        is_share: Whether it is a share.
+    """
+
+    value: float
+    is_share: bool = False
+
+    def holds(self, comparison: analysis.Comparison) -> bool:
+        """Whether the interval of a comparison lies within the margin."""
+        if not self.is_share:
+            shift = comparison.difference
+            return -self.value <= shift.low and shift.high <= self.value
+        factor = comparison.ratio
+        return 1 / (1 + self.value) <= factor.low and factor.high <= 1 + self.value
+
+    @property
+    def text(self) -> str:
+        """Such as `0.02`, or `5 %`."""
+        return f"{100 * self.value:g} %" if self.is_share else f"{self.value:g}"
+
+
+def parse_margin(text: str) -> Margin:
+    """A margin as a command line has it: `0.02`, or `5%`.
+
+    Raises:
+        UserError: if it is no number greater than 0.
+    """
+    try:
+        value = float(text.removesuffix("%"))
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise UserError(f"margin={text}: must be a number greater than 0 in units of the score, or a share such as 5%")
+    return Margin(value / 100, is_share=True) if text.endswith("%") else Margin(value)
+
+
+def parse_family(text: str) -> Family:
+    """A family as a command line has it.
+
+    Raises:
+        UserError: if there is no such family.
+    """
+    if text not in list(Family):
+        raise UserError(f"family={text}: must be one of {', '.join(Family)}")
+    return Family(text)
+
+
+@dataclass(frozen=True)
+class Share:
+    """So many of the trials whose end is known."""
+
+    count: int
+    total: int
+
+    @property
+    def text(self) -> str:
+        """Such as `3 of 10`."""
+        return f"{self.count} of {self.total}"
 
 
 @dataclass(frozen=True)
@@ -20,31 +106,59 @@ class Comparison:
 
     Attributes:
         reference: That other row.
-        difference: Mean of score minus the reference's, with the same seed.
-        improvement: Probability that a run of the row is better than one of the reference.
-        p: Of the Wilcoxon signed-rank test; NaN if there is no pair.
-        adjusted: The same after Holm's correction for all comparisons of the task.
-        enough: Least number of pairs at which the test can conclude at all.
-        needed: Number of pairs that would show a difference of this size with a power of 80 %; None if unknown.
+        test: Effect, interval, direction and p-value, all of one statistic.
+        adjusted: The p-value after Holm's correction for all comparisons of the family.
+        family: How many those are.
+        margin: Below which a difference makes none; None if nobody has said so.
+        deviation: Upper limit of the deviation of the scores over seeds, for plans.
+        solved: P-value, after Holm, that the shares of solved trials are equal; NaN if none can count as solved.
+        diverged: The same of trials that diverged.
     """
 
     reference: str
-    difference: Estimate
-    improvement: Estimate
-    p: float
+    test: analysis.Comparison
     adjusted: float
-    enough: int
-    needed: int | None
+    family: int
+    margin: Margin | None
+    deviation: float
+    solved: float
+    diverged: float
 
     @property
-    def shown(self) -> bool:
-        """Whether the difference is more than chance would give, at the 5 % level after correction."""
-        return self.adjusted < ALPHA
+    def is_possible(self) -> bool:
+        """Whether both rows have a trial to compare."""
+        return math.isfinite(self.test.p)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Equivalent if the interval lies within the margin, else better or worse if p < 0.05 after correction."""
+        if self.margin is not None and self.margin.holds(self.test):
+            return Verdict.EQUIVALENT
+        if not self.adjusted < ALPHA or self.test.better is None:
+            return Verdict.UNDECIDED
+        return Verdict.BETTER if self.test.better else Verdict.WORSE
+
+    @property
+    def enough(self) -> int:
+        """Fewest runs of each row at which the family of tests can conclude at all."""
+        return analysis.runs_to_conclude(self.family, ALPHA)
 
     @property
     def too_few(self) -> bool:
-        """Whether there are too few pairs to conclude, whatever the scores are."""
-        return self.difference.count < self.enough
+        """Whether there are fewer."""
+        return self.test.difference.count < self.enough
+
+    @property
+    def detectable(self) -> float:
+        """The smallest difference that so many runs would show with a power of 80 %."""
+        return analysis.detectable(self.test.difference.count, self.family, ALPHA) * self.deviation
+
+    @property
+    def needed(self) -> int | None:
+        """Runs of each row that would show a difference as large as the margin with a power of 80 %."""
+        if self.margin is None or self.margin.is_share:
+            return None
+        return analysis.seeds_for_effect(self.margin.value, self.deviation, self.family, ALPHA)
 
 
 @dataclass(frozen=True)
@@ -53,23 +167,34 @@ class Finding:
 
     Attributes:
         row: The row.
-        mean: Mean of the test score.
-        interquartile_mean: Mean of the middle half of the scores.
-        deviation: Standard deviation of the scores.
+        median: Median of the test score, a diverged trial being the worst.
+        mean: Mean of the scores of trials that did not diverge; NaN if there is none.
+        deviation: Standard deviation of those.
         comparison: With another row; None for one that is compared with none.
+        improving: Trials whose validation score was still improving when the epochs ran out.
+        epochs: The epochs that trials were allowed; None if they did not record it.
+        solved: Trials that reached the score that counts as solved; None if there is no such score.
         units: Least and largest number of units.
         parameters: Least and largest number of trainable parameters.
         step_ms: Median duration of a training step, in milliseconds; NaN if it was not measured.
     """
 
     row: str
-    mean: Estimate
-    interquartile_mean: Estimate
+    median: Estimate
+    mean: float
     deviation: float
     comparison: Comparison | None
+    improving: Share
+    epochs: int | None
+    solved: Share | None
     units: tuple[int, int] | None
     parameters: tuple[int, int] | None
     step_ms: float
+
+    @property
+    def is_early(self) -> bool:
+        """Whether so many trials were still improving that more epochs may change the answer."""
+        return self.improving.count > MANY_IMPROVING * self.improving.total
 
 
 @dataclass(frozen=True)
@@ -79,69 +204,122 @@ class TaskFindings:
     results: TaskResults
     rows: tuple[Finding, ...]
 
+    def finding(self, row: str) -> Finding | None:
+        """The estimates of a row, if it was tried on this task."""
+        return next((finding for finding in self.rows if finding.row == row), None)
+
     @property
     def comparisons(self) -> list[tuple[str, Comparison]]:
         """Each row that is compared, with its comparison."""
         return [(finding.row, finding.comparison) for finding in self.rows if finding.comparison is not None]
 
-    def verdict(self, row: str) -> str:
-        """Whether a row is shown to be `better` or `worse` than its reference, or neither: ""."""
+    @property
+    def can_conclude(self) -> bool:
+        """Whether any comparison has runs enough to show something."""
+        return any(comparison.is_possible and not comparison.too_few for _, comparison in self.comparisons)
+
+    def verdict(self, row: str) -> Verdict | None:
+        """What is known of a row; None if it is compared with nothing, or there is nothing to compare."""
         comparison = dict(self.comparisons).get(row)
-        if comparison is None or not comparison.shown:
-            return ""
-        lower = comparison.difference.value < 0
-        return "better" if lower == (self.results.score.better == "lower") else "worse"
+        return comparison.verdict if comparison is not None and comparison.is_possible else None
+
+    def is_early(self, row: str) -> bool:
+        """Whether trials of a row, or of the one that it is compared with, were still improving when epochs ran out."""
+        pair = [self.finding(name) for name in (row, dict(self.comparisons)[row].reference)]
+        return any(finding.is_early for finding in pair if finding is not None)
 
     @property
     def best(self) -> str | None:
-        """The row with the best mean, if there are several with a score."""
-        means = {finding.row: finding.mean.value for finding in self.rows if math.isfinite(finding.mean.value)}
+        """The row with the best median, if there are several with a score."""
+        medians = {finding.row: finding.median.value for finding in self.rows if math.isfinite(finding.median.value)}
         choose = min if self.results.score.better == "lower" else max
-        return choose(means, key=lambda row: means[row]) if len(means) > 1 else None
+        return choose(medians, key=lambda row: medians[row]) if len(medians) > 1 else None
 
 
-def find(study: Study, task: TaskResults) -> TaskFindings:
-    """Estimate the score of each row and compare it with its reference on the same seeds."""
+def find(study: Study, margin: Margin | None = None, family: Family = Family.task) -> list[TaskFindings]:
+    """Estimate the score of each row on each task, and compare it with its reference.
+
+    Args:
+        study: The study.
+        margin: Of all tasks, instead of that of each.
+        family: The comparisons that Holm's correction is for: those of one task, or of all.
+    """
+    findings = [_find(study, task, margin) for task in study.tasks]
+    groups = [[finding] for finding in findings] if family is Family.task else [findings]
+    return [corrected for group in groups for corrected in _corrected(group)]
+
+
+def _find(study: Study, task: TaskResults, margin: Margin | None) -> TaskFindings:
     compared = {row: study.compared[row] for row in task.rows if study.compared.get(row) in task.rows}
-    comparisons = dict(zip(compared, _comparisons(task, compared), strict=True))
-    steps = task.values("time/step_ms")
-    return TaskFindings(
-        task,
-        tuple(
+    margin = margin or (Margin(task.margin) if task.margin else None)
+    ranked, steps = task.by_draw(task.ranked()), task.values("time/step_ms")
+    findings = []
+    for number, row in enumerate(task.rows):
+        improving = task.improving[number][~np.isnan(task.improving[number])]
+        solved = task.solves(number)
+        ended = int((~np.isnan(task.ranked()[number])).sum())
+        findings.append(
             Finding(
                 row=row,
-                mean=analysis.mean(task.scores[number]),
-                interquartile_mean=analysis.interquartile_mean(task.scores[number]),
-                deviation=analysis.deviation(task.scores[number]),
-                comparison=comparisons.get(row),
+                median=analysis.median(ranked[number], task.score.better),
+                mean=analysis.mean(task.scores[number]).value,
+                deviation=analysis.deviation(ranked[number]),
+                comparison=_compare(task, row, compared[row], ranked, margin) if row in compared else None,
+                improving=Share(int(improving.sum()), len(improving)),
+                epochs=task.epochs(number),
+                solved=None if solved is None else Share(solved, ended),
                 units=task.number(number, Param.UNITS),
                 parameters=task.number(number, Param.PARAMETERS),
                 step_ms=_median(steps[number]),
             )
-            for number, row in enumerate(task.rows)
-        ),
-    )
-
-
-def _comparisons(task: TaskResults, compared: dict[str, str]) -> list[Comparison]:
-    scores = dict(zip(task.rows, task.scores, strict=True))
-    ranked = dict(zip(task.rows, task.ranked(), strict=True))
-    pairs = [(row, other, scores[row] - scores[other]) for row, other in compared.items()]
-    p_values = [analysis.wilcoxon(scores[row], scores[other]) for row, other, _ in pairs]
-    count = max(int(np.isfinite(p_values).sum()), 1)
-    enough = analysis.seeds_to_conclude(count, ALPHA)
-    return [
-        Comparison(
-            reference=other,
-            difference=analysis.difference(scores[row], scores[other]),
-            improvement=analysis.improvement(ranked[row], ranked[other], task.score.better),
-            p=p,
-            adjusted=adjusted,
-            enough=enough,
-            needed=analysis.seeds_for_power(differences[np.isfinite(differences)], count, ALPHA),
         )
-        for (row, other, differences), p, adjusted in zip(pairs, p_values, analysis.holm(p_values), strict=True)
-    ]
+    return TaskFindings(task, tuple(findings))
+
+
+def _compare(task: TaskResults, row: str, other: str, ranked: np.ndarray, margin: Margin | None) -> Comparison:
+    places = task.rows.index(row), task.rows.index(other)
+    family = sum(not np.isnan(scores).all() for scores in ranked) - 1
+    scores, reference = (ranked[place] for place in places)
+    test = analysis.compare(scores, reference, task.score.better, task.resampled, max(family, 1))
+    deviation = analysis.upper_deviation(*(group[np.isfinite(group)] for group in (scores, reference)))
+    return Comparison(other, test, test.p, 1, margin, deviation, *_rates(task, *places))
+
+
+def _rates(task: TaskResults, row: int, other: int) -> tuple[float, float]:
+    """P-values of the shares of solved and of diverged trials; NaN where both are all or nothing."""
+    ended = [int((~np.isnan(task.ranked()[place])).sum()) for place in (row, other)]
+    solved = [task.solves(place) for place in (row, other)]
+    diverged = [task.counts(place)["diverged"] for place in (row, other)]
+    pairs = [[count for count in counts if count is not None] for counts in (solved, diverged)]
+    p_values = []
+    for counts in pairs:
+        same = len(counts) < 2 or sum(counts) in (0, sum(ended))
+        p_values.append(math.nan if same else analysis.rates(counts[0], ended[0], counts[1], ended[1]))
+    return p_values[0], p_values[1]
+
+
+def _corrected(findings: Sequence[TaskFindings]) -> list[TaskFindings]:
+    """The findings of one family of comparisons, with Holm's correction for all of them."""
+    rows = [finding for task in findings for finding in task.rows if finding.comparison is not None]
+    comparisons = [finding.comparison for finding in rows if finding.comparison is not None]
+    count = max(sum(comparison.is_possible for comparison in comparisons), 1)
+    adjusted = {
+        name: analysis.holm([values(comparison) for comparison in comparisons])
+        for name, values in {
+            "adjusted": lambda comparison: comparison.test.p,
+            "solved": lambda comparison: comparison.solved,
+            "diverged": lambda comparison: comparison.diverged,
+        }.items()
+    }
+    by_place = {id(finding): number for number, finding in enumerate(rows)}
+
+    def correct(finding: Finding) -> Finding:
+        if finding.comparison is None:
+            return finding
+        numbers = {name: float(values[by_place[id(finding)]]) for name, values in adjusted.items()}
+        return replace(finding, comparison=replace(finding.comparison, family=count, **numbers))
+
+    return [replace(task, rows=tuple(map(correct, task.rows))) for task in findings]
 
 
 def _median(values: np.ndarray) -> float:

@@ -6,8 +6,8 @@ import numpy as np
 
 from experiments import analysis
 from experiments.analysis.format import interval
-from experiments.report.study import TaskResults
 from experiments.report.tables import Table
+from experiments.report.task_results import TaskResults
 
 PREFIX = "gates/"
 COLUMNS = {

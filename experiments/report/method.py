@@ -29,42 +29,49 @@ def method(study: Study) -> list[tuple[str, str]]:
     return [
         (
             "Score",
-            "On the test part, with the weights of the epoch that was best on the validation part. All variants share "
-            f"the {study.replicate}s, so that scores are compared pair by pair.",
+            "On the test part, with the weights of the epoch that was best on the validation part.",
         ),
         (
             "Intervals",
-            "95 %. Mean and paired difference: Student's t. Interquartile mean (the middle half of the scores, Agarwal "
-            "et al. 2021): Yuen's trimmed t (1974). Probability of improvement (that a run of the variant beats one "
-            "of the reference, a diverged run being the worst): Newcombe's method 5 (2006) with the variance "
-            "corrected for shared seeds. How often they hold the truth is simulated by `python -m "
-            "benchmarks.coverage`; percentiles of a bootstrap do so too seldom at 5 seeds. Of scores that are far from "
-            "symmetric, trust the interquartile mean and the paired difference.",
+            "95 %, for any distribution of the scores. Median: between order statistics (Hettmansperger and Sheather "
+            "1986); 5 scores span 93.75 %, fewer have none. Probability of improvement, that a run of the variant "
+            "beats one of the other: Newcombe's method 5 (2006).",
         ),
         (
-            "Tests",
-            "Wilcoxon's signed-rank test of the paired differences, exact up to 50 pairs, two-sided; Holm's "
-            "correction over the comparisons of one task. `better` and `worse` stand for p < 0.05 after correction. "
-            "Number of seeds that would do: power 80 % for a difference as large as the one seen, at the corrected "
-            "level; a planning figure.",
+            "Comparison",
+            "One statistic by ranks gives effect, interval, direction and p-value, and takes a diverged trial for the "
+            "worst outcome: the exact test of Mann and Whitney with the shift of Hodges and Lehmann, the median of all "
+            "differences between two runs, and the interval that inverts the test; the factor is the same of "
+            "logarithms. Where seeds draw the data anew, or scores of one seed correlate (0.5 or more by rank), the "
+            "signed-rank test of their pairs, if there are enough to conclude. How often all this errs is simulated by "
+            "`python -m benchmarks.coverage`. Of a search, the seeds of one draw are averaged first.",
+        ),
+        (
+            "Verdicts",
+            "Equivalent: the interval lies within the margin (`task.margin`, or `margin=` of the report). Better, "
+            "worse: p < 0.05 after Holm's correction for the comparisons of one task, or with `family=study` of all. "
+            "Else undecided, which is not `no difference`. So far: in more than a quarter of the trials of one of the "
+            "two rows the best epoch is among the last tenth of those allowed. Plans take 80 % power and the upper "
+            "80 % limit of the deviation (Browne 1995).",
         ),
         (
             "Across tasks",
-            "Mean rank, Friedman's test and Nemenyi's critical difference (Demsar 2006). One scale: 0 the trivial "
-            "baseline, 1 the mean of the reference on each task; interquartile mean over all runs with an interval "
-            "from a bootstrap by task, which draws seeds jointly for all variants; performance profiles with "
-            "pointwise 95 % bands. A diverged run counts as 0 there.",
+            "Mean rank of the medians, Friedman's test (Iman and Davenport 1980) and Nemenyi's critical difference "
+            "(Demsar 2006); the signed-rank test of the probabilities of improvement, task by task, with Holm's "
+            "correction. One scale: 0 the trivial baseline, 1 the mean of the reference on each task; interquartile "
+            "mean over all runs (Agarwal et al. 2021) with an interval from a bootstrap by task; performance profiles "
+            "with pointwise 95 % bands. A diverged run counts as 0 there.",
         ),
         (
             "Trials without a score",
-            "Diverged, failed and killed trials are counted beside every mean and are in none of them: a mean over "
-            "the rest flatters a variant that diverges.",
+            "Failed and killed trials are counted beside every score and are in none. Diverged ones are the worst "
+            "score in medians and comparisons, and are in no mean.",
         ),
         ("Time", "Of a training step, without validation and compilation, while the other workers of the sweep ran."),
         (
             "Curves",
-            "Learning curves are means over the first 10 runs of each row at most, with Student's t intervals; a run "
-            "that has ended keeps its last value. Curves of gates are means over 5.",
+            "Learning curves are medians over the first 10 runs of each row at most; a run that has ended keeps its "
+            "last value. Curves of gates are means over 5.",
         ),
         ("Settings", _settings(study)),
         ("Code", _code(study)),

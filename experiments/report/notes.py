@@ -4,7 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from experiments.analysis.format import counted, listed, number
-from experiments.report.study import UNSCORED, Study, TaskResults
+from experiments.report.study import Study
+from experiments.report.task_results import UNSCORED, TaskResults
 from experiments.tracking import StoredRun
 from experiments.tracking.metadata import Tag
 

@@ -21,7 +21,7 @@ from experiments.report.reproduction import commands
 from experiments.report.results import Results
 from experiments.report.search import SearchResults
 from experiments.report.study import Study
-from experiments.report.summary import across_tasks, summary, task_summary
+from experiments.report.summary import across_tasks, answer, summary, task_summary
 from experiments.report.terminal import legend
 
 HERE = Path(__file__).parent
@@ -74,7 +74,7 @@ def page(results: Results, pictures: dict[str, Picture]) -> str:
         facts=facts(study),
         answer=_answer(results),
         overview=tables.overview(study, results.findings),
-        legend=legend(study),
+        legend=legend(study, results.findings),
         forest=pictures["forest"],
         notes=notes(study),
         left_out=tables.left_out(study),
@@ -90,7 +90,7 @@ def _answer(results: Results) -> list[str]:
     """What fits on a first screen: of many tasks what holds for all."""
     study, findings = results.study, results.findings
     if len(findings) <= FEW_TASKS:
-        return [*summary(study, findings), *(task_summary(study, finding) for finding in findings)]
+        return [*summary(study, findings), *answer(study, findings)]
     return [*summary(study, findings), *across_tasks(study, results.across)]
 
 

@@ -25,32 +25,36 @@ def commands(study: Study) -> list[str]:
     """The command that trains exactly these trials, or why there is none, and that of the report."""
     experiments = {trial.tags.get(Tag.EXPERIMENT, "") for trial in study.trials}
     experiment = experiments.pop() if len(experiments) == 1 else None
-    start = "".join(f"{word} " for word in _experiment(experiment))
+    start, name = _experiment(experiment), f"study={_quoted(study.name)}"
     grid = None if study.runs.drawn or experiment is None else _grid(study, experiment)
     if grid:
-        train = f"python -m experiments.train -m {start}{grid} study={study.name}"
+        train = shlex.join(["python", "-m", "experiments.train", "-m", *start, *grid, name])
     elif start and study.runs.drawn:
         draws = len({place.draw for place in study.runs.placed})
-        train = f"python -m experiments.train {start}hydra.sweeper.n_trials={draws} study={study.name}"
+        train = shlex.join(["python", "-m", "experiments.train", *start, f"hydra.sweeper.n_trials={draws}", name])
     else:
+        status = shlex.join(["python", "-m", "experiments.sweep", "status", f"study={study.name}"])
         train = (
             "# No single sweep has exactly these trials: the description of each run in the store has its own command, "
-            f"and `python -m experiments.sweep status study={study.name}` lists what is missing."
+            f"and `{status}` lists what is missing."
         )
-    return [train, f"python -m experiments.report study={study.name}"]
+    return [train, shlex.join(["python", "-m", "experiments.report", f"study={study.name}"])]
 
 
 def _experiment(name: str | None) -> list[str]:
-    return [f"experiment={name}"] if name else []
+    return [f"experiment={_quoted(name)}"] if name else []
 
 
-def _grid(study: Study, experiment: str) -> str | None:
+def _grid(study: Study, experiment: str) -> list[str] | None:
     """The words of one sweep that has exactly these trials; None if there is no such sweep.
 
     They set every field that is swept, and every one that has another value than the files in `conf/` give it.
     """
     files = _variant_files()
-    if any(trial.params[Param.VARIANT] not in files for trial in study.trials):
+    tasks = choices("task")
+    if experiment and experiment not in choices("experiment"):
+        return None
+    if any(trial.params[Param.VARIANT] not in files or trial.params[Param.TASK] not in tasks for trial in study.trials):
         return None
     recorded = [fields(trial.params) for trial in study.trials]
     try:
@@ -68,7 +72,7 @@ def _grid(study: Study, experiment: str) -> str | None:
     if not complete or any(value == "" or CUT.search(value) for column in values for value in column):
         return None
     words = zip((*LABELS, *names), values, strict=True)
-    return shlex.join(f"{_key(name)}={','.join(map(_quoted, column))}" for name, column in words)
+    return [f"{_key(name)}={','.join(map(_quoted, column))}" for name, column in words]
 
 
 def _variant_files() -> dict[str, str]:

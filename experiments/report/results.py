@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from experiments.errors import UserError
 from experiments.report import across, findings
 from experiments.report.across import Across
-from experiments.report.findings import TaskFindings
+from experiments.report.findings import Family, Margin, TaskFindings
 from experiments.report.rows import collect
 from experiments.report.search import SearchResults, search
 from experiments.report.study import Study, read
@@ -53,8 +53,8 @@ def load(store: Store, name: str, reference: str | None = None, keys: Collection
     return study
 
 
-def analyse(study: Study) -> Results:
-    """Estimate all scores of a study and compare them."""
-    by_task = [findings.find(study, task) for task in study.tasks]
+def analyse(study: Study, margin: Margin | None = None, family: Family = Family.task) -> Results:
+    """Estimate all scores of a study and compare them, as `findings.find` does."""
+    by_task = findings.find(study, margin, family)
     searches = [search(study, task) for task in study.tasks] if study.runs.drawn else []
     return Results(study, by_task, across.compare(study, by_task), searches)

@@ -1,21 +1,21 @@
 """The rows of a comparison: which runs of a study count, and by which settings they are told apart."""
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
+from experiments.report.readable import problem
 from experiments.tracking import StoredRun
-from experiments.tracking.lookup import described, unreadable
+from experiments.tracking.lookup import described
 from experiments.tracking.metadata import NULL, Param, Tag, fields, is_complete, is_from_0_1
 
 Settings = tuple[tuple[str, str], ...]  # name and value
 
-NEEDED = (Tag.TRIAL_KEY, Tag.SCORE_METRIC, Tag.SCORE_TITLE, Tag.SCORE_BETTER, Tag.BASELINE)  # else no score is read
 UNKNOWN: Settings = (("settings", "unknown"),)
 NOT_SET = ""
+DATA_SEED = "task.data_seed"
 MOST_SETTINGS = 12  # more different settings than this are the draws of a search, not rows of a table
 SUPERSEDED = (
     "older than the run that counts of the same variant, settings and seed, and trained with other data, another "
@@ -111,7 +111,7 @@ def collect(trials: Iterable[StoredRun]) -> Runs:
     `trials` come newest first.
     """
     everything = list(trials)
-    reasons = {trial.run_id: reason for trial in everything if (reason := _unreadable(trial))}
+    reasons = {trial.run_id: reason for trial in everything if (reason := problem(trial))}
     readable = [trial for trial in everything if trial.run_id not in reasons]
     by_place: dict[Place, list[StoredRun]] = defaultdict(list)
     for place, trial in zip(places(readable), readable, strict=True):
@@ -143,40 +143,6 @@ def _reason(run: StoredRun, counted: StoredRun) -> str:
     if _variant(run) != _variant(counted):
         return f"{_variant(run)} is the same configuration as {_variant(counted)} here, whose run counts"
     return REPEATED if run.tags[Tag.TRIAL_KEY] == counted.tags[Tag.TRIAL_KEY] else SUPERSEDED
-
-
-def _unreadable(trial: StoredRun) -> str:
-    """Why a run cannot be read as a trial of gatelab; "" if it can."""
-    tags = trial.tags
-    if tags.get(Tag.KIND, "trial") != "trial":
-        return f"its tag {Tag.KIND} is {tags[Tag.KIND]}, not trial"
-    lacking = [str(tag) for tag in NEEDED if tag not in tags]
-    if lacking:
-        return f"not written by gatelab, or changed since: it has no tag {', '.join(lacking)}"
-    if tags[Tag.SCORE_BETTER] not in ("lower", "higher"):
-        return f"its tag {Tag.SCORE_BETTER} is {tags[Tag.SCORE_BETTER]}, neither lower nor higher"
-    if not _are_scores(tags.get(Tag.REFERENCES, "[]")):
-        return f"its tag {Tag.REFERENCES} cannot be read"
-    texts = {Tag.BASELINE: tags[Tag.BASELINE], Tag.SCORE_SOLVED: tags.get(Tag.SCORE_SOLVED) or "0"}
-    wrong = [f"tag {tag} is {text}" for tag, text in texts.items() if not _is_number(text)]
-    sizes = {param: trial.params.get(param, "0") for param in (Param.UNITS, Param.PARAMETERS)}
-    wrong += [f"parameter {param} is {text}" for param, text in sizes.items() if not _is_number(text, finite=True)]
-    return f"its {wrong[0]}, no number" if wrong else unreadable(trial)
-
-
-def _are_scores(text: str) -> bool:
-    try:
-        scores = json.loads(text)
-    except ValueError:
-        return False
-    return isinstance(scores, list) and all(isinstance(score, dict) for score in scores)
-
-
-def _is_number(text: str, finite: bool = False) -> bool:
-    try:
-        return math.isfinite(float(text)) or not finite
-    except ValueError:
-        return False
 
 
 def _order(place: Place) -> tuple[object, ...]:
@@ -214,6 +180,11 @@ def places(trials: Sequence[StoredRun]) -> list[Place | str]:
     old = [values for trial, values in zip(trials, recorded, strict=True) if is_from_0_1(trial.params)]
     for values in old:
         values |= dict.fromkeys(set().union(*old) - values.keys(), NOT_SET)
+    for task in {label[Param.TASK] for label in labels}:
+        of_task = [pair for pair in zip(labels, recorded, strict=True) if pair[0][Param.TASK] == task]
+        if follows_seed([(label[Param.SEED], values.get(DATA_SEED)) for label, values in of_task]):
+            for _, values in of_task:
+                del values[DATA_SEED]
     variants = _variants(trials, labels, recorded)
     differing = _differing([label[Param.TASK] for label in labels], variants, recorded)
     settings = [
@@ -235,6 +206,11 @@ def places(trials: Sequence[StoredRun]) -> list[Place | str]:
         place = Place(label[Param.TASK], of_task, variant, switches, others, draw, int(label[Param.SEED]))
         positions.append(f"it ended before it had recorded its {', '.join(unknown)}" if unknown else place)
     return positions
+
+
+def follows_seed(pairs: Sequence[tuple[str, str | None]]) -> bool:
+    """Whether the seed of the data is that of the trial in all of several seeds: pairs of both."""
+    return len(set(pairs)) > 1 and all(seed == data_seed for seed, data_seed in pairs)
 
 
 def _variants(

@@ -10,8 +10,9 @@ from experiments.analysis import Estimate
 from experiments.analysis.format import chance, interval, listed, number
 from experiments.analysis.importance import Forest, forests
 from experiments.report.findings import BEST_SHARE
-from experiments.report.study import Study, TaskResults
+from experiments.report.study import Study
 from experiments.report.tables import Table
+from experiments.report.task_results import TaskResults
 from experiments.tracking import StoredRun
 from experiments.tracking.metadata import Tag
 
@@ -24,9 +25,9 @@ class Best:
         row: The row.
         draws: How many draws have a score.
         chosen: How many of them are the best tenth.
-        mean: Mean test score of those.
-        p: Of Welch's t-test against the best tenth of the row that it is compared with, after Holm's correction; NaN
-            if there is none.
+        median: Median test score of those.
+        p: Of Mann and Whitney's test against the best tenth of the row that it is compared with, after Holm's
+            correction; NaN if there is none.
         settings: The draw that is best on the validation part.
         score: Its test score.
     """
@@ -34,7 +35,7 @@ class Best:
     row: str
     draws: int
     chosen: int
-    mean: Estimate
+    median: Estimate
     p: float
     settings: str
     score: float
@@ -72,7 +73,7 @@ def _best(study: Study, task: TaskResults) -> list[Best]:
     tested = {row: np.array([trial.score for trial in trials.values()]) for row, trials in chosen.items()}
     others = [study.compared.get(row, "") for row in task.rows]
     p_values = [
-        analysis.welch(tested[row], tested[other]) if other in tested else math.nan
+        analysis.independent(tested[row], tested[other], task.score.better) if other in tested else math.nan
         for row, other in zip(task.rows, others, strict=True)
     ]
     return [
@@ -80,7 +81,7 @@ def _best(study: Study, task: TaskResults) -> list[Best]:
             row=row,
             draws=int(np.isfinite(scores).sum()),
             chosen=len(tested[row]),
-            mean=analysis.mean(tested[row]),
+            median=analysis.median(tested[row], task.score.better),
             p=float(p),
             settings=next((_words(task.draws[replicate]) for replicate in chosen[row]), ""),
             score=float(tested[row][0]) if len(tested[row]) else math.nan,
@@ -111,8 +112,8 @@ def table(study: Study, result: SearchResults) -> Table:
     head = [
         "variant",
         "draws with\na score",
-        f"best {BEST_SHARE:.0%} on validation:\nmean test score [95 % interval]",
-        f"p against {study.opponent}\n(Welch, Holm)",
+        f"best {BEST_SHARE:.0%} on validation:\nmedian test score [95 % interval]",
+        f"p against {study.opponent}\n(Mann-Whitney, Holm)",
         "best on validation:\ntest score",
         "its settings",
     ]
@@ -120,7 +121,7 @@ def table(study: Study, result: SearchResults) -> Table:
         [
             best.row,
             str(best.draws),
-            f"{interval(best.mean)} (n = {best.chosen})",
+            f"{interval(best.median)} (n = {best.chosen})",
             chance(best.p).removeprefix("p = ").removeprefix("p "),
             number(best.score),
             best.settings,

@@ -1,158 +1,21 @@
 """A study as arrays: the score of every variant on every task with every seed."""
 
 import json
-import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
-from experiments.analysis.format import number
+from experiments.config.names import file_name
 from experiments.errors import UserError
-from experiments.report.rows import Place, Runs, collect, named
+from experiments.report.readable import is_number
+from experiments.report.rows import DATA_SEED, Place, Runs, collect, follows_seed, named
+from experiments.report.task_results import Score, TaskResults
 from experiments.tracking import StoredRun
-from experiments.tracking.metadata import NULL, Param, Tag
+from experiments.tracking.metadata import NULL, Param, Tag, fields
 
-STATES = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "killed", "RUNNING": "running", "SCHEDULED": "running"}
-UNSCORED = ("diverged", "failed", "killed", "running", "missing", "unmeasured")
-LARGEST = 1e150  # the square of more is no number; SQL stores keep an infinity as 1.8e308
 PUBLISHED = ("metric", "score", "model", "source")
-UNSAFE = re.compile(r"[^\w.=+-]+")  # in the name of a file
-LONGEST_FILE = 80
 REFERENCES = ("standard", "peephole")  # what variants without a base are compared with, if a study has it
-
-
-@dataclass(frozen=True)
-class Score:
-    """What the trials of a task are compared by.
-
-    Attributes:
-        metric: Its name in the store, such as `test/mse`.
-        title: What it is called.
-        unit: Its unit, "" if it has none.
-        better: `lower` or `higher`.
-    """
-
-    metric: str
-    title: str
-    unit: str
-    better: str
-
-    @property
-    def name(self) -> str:
-        """Title and unit."""
-        return f"{self.title}, {self.unit}" if self.unit else self.title
-
-    @property
-    def short_unit(self) -> str:
-        """The unit as it follows a number, with a space; "" if there is none."""
-        return f" {self.unit}" if self.unit else ""
-
-
-@dataclass(frozen=True)
-class TaskResults:
-    """What a study measured on one task, or on one setting of a task of which fields were swept.
-
-    Attributes:
-        task: Its name, with the fields that were swept: `forecast horizon=12`.
-        task_name: The name of the task alone, of which the store has an experiment.
-        file: How names of its files begin: unlike those of the other tasks, and without blanks and slashes.
-        score: What is compared.
-        baselines: The scores of the trivial predictor that finished trials recorded, and of how many, most first:
-            several if the data have changed, or if a search drew fields of the task.
-        baseline_title: What that predictor does.
-        solved: The score that counts as solved in the literature, if there is one.
-        references: Published scores, each with `metric`, `score`, `model` and `source`.
-        rows: What is compared: a variant, with the settings that were swept.
-        replicates: Seeds, or draws of a search with their seeds, which all rows share.
-        trials: The run of a row and a replicate.
-        draws: The settings that a search drew, by dotted name, for each replicate.
-    """
-
-    task: str
-    task_name: str
-    file: str
-    score: Score
-    baselines: tuple[tuple[float, int], ...]
-    baseline_title: str
-    solved: float | None
-    references: tuple[dict[str, object], ...]
-    rows: tuple[str, ...]
-    replicates: tuple[str, ...]
-    trials: dict[tuple[str, str], StoredRun]
-    draws: dict[str, dict[str, str]]
-
-    @property
-    def is_drawn(self) -> bool:
-        """Whether a search drew fields of the task, so that each draw has data of its own."""
-        return any(name.startswith("task.") for draw in self.draws.values() for name in draw)
-
-    @property
-    def varies(self) -> bool:
-        """Whether the trivial predictor therefore has another score in each draw."""
-        return self.is_drawn and len(self.baselines) > 1
-
-    @property
-    def baseline(self) -> float:
-        """The score of the trivial predictor; NaN if it varies."""
-        return math.nan if self.varies else self.baselines[0][0]
-
-    @property
-    def baseline_text(self) -> str:
-        """The same as text, such as `0.1` or, if it varies, `0.1 to 0.3`."""
-        if not self.varies:
-            return number(self.baseline)
-        values = [value for value, _ in self.baselines]
-        return f"{number(min(values))} to {number(max(values))}"
-
-    @cached_property
-    def states(self) -> np.ndarray:
-        """`(rows, replicates)`: finished, diverged, failed, killed, running, missing, or unmeasured by this score."""
-        return np.array([[self._state(self.trials.get((row, name))) for name in self.replicates] for row in self.rows])
-
-    @cached_property
-    def scores(self) -> np.ndarray:
-        """Test scores `(rows, replicates)`, NaN where there is none."""
-        return self.values(self.score.metric)
-
-    def values(self, metric: str) -> np.ndarray:
-        """The last value of any metric, `(rows, replicates)`, NaN where there is none or the trial has no score."""
-        values = np.full((len(self.rows), len(self.replicates)), np.nan)
-        for (row, replicate), trial in self.trials.items():
-            place = self.rows.index(row), self.replicates.index(replicate)
-            value = trial.metrics.get(metric, np.nan)
-            if self.states[place] == "finished" and abs(value) < LARGEST:
-                values[place] = value
-        return values
-
-    def _state(self, trial: StoredRun | None) -> str:
-        if trial is None:
-            return "missing"
-        state = STATES.get(trial.status, "killed")
-        if state != "finished":
-            return state
-        score = trial.metrics.get(self.score.metric)
-        if score is None:
-            return "unmeasured"
-        return state if abs(score) < LARGEST else "diverged"
-
-    def ranked(self) -> np.ndarray:
-        """Scores with the worst possible value, an infinity, for trials that diverged; NaN where there is none."""
-        worst = np.inf if self.score.better == "lower" else -np.inf
-        return np.where(self.states == "diverged", worst, self.scores)
-
-    def counts(self, row: int) -> Counter[str]:
-        """How many trials of a row are in which state."""
-        return Counter(self.states[row].tolist())
-
-    def number(self, row: int, param: Param) -> tuple[int, int] | None:
-        """The least and the largest value of a numeric parameter of the runs of a row, if they have it."""
-        trials = [trial for (name, _), trial in self.trials.items() if name == self.rows[row]]
-        values = [int(float(trial.params[param])) for trial in trials if param in trial.params]
-        return (min(values), max(values)) if values else None
 
 
 @dataclass(frozen=True)
@@ -289,7 +152,7 @@ def _files(tasks: Iterable[str]) -> dict[str, str]:
     """For each task how the names of its files begin; also on disks that take `A` for `a`."""
     files: dict[str, str] = {}
     for task in tasks:
-        stem = UNSAFE.sub("-", task).strip("-.")[:LONGEST_FILE] or "task"
+        stem = file_name(task)
         taken = {file.casefold() for file in files.values()}
         numbered = (stem, *(f"{stem}-{number}" for number in range(2, len(files) + 3)))
         files[task] = next(file for file in numbered if file.casefold() not in taken)
@@ -319,6 +182,8 @@ def _task(name: str, file: str, placed: Mapping[Place, StoredRun]) -> TaskResult
         replicates=tuple(draws),
         trials={(place.row, place.replicate): trial for place, trial in trials.items()},
         draws=draws,
+        resampled=follows_seed([(str(place.seed), fields(run.params).get(DATA_SEED)) for place, run in trials.items()]),
+        margin=float(tags[Tag.MARGIN]) if is_number(tags.get(Tag.MARGIN, "")) else None,
     )
 
 

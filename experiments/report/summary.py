@@ -1,162 +1,216 @@
-"""The answer in sentences: which rows differ from what they are compared with, by how much, how surely."""
+"""The answer in sentences: what is known of each row and what it is compared with, and what would decide the rest."""
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 
 from experiments.analysis import Estimate
-from experiments.analysis.format import chance, counted, interval, listed
+from experiments.analysis.format import chance, counted, interval, listed, number
 from experiments.report.across import Across
-from experiments.report.findings import Comparison, TaskFindings
+from experiments.report.findings import Comparison, TaskFindings, Verdict
 from experiments.report.study import Study
 
-MOST_SHOWN = 4  # differences of one task in words; the table has the rest
-MOST_INTERVALS = 3
-LEAST_PAIRS = 4
+MOST_ROWS = 4  # comparisons of one task in words; the table has the rest
+MUCH = 1.1  # factor from which a ratio says more than a difference
+
+DECIDED = (Verdict.BETTER, Verdict.WORSE, Verdict.EQUIVALENT)
+
+
+def answer(study: Study, findings: Sequence[TaskFindings]) -> list[str]:
+    """A sentence or two for each task, or for those of which the same is known, without statistics.
+
+    Of rows that are compared with nothing it is what they reach.
+    """
+    tasks_by_answer: dict[str, list[str]] = defaultdict(list)
+    for task in findings:
+        tasks_by_answer[_answer(study, task)].append(task.results.task)
+    return [f"{listed(tasks)}: {text}" for text, tasks in tasks_by_answer.items()]
+
+
+def _answer(study: Study, task: TaskFindings) -> str:
+    if not _is_compared(task):
+        return _alone(study, task)
+    by_verdict: dict[Verdict | None, list[str]] = defaultdict(list)
+    for row, comparison in task.comparisons:
+        by_verdict[task.verdict(row)].append(_plain(task, row, comparison))
+    parts = [part for verdict in DECIDED for part in by_verdict[verdict][:MOST_ROWS]]
+    hidden = sum(max(len(by_verdict[verdict]) - MOST_ROWS, 0) for verdict in DECIDED)
+    sentences = [f"{'; '.join(parts)}{f'; {hidden} more in the table' if hidden else ''}."] if parts else []
+    undecided = by_verdict[Verdict.UNDECIDED]
+    if undecided:
+        few = [comparison for _, comparison in task.comparisons if comparison.is_possible and comparison.too_few]
+        sentences.append(f"Undecided: {listed(undecided)}.")
+        sentences += [_too_few(study, few)] if few else []
+    if by_verdict[None]:
+        sentences.append(f"Not comparable: {listed(by_verdict[None])}, as one of the two has no score.")
+    return " ".join(sentences)
+
+
+def _is_compared(task: TaskFindings) -> bool:
+    return bool(task.comparisons) and any(finding.median.count for finding in task.rows)
+
+
+def _plain(task: TaskFindings, row: str, comparison: Comparison) -> str:
+    """One comparison, for a reader who wants to know what to use."""
+    verdict = task.verdict(row)
+    if verdict not in DECIDED:
+        return row
+    if verdict is Verdict.EQUIVALENT and comparison.margin is not None:
+        unit = "" if comparison.margin.is_share else task.results.score.short_unit
+        words = f"equivalent to {comparison.reference} (within {comparison.margin.text}{unit})"
+    else:
+        words = f"{verdict} than {comparison.reference} ({_size(task, comparison)})"
+    return f"{row} is {words}{_early(task, row)}"
+
+
+def _size(task: TaskFindings, comparison: Comparison) -> str:
+    """How large an effect is: a factor where the scores differ by much, else a difference."""
+    shift, ratio = comparison.test.difference.value, comparison.test.ratio.value
+    score = task.results.score
+    if math.isinf(shift):
+        return "so many of its trials diverge" if not comparison.test.better else "trials of the other one diverge"
+    if math.isfinite(ratio) and not 1 / MUCH < ratio < MUCH:
+        return f"{ratio:.2g} times the {score.title}"
+    return f"by {number(abs(shift))}{score.short_unit}"
+
+
+def _early(task: TaskFindings, row: str) -> str:
+    """What is to be said of a verdict that more epochs may change."""
+    if not task.is_early(row):
+        return ""
+    pair = [task.finding(name) for name in (row, dict(task.comparisons)[row].reference)]
+    early = [finding for finding in pair if finding is not None and finding.is_early]
+    epochs = max(finding.epochs or 0 for finding in early)
+    which = listed([f"{finding.improving.text} trials of {finding.row}" for finding in early])
+    return f" after {counted(epochs, 'epoch')}, still improving in {which}"
+
+
+def _too_few(study: Study, few: Sequence[Comparison]) -> str:
+    most = max(comparison.test.difference.count for comparison in few)
+    enough = few[0].enough
+    more = f", such as seed=range({enough})" if study.replicate == "seed" else ""
+    return f"{counted(most, study.replicate)} cannot show any difference: it takes {enough}{more}."
 
 
 def summary(study: Study, findings: Sequence[TaskFindings]) -> list[str]:
-    """On which tasks each row is shown to differ, if there are several tasks."""
+    """On which tasks each row is better, worse or equivalent, if there are several tasks and anything is decided."""
     if len(findings) < 2 or not study.compared:
         return []
     parts = []
     for row in study.rows:
-        on = {
-            verdict: [task.results.task for task in findings if task.verdict(row) == verdict]
-            for verdict in ("better", "worse")
-        }
-        verdicts = [f"{verdict} on {listed(tasks)}" for verdict, tasks in on.items() if tasks]
-        if verdicts:
-            parts.append(f"{row} is {', '.join(verdicts)}")
+        tasks = {verdict: [task for task in findings if task.verdict(row) is verdict] for verdict in DECIDED}
+        words = [f"{verdict} on {listed([_task(task, row) for task in on])}" for verdict, on in tasks.items() if on]
+        parts += [f"{row} is {', '.join(words)}"] if words else []
     if not parts:
-        return [f"No variant is shown to differ from {study.opponent} on any of the {len(findings)} tasks."]
-    return [f"Compared with {study.opponent}, {'; '.join(parts)}. Nothing else is shown to differ."]
+        return []
+    return [f"Compared with {study.opponent}, {'; '.join(parts)}. All else is undecided."]
 
 
-def task_summary(study: Study, task: TaskFindings) -> str:
-    """The differences that are shown on one task, those that are not, and how many seeds would show them."""
-    return " ".join(_sentences(study, task))
+def _task(task: TaskFindings, row: str) -> str:
+    return f"{task.results.task} (so far)" if task.is_early(row) else task.results.task
 
 
-def _sentences(study: Study, task: TaskFindings) -> list[str]:
-    comparisons = task.comparisons
-    if not comparisons or not any(row.mean.count for row in task.rows):
-        return [_alone(study, task)]
-    shown = [(row, comparison) for row, comparison in comparisons if comparison.shown]
-    shown.sort(key=lambda pair: -abs(pair[1].difference.value))
-    unpaired = {row: comparison.reference for row, comparison in comparisons if not comparison.difference.count}
-    hidden = [(row, comparison) for row, comparison in comparisons if not comparison.shown and row not in unpaired]
-    sentences = [_shown(study, task, shown)] if shown else []
-    if hidden:
-        sentences.append(_hidden(study, task, hidden, first=not shown))
-        sentences += _seeds(study, hidden)
-    if unpaired:
-        start = "Not" if sentences else f"On {task.results.task}, not"
-        references = _references(study, list(unpaired.values()))
-        sentences.append(
-            f"{start} comparable with {references}, as no {study.replicate} has a score of both: "
-            f"{listed(list(unpaired))}."
+def task_summary(study: Study, task: TaskFindings) -> list[str]:
+    """Effect, interval and p-value of the largest differences of a task, and what would decide the others."""
+    if not _is_compared(task):
+        return [f"{task.results.task}: {_alone(study, task)}"]
+    possible = [(row, comparison) for row, comparison in task.comparisons if comparison.is_possible]
+    possible.sort(key=lambda pair: (pair[1].adjusted, -abs(pair[1].test.difference.value)))
+    enough = [pair for pair in possible if not pair[1].too_few]
+    sentences = [_numbers(study, task, row, comparison) for row, comparison in enough[:MOST_ROWS]]
+    sentences += [_rates(task, row, comparison) for row, comparison in possible if _has_rates(comparison)]
+    undecided = [comparison for _, comparison in possible if comparison.verdict is Verdict.UNDECIDED]
+    return [*sentences, *([_decides(study, task, undecided)] if undecided else [])]
+
+
+def _numbers(study: Study, task: TaskFindings, row: str, comparison: Comparison) -> str:
+    """One comparison, for a reader who wants to check it."""
+    test = comparison.test
+    factor = f", {_times(test.ratio)}" if math.isfinite(test.ratio.value) else ""
+    paired = f", by {study.replicate}" if test.paired else ""
+    family = f" (Holm, {comparison.family} comparisons)" if comparison.family > 1 else ""
+    verdict = f"{comparison.verdict}{_early(task, row) if comparison.verdict in DECIDED else ''}"
+    return (
+        f"{task.results.task}: {row} minus {comparison.reference} {signed(test.difference)}"
+        f"{task.results.score.short_unit}{factor}, {counted(test.difference.count, study.replicate)}{paired}, "
+        f"{chance(comparison.adjusted)}{family}: {verdict}."
+    )
+
+
+def _times(ratio: Estimate) -> str:
+    return interval(ratio).replace(" [", " times [") if "[" in interval(ratio) else f"{number(ratio.value)} times"
+
+
+def _has_rates(comparison: Comparison) -> bool:
+    return comparison.solved < 0.05 or comparison.diverged < 0.05
+
+
+def _rates(task: TaskFindings, row: str, comparison: Comparison) -> str:
+    """Shares of solved and diverged trials that differ."""
+    names = row, comparison.reference
+    findings = [finding for finding in map(task.finding, names) if finding is not None]
+    parts = []
+    if comparison.solved < 0.05:
+        solved = [f"{finding.solved.text} of {finding.row}" for finding in findings if finding.solved is not None]
+        parts.append(f"solved: {listed(solved)} ({chance(comparison.solved)}, Fisher)")
+    if comparison.diverged < 0.05:
+        counts = {name: task.results.counts(task.results.rows.index(name)) for name in names}
+        diverged = [f"{count['diverged']} of {sum(count.values())} of {name}" for name, count in counts.items()]
+        parts.append(f"diverged: {listed(diverged)} ({chance(comparison.diverged)}, Fisher)")
+    return f"{task.results.task}: trials that {'; '.join(parts)}."
+
+
+def _decides(study: Study, task: TaskFindings, undecided: Sequence[Comparison]) -> str:
+    """What would decide the comparisons that are not."""
+    name, unit = task.results.task, task.results.score.short_unit
+    few = [comparison for comparison in undecided if comparison.too_few]
+    if few:
+        return f"{name}: {_too_few(study, few)}"
+    counts = max(comparison.test.difference.count for comparison in undecided)
+    needed = [comparison.needed for comparison in undecided]
+    if all(count is not None for count in needed) and undecided[0].margin is not None:
+        most = max(count for count in needed if count is not None)
+        return (
+            f"{name}: about {counted(most, study.replicate)} of each would show a difference of "
+            f"{undecided[0].margin.text}{unit}, the margin, with a chance of 80 %."
         )
-    return sentences
-
-
-def _references(study: Study, rows: Sequence[str]) -> str:
-    """The rows that others are compared with; `its base` if they are of several variants."""
-    several = len({study.variants[row] for row in rows}) > 1
-    return study.opponent if several else listed(list(dict.fromkeys(rows)))
-
-
-def _place(study: Study, task: TaskFindings, count: int) -> str:
-    return f"On {task.results.task} ({task.results.score.name}, {_count(study, count)}), "
-
-
-def _shown(study: Study, task: TaskFindings, shown: list[tuple[str, Comparison]]) -> str:
-    """The largest differences, and the names of the others."""
-    unit = task.results.score.short_unit
-    parts = [
-        f"{row} is {task.verdict(row)} than {comparison.reference} by "
-        f"{interval(_absolute(comparison.difference))}{unit}, "
-        f"{chance(comparison.adjusted)}{'' if number else ' after Holm'}"
-        for number, (row, comparison) in enumerate(shown[:MOST_SHOWN])
-    ]
-    for verdict in ("better", "worse"):
-        more = [row for row, _ in shown[MOST_SHOWN:] if task.verdict(row) == verdict]
-        parts += [f"also {verdict}: {listed(more)}"] if more else []
-    return f"{_place(study, task, max(comparison.difference.count for _, comparison in shown))}{'; '.join(parts)}."
-
-
-def _hidden(study: Study, task: TaskFindings, hidden: list[tuple[str, Comparison]], first: bool) -> str:
-    """What is not shown to differ; with intervals where they are few."""
-    names = [row for row, _ in hidden]
-    if len(hidden) <= MOST_INTERVALS:
-        unit = task.results.score.short_unit
-        names = [f"{row} ({_signed(comparison.difference)}{unit})" for row, comparison in hidden]
-    if not first:
-        return f"Not shown to differ: {listed(names)}."
-    references = _references(study, [comparison.reference for _, comparison in hidden])
-    pairs = max(comparison.difference.count for _, comparison in hidden)
-    return f"{_place(study, task, pairs)}nothing is shown to differ from {references}: {listed(names)}."
+    smallest = max(comparison.detectable for comparison in undecided)
+    return (
+        f"{name}: {counted(counts, study.replicate)} show differences from about {number(smallest)}{unit} on, with a "
+        "chance of 80 %. With margin=SIZE, the smallest difference that matters, the report says how many would do."
+    )
 
 
 def _alone(study: Study, task: TaskFindings) -> str:
     """Of rows that are compared with nothing."""
     score = task.results.score
-    scored = [row for row in task.rows if row.mean.count]
+    scored = [finding for finding in task.rows if finding.median.count]
     if not scored:
-        return f"On {task.results.task} no trial has a score."
-    means = [f"{row.row} reaches {interval(row.mean)}" for row in scored[:MOST_SHOWN]]
+        return "No trial has a score."
+    medians = [f"{finding.row} reaches {interval(finding.median)}" for finding in scored[:MOST_ROWS]]
     return (
-        f"On {task.results.task} {listed(means)} ({score.name}, {score.better} is better; "
-        f"{_count(study, scored[0].mean.count)}). The trivial baseline has {task.results.baseline_text}."
+        f"{listed(medians)} ({score.name}, {score.better} is better; "
+        f"{counted(scored[0].median.count, study.replicate)}). The trivial baseline has {task.results.baseline_text}."
     )
 
 
-def _absolute(difference: Estimate) -> Estimate:
-    """The size of a difference, with the interval in its direction."""
-    value, low, high, count = difference.value, difference.low, difference.high, difference.count
-    return difference if value >= 0 else Estimate(-value, -high, -low, count)
-
-
-def _seeds(study: Study, hidden: list[tuple[str, Comparison]]) -> list[str]:
-    """Whether there are too few seeds to conclude, and how many would do."""
-    few = [comparison for _, comparison in hidden if comparison.too_few]
-    plans = [(comparison.needed, row) for row, comparison in hidden if _planned(comparison)]
-    sentences = []
-    if few:
-        most = max(comparison.difference.count for comparison in few)
-        sentences.append(
-            f"{_count(study, most)} cannot show any difference, however large: the test needs {few[0].enough} or more."
-        )
-    if plans:
-        needed, row = min(plans)
-        sentences.append(f"About {needed:,} {study.replicate}s would show a difference as large as that of {row}.")
-    return sentences
-
-
-def _planned(comparison: Comparison) -> bool:
-    """Whether the number of seeds that would do is worth saying: more than there are, and not from two or three."""
-    return LEAST_PAIRS <= comparison.difference.count < (comparison.needed or 0)
-
-
-def _signed(difference: Estimate) -> str:
+def signed(difference: Estimate) -> str:
+    """A difference with its sign and interval."""
     text = interval(difference)
     return text if text.startswith("-") else f"+{text}"
 
 
-def _count(study: Study, count: int) -> str:
-    return counted(count, study.replicate)
-
-
 def across_tasks(study: Study, across: Across | None) -> list[str]:
-    """Mean ranks and interquartile means over all tasks, a sentence for each, and which tasks are not in them."""
+    """Tests and interquartile means over all tasks, a sentence for each, and which tasks are not in them."""
     if across is None:
         return []
     order = sorted(range(len(across.rows)), key=lambda row: across.ranks[row])
     ranks = ", ".join(f"{across.rows[row]} {across.ranks[row]:.2f}" for row in order)
-    sentences = [f"Mean rank over {len(across.tasks)} tasks, 1 the best: {ranks}. {_ranked(across)}"]
+    sentences = [f"Mean rank over {len(across.tasks)} tasks, 1 the best: {ranks}. {_ranked(across)}", *_tested(across)]
     if across.scaled is not None:
         scale = f"On a scale with 0 for the trivial baseline and 1 for the mean of {study.reference}"
         best = sorted(order, key=lambda row: -across.scaled.aggregate[row].value)
-        ends = best if len(best) <= MOST_SHOWN else [best[0], best[-1]]
+        ends = best if len(best) <= MOST_ROWS else [best[0], best[-1]]
         values = [f"{across.rows[row]} {interval(across.scaled.aggregate[row])}" for row in ends]
         between = "from " + " to ".join(values) if len(ends) < len(best) else listed(values)
         sentences.append(
@@ -171,11 +225,30 @@ def across_tasks(study: Study, across: Across | None) -> list[str]:
     return sentences
 
 
+def _tested(across: Across) -> list[str]:
+    """Each row against the one that it is compared with, over tasks."""
+    if not across.tests:
+        return []
+    if len(across.tasks) < across.enough:
+        return [
+            f"{counted(len(across.tasks), 'task')} cannot show that one is better in general: it takes {across.enough}."
+        ]
+    parts = [
+        f"{row} {interval(test.improvement)} ({chance(test.adjusted)})"
+        for row, test in list(across.tests.items())[:MOST_ROWS]
+    ]
+    return [f"Probability that a run is better than one of what it is compared with, over tasks: {', '.join(parts)}."]
+
+
 def _ranked(across: Across) -> str:
     if not math.isfinite(across.p):
         return "Two rows are too few for Friedman's test."
+    if across.least >= 0.05:
+        return f"{len(across.rows)} rows on {len(across.tasks)} tasks cannot show that ranks differ."
     if not across.shown:
         return f"Friedman's test does not show that ranks differ ({chance(across.p)})."
+    if across.critical > len(across.rows) - 1:
+        return f"Ranks differ (Friedman's test, {chance(across.p)}); so few tasks cannot show which."
     return (
         f"Ranks differ (Friedman's test, {chance(across.p)}); two of them differ if they are more than "
         f"{across.critical:.2f} apart (Nemenyi's critical difference)."

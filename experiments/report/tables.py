@@ -1,6 +1,7 @@
 """The tables of a report: for the page as text, for programs as CSV files with all digits."""
 
 import csv
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +11,16 @@ from typing import Any
 from experiments.analysis import Estimate
 from experiments.analysis.format import chance, interval, number, sizes
 from experiments.report.across import Across
-from experiments.report.findings import Comparison, Finding, TaskFindings
+from experiments.report.findings import Comparison, Finding, TaskFindings, Verdict
 from experiments.report.notes import failures
-from experiments.report.study import PUBLISHED, UNSCORED, Study, TaskResults
+from experiments.report.readable import is_number
+from experiments.report.study import PUBLISHED, Study
+from experiments.report.task_results import UNSCORED, TaskResults
 from experiments.tracking.metadata import Param
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 MOST_LEFT_OUT = 10  # runs that are named for each reason
+SO_FAR = " so far"  # beside a verdict that more epochs may change
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Table:
 
 
 def overview(study: Study, findings: Sequence[TaskFindings]) -> Table:
-    """Rows by tasks: the mean with its interval, and how it compares."""
+    """Rows by tasks: the median with its interval, and the verdict."""
     heads = [
         f"{task.task}: {task.score.name}, {task.score.better} is better"
         for task in (finding.results for finding in findings)
@@ -46,13 +51,19 @@ def overview(study: Study, findings: Sequence[TaskFindings]) -> Table:
 
 
 def cell(task: TaskFindings, row: str) -> str:
-    """The score of a row on a task, how it compares, and how many trials have none."""
-    finding = next((finding for finding in task.rows if finding.row == row), None)
+    """The score of a row on a task, the verdict, and how many trials have none."""
+    finding = task.finding(row)
     if finding is None:
         return "no trials"
-    marks = [*(["*"] if row == task.best else []), task.verdict(row)]
-    lines = [" ".join([interval(finding.mean), *marks]).strip()] if finding.mean.count else []
+    verdict = task.verdict(row)
+    so_far = SO_FAR if verdict and verdict is not Verdict.UNDECIDED and task.is_early(row) else ""
+    marks = [*(["*"] if row == task.best else []), *([f"{verdict}{so_far}"] if verdict else [])]
+    lines = [" ".join([_score(finding.median), *marks])] if finding.median.count else []
     return "\n".join([*lines, *unscored(task.results, row)])
+
+
+def _score(median: Estimate) -> str:
+    return "most diverged" if math.isinf(median.value) else interval(median)
 
 
 def unscored(task: TaskResults, row: str) -> list[str]:
@@ -66,21 +77,28 @@ def details(study: Study, task: TaskFindings) -> Table:
     """Everything about one task: estimates, comparisons, costs."""
     columns: dict[str, Callable[[Finding], str]] = {
         "variant": lambda finding: finding.row,
-        "mean\n[95 % interval]": lambda finding: interval(finding.mean),
-        "interquartile mean\n[95 % interval]": lambda finding: interval(finding.interquartile_mean),
+        "median\n[95 % interval]": lambda finding: _score(finding.median),
+        "mean": lambda finding: number(finding.mean),
         "standard\ndeviation": lambda finding: number(finding.deviation),
         f"{study.replicate}s": lambda finding: "\n".join(
-            [str(finding.mean.count), *unscored(task.results, finding.row)]
+            [str(finding.median.count), *unscored(task.results, finding.row)]
         ),
     }
+    if any(finding.solved for finding in task.rows):
+        columns["solved"] = lambda finding: finding.solved.text if finding.solved else ""
+    if any(finding.improving.total for finding in task.rows):
+        columns["still\nimproving"] = lambda finding: finding.improving.text if finding.improving.total else "-"
     if task.comparisons:
         if study.opponent not in (study.reference, *study.variants.values()):
             columns["compared\nwith"] = _compared(lambda comparison: comparison.reference)
         columns |= {
-            f"minus {study.opponent}\n[95 % interval]": _compared(lambda comparison: interval(comparison.difference)),
-            "probability of\nimprovement": _compared(lambda comparison: interval(comparison.improvement)),
-            "p\n(Wilcoxon)": _compared(lambda comparison: _bare(comparison.p)),
-            "p\n(Holm)": _compared(lambda comparison: _bare(comparison.adjusted)),
+            "verdict": lambda finding: str(task.verdict(finding.row) or "") if finding.comparison else "",
+            f"minus {study.opponent}\n[95 % interval]": _compared(lambda one: interval(one.test.difference)),
+            f"times {study.opponent}\n[95 % interval]": _compared(lambda one: interval(one.test.ratio)),
+            "probability of\nimprovement": _compared(lambda one: interval(one.test.improvement)),
+            "p": _compared(lambda one: _bare(one.test.p)),
+            "p\n(Holm)": _compared(lambda one: _bare(one.adjusted)),
+            "correlation\nby seed": _compared(_correlation),
         }
     columns |= {
         "units": lambda finding: sizes(finding.units),
@@ -88,6 +106,13 @@ def details(study: Study, task: TaskFindings) -> Table:
         "step time,\nms": lambda finding: number(finding.step_ms),
     }
     return Table(list(columns), [[cell(finding) for cell in columns.values()] for finding in task.rows])
+
+
+def _correlation(comparison: Comparison) -> str:
+    """Rank correlation of the scores, and whether they were compared seed by seed for it."""
+    value = comparison.test.correlation
+    text = f"{value:.2f}" if math.isfinite(value) else "-"
+    return f"{text}, paired" if comparison.test.paired else text
 
 
 def _compared(cell: Callable[[Comparison], str]) -> Callable[[Finding], str]:
@@ -99,15 +124,24 @@ def _bare(p: float) -> str:
 
 
 def across(comparison: Across) -> Table:
-    """Mean ranks, and the aggregate on one scale."""
+    """Mean ranks, tests against what rows are compared with, and the aggregate on one scale."""
     order = sorted(range(len(comparison.rows)), key=lambda row: comparison.ranks[row])
     scaled = comparison.scaled
-    head = ["variant", "mean rank", *(["interquartile mean on one scale\n[95 % interval]"] if scaled else [])]
-    rows = [
-        [comparison.rows[row], f"{comparison.ranks[row]:.2f}", *([interval(scaled.aggregate[row])] if scaled else [])]
-        for row in order
-    ]
-    return Table(head, rows)
+    columns: dict[str, Callable[[int], str]] = {
+        "variant": lambda row: comparison.rows[row],
+        "mean rank": lambda row: f"{comparison.ranks[row]:.2f}",
+    }
+    if comparison.tests:
+        tests = [comparison.tests.get(row) for row in comparison.rows]
+        columns |= {
+            "probability of improvement\n[95 % interval]": lambda row: (
+                interval(tests[row].improvement) if tests[row] else ""
+            ),
+            "p\n(Holm)": lambda row: _bare(tests[row].adjusted) if tests[row] else "",
+        }
+    if scaled:
+        columns["interquartile mean on one scale\n[95 % interval]"] = lambda row: interval(scaled.aggregate[row])
+    return Table(list(columns), [[text(row) for text in columns.values()] for row in order])
 
 
 def published(task: TaskResults) -> Table:
@@ -162,15 +196,19 @@ def comparisons(findings: Sequence[TaskFindings]) -> list[dict[str, Any]]:
 
 def _numbers(task: TaskResults, finding: Finding) -> dict[str, Any]:
     row: dict[str, Any] = {"task": task.task, "variant": finding.row, "score_metric": task.score.metric}
-    for name in ("mean", "interquartile_mean"):
-        row |= _estimate(name, getattr(finding, name))
-    row |= {"deviation": finding.deviation, "count": finding.mean.count, "step_ms": finding.step_ms}
+    row |= _estimate("median", finding.median)
+    row |= {"mean": finding.mean, "deviation": finding.deviation, "count": finding.median.count}
+    row |= {"improving": finding.improving.count, "step_ms": finding.step_ms}
+    if finding.solved is not None:
+        row["solved"] = finding.solved.count
     comparison = finding.comparison
     if comparison is not None:
-        row["reference"] = comparison.reference
-        for name in ("difference", "improvement"):
-            row |= _estimate(name, getattr(comparison, name))
-        row |= {"pairs": comparison.difference.count, "p": comparison.p, "p_holm": comparison.adjusted}
+        test = comparison.test
+        row |= {"reference": comparison.reference, "verdict": str(comparison.verdict) if comparison.is_possible else ""}
+        for name in ("difference", "ratio", "improvement"):
+            row |= _estimate(name, getattr(test, name))
+        row |= {"p": test.p, "p_holm": comparison.adjusted, "paired": test.paired, "correlation": test.correlation}
+        row |= {"margin": comparison.margin.text if comparison.margin else ""}
     return row
 
 
@@ -181,7 +219,13 @@ def _estimate(name: str, estimate: Estimate) -> dict[str, float]:
 def write(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows as CSV, a column for each name that any row has."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    with file.open("w", newline="") as opened:
+    with file.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.DictWriter(opened, names)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _no_formula(value) for name, value in row.items()} for row in rows)
+
+
+def _no_formula(value: Any) -> Any:
+    """A cell that spreadsheets do not compute: a text of the store that begins like a formula has an apostrophe."""
+    is_formula = isinstance(value, str) and value.startswith(FORMULA) and not is_number(value)
+    return f"'{value}" if is_formula else value

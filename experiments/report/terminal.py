@@ -1,5 +1,6 @@
 """A report in the terminal: the answer in words, the table, what to know, where to look further."""
 
+import shlex
 import sys
 
 from rich.console import Console
@@ -8,12 +9,12 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from experiments.report import search
-from experiments.report.findings import TaskFindings
+from experiments.report.findings import TaskFindings, Verdict
 from experiments.report.notes import notes
 from experiments.report.results import Results
 from experiments.report.study import Study
-from experiments.report.summary import across_tasks, summary, task_summary
-from experiments.report.tables import cell
+from experiments.report.summary import across_tasks, answer, summary, task_summary
+from experiments.report.tables import SO_FAR, cell
 from experiments.tracking import Store, charts_link
 
 COLUMNS = 3
@@ -22,27 +23,43 @@ SERVER = "http://127.0.0.1:5000"
 
 
 def show(results: Results) -> None:
-    """Print the table, the answer and the notes."""
+    """Print the answer in plain words, the table, and below it the figures behind it and what to know of them."""
     study, findings = results.study, results.findings
     console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(f"\n[bold]{escape(study.name)}[/bold]: test scores", highlight=False)
+    console.print(f"\n[bold]{escape(study.name)}[/bold]", highlight=False)
+    _list(console, [*summary(study, findings), *answer(study, findings)])
+    console.print()
     print_tables(console, study, findings)
-    console.print(legend(study), highlight=False, markup=False)
-    sentences = [*summary(study, findings), *(task_summary(study, finding) for finding in findings)]
-    sentences += [*across_tasks(study, results.across), *published(study)]
-    sentences += [sentence for result in results.searches for sentence in search.sentences(result)]
+    console.print(legend(study, findings), highlight=False, markup=False)
+    figures = [sentence for finding in findings if finding.can_conclude for sentence in task_summary(study, finding)]
+    figures += [*across_tasks(study, results.across), *published(study)]
+    figures += [sentence for result in results.searches for sentence in search.sentences(result)]
     remarks = notes(study)
-    sentences += remarks[:MOST_NOTES]
+    figures += remarks[:MOST_NOTES]
     if len(remarks) > MOST_NOTES:
-        sentences.append(f"{len(remarks) - MOST_NOTES} more remarks are in the report.")
+        figures.append(f"{len(remarks) - MOST_NOTES} more remarks are in the report.")
+    if figures:
+        console.print("\nIn figures:")
+        _list(console, figures)
+
+
+def _list(console: Console, sentences: list[str]) -> None:
     for sentence in sentences:
         console.print(f"- {sentence}", highlight=False, markup=False)
 
 
-def legend(study: Study) -> str:
+def legend(study: Study, findings: list[TaskFindings]) -> str:
     """What the marks in the table mean."""
-    marks = f"mean over {study.replicate}s [95 % interval]; * best mean of the task"
-    return f"{marks}; better, worse: than {study.opponent}, p < 0.05 after Holm" if study.compared else marks
+    marks = f"median of the {study.replicate}s [95 % interval]; * best median of the task"
+    if not study.compared:
+        return marks
+    verdicts = {finding.verdict(row) for finding in findings for row, _ in finding.comparisons}
+    marks += f"; better, worse: than {study.opponent}, p < 0.05 after Holm"
+    marks += "; equivalent: the interval of the difference lies within the margin" * (Verdict.EQUIVALENT in verdicts)
+    marks += "; undecided: nothing is shown" * (Verdict.UNDECIDED in verdicts)
+    cells = [cell(finding, row) for finding in findings for row, _ in finding.comparisons]
+    early = any(SO_FAR in text for text in cells)
+    return f"{marks};{SO_FAR}: many trials were still improving when their epochs ran out" if early else marks
 
 
 def print_tables(console: Console, study: Study, findings: list[TaskFindings]) -> None:
@@ -74,13 +91,18 @@ def published(study: Study) -> list[str]:
 
 def print_links(store: Store, study: Study) -> None:
     """Say how to open the MLflow UI and where the runs are in it."""
-    if not store.local:
+    if store.has_server:
         server, hint = store.uri.rstrip("/"), ""
     else:
         default = store.uri.endswith("/outputs/mlflow.db")
-        server, hint = SERVER, "make ui" if default else f"make ui STORE={store.uri}"
+        server, hint = (
+            SERVER,
+            "make ui" if default else shlex.join(["make", "ui", f"STORE={store.uri}".replace("$", "$$")]),
+        )
     print(f"Curves and runs in the MLflow UI: {f'`{hint}`, then' if hint else ''}")
     names = list(dict.fromkeys(task.task_name for task in study.tasks))
     width = max(map(len, names))
+    experiments = store.experiments()
     for name in names:
-        print(f"  {name:<{width}}  {charts_link(store.experiment(f'{study.name}/{name}'), server)}")
+        if experiment := experiments.get(f"{study.name}/{name}"):
+            print(f"  {name:<{width}}  {charts_link(experiment, server)}")

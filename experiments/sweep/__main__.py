@@ -19,6 +19,7 @@ Look after the trials of a study. Sweeps are begun by python -m experiments.trai
   python -m experiments.sweep check TASK/VARIANT/s0 study=NAME      train a trial twice again and compare the bits
   python -m experiments.sweep export study=NAME file=FILE.zip       put all finished trials of a study into a file
   python -m experiments.sweep import file=FILE.zip                  bring those of a file into a store
+  python -m experiments.sweep relocate output_dir=FOLDER            mend a store whose output folder was moved
 
 Exit status: 0 if all is well; 1 if status finds trials without a score, check finds a difference, or clean is told no;
 2 for mistakes.
@@ -51,12 +52,18 @@ class ImportOptions(StoreOptions):
     file: Annotated[str, Field("what export has written", value="FILE.zip")]
 
 
+@dataclass(frozen=True, kw_only=True)
+class RelocateOptions(StoreOptions):
+    pass
+
+
 COMMANDS: dict[str, type[StoreOptions]] = {
     "status": StatusOptions,
     "clean": CleanOptions,
     "check": CheckOptions,
     "export": ExportOptions,
     "import": ImportOptions,
+    "relocate": RelocateOptions,
 }
 
 
@@ -88,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _do(store: "Store", trial: str, options: Any) -> int:
-    from experiments.sweep import check, clean, status, transfer
+    from experiments.sweep import check, clean, relocate, status, transfer
 
     match options:
         case CleanOptions():
@@ -99,6 +106,8 @@ def _do(store: "Store", trial: str, options: Any) -> int:
             return transfer.export(store, options.study, options.file)
         case ImportOptions():
             return transfer.bring(store, options.file)
+        case RelocateOptions():
+            return relocate.mend(store)
         case _:
             return status.show(store, options.study, words(options, "study"))
 

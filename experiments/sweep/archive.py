@@ -7,20 +7,42 @@ import os
 import re
 import shutil
 import zipfile
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
+from experiments.config import names
 from experiments.errors import UserError
 from experiments.tracking.metadata import Tag
-from experiments.tracking.transfer import Record, plain_value
+from experiments.tracking.transfer import Record, plain_value, refusal
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may ask for gigabytes of memory to be unpacked
+MOST_JSON = 32_000_000  # bytes of the manifest or of the description of a run: 20 times that in memory, when it is read
+MOST_RATIO = 100  # of the unpacked size to that of the file; models and pictures have 1 to 2, logs 20
+SMALL = 100_000_000  # bytes that may be unpacked whatever the ratio
+LONGEST_NAME = 255  # bytes of the name of a file, as file systems have it
+LONGEST_PATH = 1000  # bytes of an artifact's path; file systems have 4,096, of which the store's folder needs some
+UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    OSError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    NotImplementedError,
+    RuntimeError,  # among them RecursionError, for JSON that is nested too deeply
+)
 RUN = re.compile(r"runs/([0-9a-f]{32})/run\.json")
 FILE = re.compile(r"runs/([0-9a-f]{32})/artifacts/(.+)")
-NAME = re.compile(r"[\w-][\w.-]*")  # of a study or task: it names a folder
 
 
 class Writer:
@@ -63,10 +85,18 @@ class Writer:
         }
         place = f"runs/{record.run_id}"
         text = json.dumps(content, allow_nan=False).encode()
+        if len(text) > MOST_JSON:
+            raise UserError(
+                f"{record.name}: its run {record.run_id} has more metrics than can be exported, "
+                f"{len(text) / 1e6:.0f} MB of them; at most {MOST_JSON / 1e6:.0f} MB"
+            )
         self.digests[f"{place}/run.json"] = hashlib.sha256(text).hexdigest()
         self.zip.writestr(f"{place}/run.json", text)
         for file in sorted(path for path in files.rglob("*") if path.is_file()):
             name = f"{place}/artifacts/{file.relative_to(files).as_posix()}"
+            problem = _path_problem(name)
+            if problem:
+                raise UserError(f"{record.name}: its run {record.run_id} has the artifact {name!r}, {problem}")
             with file.open("rb") as opened:
                 self.digests[name] = _digest(opened)
             self.zip.write(file, name)
@@ -77,30 +107,35 @@ class Reader:
 
     Attributes:
         study: The study that its runs are of.
-        records: Its runs, by what names them: the checksum of their description.
+        runs: The descriptions of its runs in the file, by what names them: their checksums.
+        tasks: The tasks of its runs.
+        sizes: Bytes of each run with its artifacts, by its id.
 
     Args:
         file: The file.
 
     Raises:
-        UserError: if it was cut off or changed, is no such file or one of another format, or names a place outside.
+        UserError: if it was cut off or changed, is no such file or one of another format, names a place outside, or has
+            anything that a store or a disk cannot take.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
         try:
             self.zip = zipfile.ZipFile(file)
-        except OSError as error:
-            raise UserError(f"file={file}: cannot be read ({error.strerror or error})") from error
-        except zipfile.BadZipFile as error:
+        except UNREADABLE as error:
+            if isinstance(error, OSError):
+                raise UserError(f"file={file}: cannot be read ({error.strerror or error})") from error
             raise self._wrong("it is no zip file, or was cut off") from error
         try:
+            self._check_sizes()
             self.manifest = self._read_manifest()
             self.study = self.manifest["study"]
-            self._check_files()
-            self.records = {
-                digest: self._record(name) for name, digest in self.manifest["files"].items() if RUN.fullmatch(name)
-            }
+            self._check_names()
+            self._check_content()
+            files = self.manifest["files"]
+            self.runs = {digest: name for name, digest in files.items() if RUN.fullmatch(name)}
+            self.tasks = {record.task for _, record in self.records()}
         except BaseException:
             self.zip.close()
             raise
@@ -111,49 +146,77 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self.zip.close()
 
+    def records(self) -> Iterator[tuple[str, Record]]:
+        """The runs with what names them, one at a time: all of them may not fit into the memory."""
+        return ((digest, self._record(name)) for digest, name in self.runs.items())
+
     def extract(self, record: Record, folder: Path) -> None:
         """Write the artifacts of a run into a folder."""
-        for name in self.manifest["files"]:
-            match = FILE.fullmatch(name)
-            if match and match[1] == record.run_id:
-                target = folder / match[2]
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with self.zip.open(name) as source, target.open("wb") as written:
-                    shutil.copyfileobj(source, written)
+        for name in self.artifacts[record.run_id]:
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with self.zip.open(f"runs/{record.run_id}/artifacts/{name}") as source, target.open("wb") as written:
+                shutil.copyfileobj(source, written)
 
     def _wrong(self, reason: str) -> UserError:
         return UserError(f"file={self.file}: {reason}. Nothing was brought in")
+
+    def _check_sizes(self) -> None:
+        """What is declared; no more than that is read of any member."""
+        self.sizes: Counter[str] = Counter()
+        for info in self.zip.infolist():
+            if info.compress_type not in METHODS or info.flag_bits & 1:
+                raise self._wrong(f"{info.filename} is packed in a way that export does not use")
+            if info.file_size > MOST_JSON and not FILE.fullmatch(info.filename):
+                raise self._wrong(f"{info.filename} has {info.file_size:,} bytes, more than {MOST_JSON:,}")
+            run = RUN.fullmatch(info.filename) or FILE.fullmatch(info.filename)
+            self.sizes[run[1] if run else ""] += info.file_size
+        total = self.sizes.total()
+        if total > max(SMALL, MOST_RATIO * self.file.stat().st_size):
+            raise self._wrong(f"it would unpack to {total / 1e9:.1f} GB, over {MOST_RATIO} times its size")
 
     def _read_manifest(self) -> dict[str, Any]:
         try:
             manifest = json.loads(self.zip.read(MANIFEST))
             written_by, number = manifest["gatelab"], manifest["format"]
-        except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise self._wrong("it has no manifest that can be read: it was not written by export") from error
         if number != FORMAT:
             raise self._wrong(f"gatelab {written_by} wrote it in format {number}; this one reads format {FORMAT}")
         files, study = manifest.get("files"), manifest.get("study")
-        if not isinstance(files, dict) or not isinstance(study, str) or not NAME.fullmatch(study):
+        if not isinstance(files, dict) or not isinstance(study, str) or names.problem(study):
             raise self._wrong("its manifest names no study and files that can be used")
         return manifest
 
-    def _check_files(self) -> None:
-        files = self.manifest["files"]
+    def _check_names(self) -> None:
+        files, self.artifacts = self.manifest["files"], defaultdict(list)
         for name in files:
-            inside = PurePosixPath(name)
-            if inside.is_absolute() or ".." in inside.parts or set(name) & {"\\", ":"} or str(inside) != name:
-                raise self._wrong(f"it names {name!r}, which is a place outside")
-            if not RUN.fullmatch(name) and not FILE.fullmatch(name):
+            problem = _path_problem(name)
+            if problem:
+                raise self._wrong(f"it names {name[:100]!r}, {problem}")
+            match = FILE.fullmatch(name)
+            if match:
+                self.artifacts[match[1]].append(match[2])
+            elif not RUN.fullmatch(name):
                 raise self._wrong(f"it names {name!r}, which is no part of an export")
+        for name in files:
+            folders = [str(folder) for folder in PurePosixPath(name).parents]
+            if not files.keys().isdisjoint(folders):
+                raise self._wrong(f"it has a file and a folder of one name, above {name!r}")
+        homeless = [run_id for run_id in self.artifacts if f"runs/{run_id}/run.json" not in files]
+        if homeless:
+            raise self._wrong(f"it has artifacts of the run {homeless[0]}, which it does not describe")
         held = self.zip.namelist()
         if sorted(held) != sorted([*files, MANIFEST]):
             odd = sorted(set(held) ^ {*files, MANIFEST}) or ["a name twice"]
             raise self._wrong(f"its manifest does not fit its content ({odd[0]})")
-        for name, digest in files.items():
+
+    def _check_content(self) -> None:
+        for name, digest in self.manifest["files"].items():
             try:
                 with self.zip.open(name) as opened:
                     right = _digest(opened) == digest
-            except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+            except UNREADABLE as error:
                 raise self._wrong(f"{name} cannot be read ({error})") from error
             if not right:
                 raise self._wrong(f"{name} was changed: its checksum is another")
@@ -162,24 +225,40 @@ class Reader:
         try:
             record = Record(**json.loads(self.zip.read(name)))
             metrics = {key: [_point(*point) for point in points] for key, points in record.metrics.items()}
-            texts = [*record.params.items(), *record.tags.items(), (record.name, record.task)]
+            record = Record(**{**vars(record), "metrics": metrics})
             right = (
                 f"runs/{record.run_id}/run.json" == name
-                and all(isinstance(text, str) for pair in texts for text in pair)
                 and (record.tags[Tag.STUDY], record.tags[Tag.KIND]) == (self.study, "trial")
-                and NAME.fullmatch(record.task)
+                and not names.problem(record.task)
+                and len(f"{self.study}/{record.task}".encode()) <= LONGEST_NAME
                 and record.key
-                and int(record.start_time) <= int(record.end_time)
             )
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            reason = refusal(record)
+        except UNREADABLE as error:
             raise self._wrong(f"{name} does not describe a run ({type(error).__name__}: {error})") from error
         if not right:
             raise self._wrong(f"{name} does not describe a run of a trial of study {self.study}")
-        return Record(**{**vars(record), "metrics": metrics})
+        if reason:
+            raise self._wrong(f"{name} does not describe a run: {reason}")
+        return record
+
+
+def _path_problem(name: str) -> str:
+    """Why a path cannot be that of a file in any store; "" if it can."""
+    inside = PurePosixPath(name)
+    if inside.is_absolute() or ".." in inside.parts or set(name) & {"\\", ":", "\0"} or str(inside) != name:
+        return "which is a place outside"
+    try:
+        sizes = [len(part.encode()) for part in inside.parts]
+    except UnicodeEncodeError:
+        return "which no file system can write"
+    if max(sizes) > LONGEST_NAME or len(name.encode()) > LONGEST_PATH:
+        return f"which is too long: {LONGEST_NAME} bytes for each name and {LONGEST_PATH} for all"
+    return ""
 
 
 def _point(step: int, time: int, value: float | None) -> tuple[int, int, float]:
-    return int(step), int(time), math.nan if value is None else float(value)
+    return step, time, math.nan if value is None else float(value)
 
 
 def _digest(opened: BinaryIO) -> str:

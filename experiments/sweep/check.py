@@ -118,7 +118,7 @@ def _equals_store(store: Store, run: StoredRun, metrics: Numbers, changes: list[
         _metric(step, name): _bits(value)
         for name, points in histories(store, run.run_id, run.metrics).items()
         for step, _, value in points
-        if not name.startswith(("time/", "best/")) and name != "test/baseline"
+        if not name.startswith(("time/", "best/", "epochs/")) and name != "test/baseline"
     }
     if run.status != "FINISHED":
         metrics = {name: value for name, value in metrics.items() if name in stored}

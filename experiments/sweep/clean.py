@@ -113,6 +113,8 @@ def remove(store: Store, paths: Collection[Path], everything: bool = False) -> i
                     _lock(folder).unlink(missing_ok=True)  # whoever waits for it makes a new one
         except Timeout:
             print(f"{folder.name} was taken up meanwhile: left as it is")
+        except PermissionError:
+            print(f"{folder.name} belongs to another user: left as it is")
     return freed
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from experiments.config.names import study_folder
 from experiments.errors import UserError
 from experiments.trial.spec import TrialSpec
 
@@ -29,7 +30,7 @@ class PlanEntry:
 
 def file_of(folder: Path, study: str) -> Path:
     """Where the plan of a study is, in the folder of everything that is written."""
-    return folder / study / "plan.json"
+    return study_folder(folder, study) / "plan.json"
 
 
 def read(file: Path) -> dict[str, PlanEntry]:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import psutil
+
 from experiments import tasks
 from experiments.config.schema import Config, Match
 from experiments.errors import UserError
@@ -69,11 +71,15 @@ def prepare(configs: Sequence[Config], overrides: Sequence[tuple[str, ...]], che
     specs, descriptions = _specs(configs, overrides)
     first = configs[0]
     store = Store(first.tracking.uri, first.output_dir)
+    store.announce(first.tracking.uri)
+    studies = dict.fromkeys(spec.config.study for spec in specs)
+    for study in studies:
+        store.check_study(study, sorted({spec.config.task.name for spec in specs if spec.config.study == study}))
     experiments = {name: store.experiment(name) for name in sorted({spec.experiment for spec in specs})}
     sweep = Sweep(specs, store, experiments, _stored(store, experiments, specs), descriptions)
     sweep.mark_stale()
     sweep.specs[:] = _checked(sweep, check_layers)
-    for study in dict.fromkeys(spec.config.study for spec in specs):
+    for study in studies:
         try:
             plan.add(plan.file_of(store.folder, study), [spec for spec in specs if spec.config.study == study])
         except OSError as error:  # trials are worth more than a list of them
@@ -105,8 +111,19 @@ def _specs(configs: Sequence[Config], overrides: Sequence[tuple[str, ...]]) -> t
     return specs, list(descriptions)
 
 
+def _least_memory_gb(config: Config) -> float:
+    """What one recurrent kernel of each layer and its gradient take: more than the machine has ends in its killer."""
+    return 2 * 4 * config.model.units**2 * config.model.layers / 1e9
+
+
 def _data_problems(config: Config, task: Task) -> list[str]:
     size, count, problems = config.training.batch_size, len(task.train), []
+    least_gb, memory_gb = _least_memory_gb(config), psutil.virtual_memory().total / 1e9
+    if least_gb > memory_gb:
+        problems.append(
+            f"model.units={config.model.units}: {config.model.layers} layers of them need more than "
+            f"{least_gb:,.0f} GB, and this machine has {memory_gb:.0f} GB"
+        )
     if size > count:
         problems.append(f"training.batch_size={size}: {config.task.name} has {count} training sequences")
     if config.model.bidirectional and task.per_step:

@@ -1,5 +1,6 @@
 """One trial or many: what is to be done is checked first, then done, then shown."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -23,20 +24,22 @@ def run_alone(config: "Config", overrides: tuple[str, ...]) -> float:
     from experiments import tasks
     from experiments.sweep import worker
     from experiments.sweep.preflight import prepare
-    from experiments.sweep.run_trial import run_trial
+    from experiments.sweep.run_trial import TRACEBACK, run_trial, scratch_folder
 
     with worker.environment(config):
         sweep = prepare([config], [overrides], worker.check_layers)
         spec, outcome = sweep.specs[0], sweep.stored.get(0)
         if outcome is None:
             task = tasks.build(config.task, config.data_dir)
-            print(f"{spec.name}: {task.title}. {len(task.train)} training sequences. Store: {sweep.store.uri}")
+            print(f"{spec.name}: {task.title}. {len(task.train)} training sequences")
             sweep.describe_data()
             outcome = run_trial(spec, verbose=1 if sys.stdout.isatty() else 2)
         else:
             print(f"{spec.name} is in the store already; rerun=true trains it again")
     if outcome.status == "failed":
-        raise TrialFailed(f"{spec.name} failed: {outcome.error} (traceback.txt of the run in the store has the rest)")
+        file = scratch_folder(spec) / TRACEBACK
+        rest = f" ({file} has the rest)" if file.exists() else ""
+        raise TrialFailed(f"{spec.name} failed: {outcome.error}{rest}")
     _show(sweep, config.study, page=False)
     return outcome.validation
 
@@ -112,4 +115,5 @@ def _show(sweep: "Sweep", study: str, page: bool) -> None:
     try:
         command.report_study(sweep.store, study, keys={spec.key for spec in sweep.specs}, page=page)
     except Exception as error:  # the trials are done, and a report can be made again
-        print(f"There is no report now ({first_line(error)}). Again: python -m experiments.report study={study}")
+        again = shlex.join(["python", "-m", "experiments.report", f"study={study}"])
+        print(f"There is no report now ({first_line(error)}). Again: {again}")

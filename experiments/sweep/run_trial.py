@@ -1,6 +1,7 @@
 """One trial with its run in the store: looked up there, or trained and recorded."""
 
 import math
+import os
 import shutil
 import time
 import traceback
@@ -17,8 +18,9 @@ from experiments import tasks
 from experiments.config.identity import plain
 from experiments.errors import UserError, first_line
 from experiments.tasks import Task
-from experiments.tracking import STORE_ERRORS, Run, Store, StoredRun, is_away, metadata
-from experiments.tracking.metadata import Param, Tag
+from experiments.tracking import STORE_ERRORS, Run, Store, StoredRun, is_away, is_deleted, metadata
+from experiments.tracking.metadata import Metric, Param, Tag
+from experiments.tracking.process import is_namesake
 from experiments.trial.source_digest import source_digest
 from experiments.trial.spec import TrialSpec
 
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
 
 PICTURES = 3  # of the gates of each layer, where it is not said how often they are traced
 POLL_S = 2.0  # between two looks at a trial that another process is at work on
-ARTIFACTS = ("config.yaml", "layer.yaml", "versions.yaml", "model.keras", "trial.log", "traceback.txt")
+TRACEBACK = "traceback.txt"
+ARTIFACTS = ("config.yaml", "layer.yaml", "versions.yaml", "model.keras", "trial.log", TRACEBACK)
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,13 @@ def run_trial(spec: TrialSpec, verbose: int, wait: bool = True) -> Outcome:
     folder = scratch_folder(spec)
     lock = Path(f"{folder}.lock")
     while True:
+        denied = not_writable(folder)
         try:
-            with FileLock(lock, timeout=0):
-                outcome = _run_trial(spec, verbose, folder, lock)
+            if denied:
+                outcome = _of_another_user(spec, denied)
+            else:
+                with FileLock(lock, timeout=0):
+                    outcome = _run_trial(spec, verbose, folder, lock)
         except Timeout:
             outcome = Outcome("busy")
         if outcome.status != "busy" or not wait:
@@ -85,6 +92,26 @@ def scratch_folder(spec: TrialSpec) -> Path:
     folder = Path(spec.config.output_dir).expanduser().resolve() / "running" / spec.key
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def not_writable(folder: Path) -> Path | None:
+    """What another user has left of a trial that only they can write; None if there is nothing."""
+    files = (folder, Path(f"{folder}.lock"), folder / "trial.log")
+    denied = (file for file in files if file.exists() and not os.access(file, os.W_OK, effective_ids=True))
+    return next(denied, None)
+
+
+def _of_another_user(spec: TrialSpec, denied: Path) -> Outcome:
+    """How a trial stands whose lock cannot be taken: by its runs in the store."""
+    store = _store(spec.config.tracking.uri, spec.config.output_dir, spec.config.tracking.wait_s)
+    runs = store.runs_of(_experiment(store, spec.experiment), spec.key)
+    stored = next((run for run in runs if run.status == "FINISHED"), None)
+    if stored is not None and not spec.config.rerun:
+        return Outcome("stored", stored.score, run_id=stored.run_id, validation=stored.validation)
+    if any(run.status == "RUNNING" and run.alive for run in runs):
+        return Outcome("busy")
+    advice = "in a shared output_dir all must work with umask 002; chmod g+w lets others go on with what is there"
+    return Outcome("failed", error=f"{denied} belongs to another user: {advice}")
 
 
 def _run_trial(spec: TrialSpec, verbose: int, folder: Path, lock: Path) -> Outcome:
@@ -125,9 +152,10 @@ def _experiment(store: Store, name: str) -> str:
 def _at_work(run: StoredRun, lock: Path) -> bool:
     """Whether another process trains it that does not share our locks: in another output folder or on another machine.
 
-    Whoever shares them is gone, since we hold the lock.
+    Whoever shares them is gone, since we hold the lock. A container of our name has a lock of its own at the same path.
     """
-    return run.status == "RUNNING" and run.tags.get(Tag.LOCK) != str(lock) and run.alive
+    shared = run.tags.get(Tag.LOCK) == str(lock) and not is_namesake(run.tags)
+    return run.status == "RUNNING" and not shared and run.alive
 
 
 def _begin(store: Store, experiment: str, spec: TrialSpec, task: Task, earlier: list[StoredRun], lock: Path) -> Run:
@@ -169,6 +197,7 @@ def _train(run: Run, spec: TrialSpec, task: Task, folder: Path, verbose: int) ->
 def _record(run: Run, spec: TrialSpec, task: Task, result: "TrialResult", folder: Path) -> None:
     scores = {f"test/{name}": value for name, value in result.test.items()}
     scores |= {f"best/{task.chooses.name}": result.best_validation, "test/baseline": task.baseline}
+    scores |= {Metric.EPOCHS: result.epochs, Metric.BEST_EPOCH: result.best_epoch or math.nan}
     run.keep({0: {**scores, "time/compile_s": result.compile_s}})
     run.describe({Param.PARAMETERS: result.parameters}, metadata.result_tags(spec, task, result))
     _add_pictures(run, spec, folder)
@@ -177,8 +206,11 @@ def _record(run: Run, spec: TrialSpec, task: Task, result: "TrialResult", folder
 
 def _failed(run: Run, folder: Path, error: BaseException) -> Outcome:
     reason = traceback.format_exception_only(error)[-1].splitlines()[0]
+    if is_deleted(error):
+        reason = f"its run {run.id} was deleted while it was trained. The same command trains it in a new one"
     try:
-        (folder / "traceback.txt").write_text("".join(traceback.format_exception(error)))
+        trace = "".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace")
+        (folder / TRACEBACK).write_bytes(trace)
         if is_away(error):
             run.client = run.client.hurried  # it was waited for already
         run.describe(tags={Tag.ERROR: reason})

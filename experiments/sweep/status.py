@@ -1,8 +1,8 @@
 """Where a study stands: its planned trials against the runs in the store."""
 
+import math
 import shlex
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from experiments.sweep.progress import duration
 from experiments.tracking import Store, StoredRun
 from experiments.tracking.lookup import newest, unknown_study
 from experiments.tracking.metadata import Tag
+from experiments.tracking.process import silence
 
 STATES = ("done", "running", "stale", "failed", "killed", "diverged", "missing")
 SCORED = ("done", "diverged")
@@ -85,8 +86,8 @@ def _counts(group: Sequence[Standing], has_plan: bool) -> list[str]:
 
 def sign_of_life(run: StoredRun) -> str:
     """Where the process of a run is or was, and when it last said something."""
-    heartbeat = run.tags.get(Tag.HEARTBEAT)
-    age = f"{duration(max(0.0, time.time() - float(heartbeat)))} ago" if heartbeat else "unknown"
+    seconds = silence(run.tags)
+    age = f"{duration(max(0.0, seconds))} ago" if math.isfinite(seconds) else "unknown"
     return f"{run.tags.get(Tag.HOST, '?')}, process {run.tags.get(Tag.PID, '?')}, last sign of life {age}"
 
 
@@ -149,7 +150,7 @@ def show(store: Store, study: str, words: str) -> int:
     if not rows:
         raise unknown_study(store, study)
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    console.print(f"{study} in {store.uri}", soft_wrap=True, markup=False)
+    console.print(f"Study {study}", soft_wrap=True, markup=False)
     console.print(counts_table(rows, not reason))
     notes = [f"What is missing is unknown: {reason}."] if reason else []
     for line in [*details(rows), *notes, *advice(rows, not reason, words)]:

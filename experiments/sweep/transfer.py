@@ -1,23 +1,25 @@
 """The trials of a study from store to store, by way of a file."""
 
+import shutil
 import tempfile
 from collections import Counter
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from experiments.errors import UserError
+from experiments.errors import UserError, first_line
 from experiments.sweep import archive
-from experiments.tracking import Store
+from experiments.tracking import STORE_ERRORS, Store
 from experiments.tracking.lookup import unknown_study
-from experiments.tracking.transfer import Receiver, artifacts, download, records
+from experiments.tracking.transfer import Receiver, Record, records
 
 
 def export(store: Store, study: str, file: str) -> int:
     """Write all finished runs of a study with their artifacts into a new file. Returns 0.
 
     Raises:
-        UserError: if there are none, or the file exists already or cannot be written; no file is left then.
+        UserError: if there are none, one has lost its files, or the file exists already or cannot be written; no file
+            is left then.
     """
     target = Path(file).expanduser()
     if target.exists():
@@ -30,8 +32,8 @@ def export(store: Store, study: str, file: str) -> int:
         with archive.Writer(target, study) as writer:
             for record in records(store, study):
                 with tempfile.TemporaryDirectory() as folder:
-                    for path in artifacts(store, record.run_id):
-                        download(store, record.run_id, path, Path(folder))
+                    for path in _files(store, record):
+                        store.artifacts.download(record.run_id, path, Path(folder))
                     writer.add(record, Path(folder))
                 count += 1
             if not count:
@@ -41,6 +43,17 @@ def export(store: Store, study: str, file: str) -> int:
     left = f"; {len(trials) - count} runs that are not finished are left out" if len(trials) > count else ""
     print(f"{target}: {count} finished runs of study {study}, {target.stat().st_size / 1e6:.1f} MB{left}")
     return 0
+
+
+def _files(store: Store, record: Record) -> list[str]:
+    paths = list(store.artifacts.paths(record.run_id))
+    if not paths:
+        raise UserError(
+            f"{record.name}: its run {record.run_id} is finished and has no files at "
+            f"{store.artifacts.address(record.run_id)}, and an export without them would be no backup. Bring them "
+            "back, or delete the run in the MLflow UI"
+        )
+    return paths
 
 
 def bring(store: Store, file: str) -> int:
@@ -57,19 +70,42 @@ def bring(store: Store, file: str) -> int:
         except Timeout as error:
             raise UserError(f"another import is at work in {store.folder}: wait for it") from error
     summary = f"{counts['new']} runs brought in, {counts['there']} were there already"
-    print(f"study {reader.study}: {summary}. Store: {store.uri}")
+    print(f"study {reader.study}: {summary}")
     return 0
 
 
 def _bring(store: Store, reader: archive.Reader, lock: Path) -> Counter[str]:
-    receiver, counts = Receiver(store, reader.study, reader.records, lock), Counter[str]()
-    for digest, record in reader.records.items():
+    receiver, counts = Receiver(store, reader.study, reader.runs, lock), Counter[str]()
+    _check_space(store, reader)
+    for task in sorted(reader.tasks):
+        store.experiment(f"{reader.study}/{task}")  # what may be wrong with it is told before the first run
+    for digest, record in reader.records():
         if receiver.has(record, digest):
             receiver.forget(digest)
             counts["there"] += 1
             continue
-        with tempfile.TemporaryDirectory() as folder:
-            reader.extract(record, Path(folder))
-            receiver.take(record, digest, Path(folder))
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                reader.extract(record, Path(folder))
+                receiver.take(record, digest, Path(folder))
+        except (OSError, *STORE_ERRORS) as error:
+            raise UserError(
+                f"file={reader.file}: its run {record.name} cannot be brought in ({first_line(error)}). Before it "
+                f"{counts['new']} runs were, whole; the same command brings in the rest"
+            ) from error
         counts["new"] += 1
     return counts
+
+
+def _check_space(store: Store, reader: archive.Reader) -> None:
+    """Each run is unpacked into a temporary folder, and a local store keeps all of them."""
+    needed = {Path(tempfile.gettempdir()): max(reader.sizes.values())}
+    if not store.has_server:
+        needed[store.folder] = reader.sizes.total()
+    for folder, size in needed.items():
+        free = shutil.disk_usage(folder).free
+        if size > free:
+            raise UserError(
+                f"file={reader.file}: needs {size / 1e9:.1f} GB in {folder}, where {free / 1e9:.1f} GB are free. "
+                "Nothing was brought in"
+            )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from experiments.config.schema import Config
-from experiments.errors import UserError, terminable
+from experiments.errors import UserError, terminable, tolerate_characters
 
 if TYPE_CHECKING:
     from experiments.sweep.run_trial import Outcome
@@ -90,6 +90,7 @@ def start() -> None:
     """Prepare a fresh process: import what trains, and end with the process that it works for."""
     global _starting_s
     if "experiments.trial.fit" not in sys.modules:
+        tolerate_characters()
         Thread(target=_end_with_parent, daemon=True).start()
         with output_to(os.devnull):
             import experiments.sweep.run_trial
@@ -104,10 +105,11 @@ def train(spec: "TrialSpec", wait: bool = False) -> "Outcome":
         spec: The trial.
         wait: For another process that is at work on the same trial; else the outcome is then `busy`.
     """
-    from experiments.sweep.run_trial import Outcome, run_trial, scratch_folder
+    from experiments.sweep.run_trial import Outcome, not_writable, run_trial, scratch_folder
 
     global _starting_s
-    with output_to(str(scratch_folder(spec) / "trial.log")):
+    folder = scratch_folder(spec)
+    with output_to(os.devnull if not_writable(folder) else str(folder / "trial.log")):
         try:
             with terminable():
                 outcome = run_trial(spec, verbose=2, wait=wait)
@@ -132,7 +134,7 @@ def output_to(file: str) -> Iterator[None]:
     sys.stdout.flush()
     sys.stderr.flush()
     before = os.dup(1), os.dup(2)
-    target = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    target = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     try:
         os.dup2(target, 1)
         os.dup2(target, 2)

@@ -15,7 +15,7 @@ from experiments.tasks._task import Metric, Predict, Split, Stream, Task
 
 __all__ = ["Metric", "Predict", "Split", "Stream", "Task", "build", "functions", "schema", "task"]
 
-LABELS = ("name", "function", "reference")  # fields that do not change the data
+LABELS = ("name", "function", "reference", "margin")  # fields that do not change the data
 
 REFERENCE = {"metric", "score", "model", "source"}
 
@@ -52,6 +52,13 @@ def schema(function: TaskFunction) -> type:
             "reference",
             Annotated[list[Any], Field("published scores, shown in reports: metric, score, model, source")],
             dataclass_field(default_factory=list),
+        ),
+        (
+            "margin",
+            Annotated[
+                float | None, Field("smaller differences of the score make no difference; null: unknown", above=0)
+            ],
+            None,
         ),
     ]
     parameters = [

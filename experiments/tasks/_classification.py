@@ -25,6 +25,7 @@ def classification(
     digest: str = "",
     tokens: tuple[str, ...] = (),
     per_step: bool = False,
+    solved: float | None = None,
 ) -> Task:
     """The task of naming the class of each sequence, after its last step or at every step.
 
@@ -39,6 +40,7 @@ def classification(
         digest: SHA-256 of what was read, "" for generated data.
         tokens: What each token stands for; empty if the inputs are features.
         per_step: Whether there is a class at every step.
+        solved: Score that counts as solved, if there is one.
     """
     train, _, test = splits
     return Task(
@@ -52,6 +54,7 @@ def classification(
         baseline=float(np.mean(test.targets == np.bincount(train.targets.ravel()).argmax())),
         baseline_title="the most frequent class of the training part",
         vocabulary=len(tokens) or None,
+        solved=solved,
         digest=digest,
         tokens=tokens,
         labels=tuple(labels),

@@ -95,7 +95,7 @@ class Task:
         baseline: The score of the trivial predictor on the test part, computed.
         baseline_title: What the trivial predictor does.
         vocabulary: Number of different tokens; None if the inputs are features.
-        solved: Score that counts as solved, where the literature has one.
+        solved: Score from which on a trial counts as solved: a bound of the literature, or everything right.
         digest: SHA-256 of the data that was read; "" for generated data.
         monitor: Metric whose validation value chooses the epoch whose weights count; None: the score.
         measure: From a function that gives the model's outputs for a split to the values, by name, of the metrics

@@ -130,6 +130,7 @@ def _spike_task(
         metrics=(SOLVED_STREAMS, MEAN_SQUARED_ERROR),
         baseline=_solved(_without_memory(train, test), test),
         baseline_title="the mean target of the steps with the same input",
+        solved=1.0,
         monitor=MEAN_SQUARED_ERROR,
         measure=lambda predict: {"solved_streams": _solved(predict(test), test)},
     )

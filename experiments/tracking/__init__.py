@@ -1,7 +1,8 @@
 """Where trials are recorded. The only folder that knows MLflow."""
 
-from experiments.tracking.client import STORE_ERRORS, is_away
-from experiments.tracking.run import Run, StoredRun, is_held
+from experiments.tracking.client import STORE_ERRORS, is_away, is_deleted
+from experiments.tracking.process import is_held
+from experiments.tracking.run import Run, StoredRun
 from experiments.tracking.store import Store, charts_link
 
-__all__ = ["STORE_ERRORS", "Run", "Store", "StoredRun", "charts_link", "is_away", "is_held"]
+__all__ = ["STORE_ERRORS", "Run", "Store", "StoredRun", "charts_link", "is_away", "is_deleted", "is_held"]

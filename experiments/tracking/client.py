@@ -18,10 +18,14 @@ from requests import RequestException
 from experiments.errors import first_line
 
 LONGEST_PAUSE_S = 30.0
+# Packages that are called otherwise than their modules.
+DRIVERS = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 
 for _name in ("mlflow", "alembic"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)  # what goes wrong is told by the exception
 
+# What SQLite says on a full disk, without inodes (it cannot make its journal) and on a disk that is read-only.
+UNWRITABLE = ("disk is full", "unable to open database file", "readonly database")
 STORE_ERRORS = (MlflowException, RequestException)
 
 
@@ -29,9 +33,14 @@ def is_away(error: BaseException) -> bool:
     """Whether a store did not answer and may do so later: no connection, an error of the server, a locked database."""
     if isinstance(error, RequestException):
         return error.response is None or error.response.status_code >= 500
-    if not isinstance(error, MlflowException) or "disk is full" in str(error):
+    if not isinstance(error, MlflowException) or any(reason in str(error) for reason in UNWRITABLE):
         return False
     return error.get_http_status_code() >= 500 or error.get_http_status_code() == 429
+
+
+def is_deleted(error: BaseException) -> bool:
+    """Whether a run cannot be written since somebody has deleted it."""
+    return isinstance(error, MlflowException) and "Current state is deleted" in str(error)
 
 
 class Client:
@@ -65,10 +74,17 @@ class Client:
 def advice(error: BaseException) -> str:
     """What to do about a store that cannot be used, to be added to the message; "" if that is not known."""
     text = str(error)
+    if isinstance(error, ImportError):
+        module = (error.name or "").partition(".")[0]
+        return f". Its driver is missing: pip install {DRIVERS.get(module, module)}"
     if "locked" in text:
         return ". Another program holds it: close that, or choose another tracking.uri"
     if "Can't locate revision" in text or "out-of-date" in text.lower():
         return ". It belongs to another version of MLflow: install that one, or choose another tracking.uri"
     if isinstance(error, MlflowException) and error.get_http_status_code() in (401, 403):
         return ". Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+    if any(reason in text for reason in UNWRITABLE):
+        return ". Is there space, are there inodes (df -i), may you write there?"
+    if "no password supplied" in text:
+        return ". Set PGPASSWORD, or write ~/.pgpass"
     return ""

@@ -14,11 +14,11 @@ from experiments.errors import UserError, first_line
 from experiments.tracking.metadata import Param, Tag, fields
 from experiments.tracking.run import StoredRun
 from experiments.tracking.store import Store
-from experiments.tracking.transfer import download
 from experiments.trial.spec import TrialSpec
 
 WORD = re.compile(r"[\w./+-]+")
 MOST_NAMES = 8
+LONGEST_SEED = 20  # digits
 
 
 def described(run: StoredRun) -> StoredRun:
@@ -43,7 +43,8 @@ def unreadable(run: StoredRun) -> str:
     except (KeyError, ValueError):
         return "its settings cannot be read"
     seed = params[Param.SEED]
-    return "" if seed.isdecimal() else f"its parameter {Param.SEED} is {seed}, no whole number"
+    is_seed = seed.isdecimal() and len(seed) <= LONGEST_SEED
+    return "" if is_seed else f"its parameter {Param.SEED} is {seed[:40]}, no whole number"
 
 
 def is_readable(run: StoredRun) -> bool:
@@ -129,9 +130,10 @@ def fetch(store: Store, run: StoredRun, name: str, folder: Path) -> Path:
     Raises:
         UserError: if the run has no such artifact.
     """
-    file = download(store, run.run_id, name, folder)
+    file = store.artifacts.download(run.run_id, name, folder)
     if file is None:
-        advice = "" if run.status == "FINISHED" else ". Only a trial that has ended well keeps its model"
+        lost = f". Its files are recorded at {store.artifacts.address(run.run_id)}"
+        advice = lost if run.status == "FINISHED" else ". Only a trial that has ended well keeps its model"
         raise UserError(f"{run.name}: its run {run.run_id} is {run.status} and has no artifact {name}{advice}")
     return file
 
@@ -165,4 +167,7 @@ def recorded_spec(store: Store, run: StoredRun, data_dir: str | None = None) -> 
     config = restored(read_yaml(store, run, "config.yaml"))
     config = replace(config, data_dir=data_dir or config.data_dir)
     spec = TrialSpec.of(config, tasks.build(config.task, config.data_dir))
-    return replace(spec, units=int(run.params.get(Param.UNITS, spec.units)))
+    units = run.params.get(Param.UNITS, str(spec.units))
+    if not units.isdecimal():
+        raise UserError(f"{run.name}: its parameter {Param.UNITS} is {units[:40]}, no whole number")
+    return replace(spec, units=int(units))

@@ -4,6 +4,7 @@ import colorsys
 import functools
 import hashlib
 import json
+import math
 import platform
 import shlex
 import subprocess
@@ -50,6 +51,13 @@ class Param(StrEnum):
     PARAMETERS = "parameters"
 
 
+class Metric(StrEnum):
+    """Metrics of a finished run beside its scores, times and gates."""
+
+    EPOCHS = "epochs/trained"
+    BEST_EPOCH = "epochs/best"  # the one whose weights count
+
+
 class Tag(StrEnum):
     """Tags of a run."""
 
@@ -75,9 +83,11 @@ class Tag(StrEnum):
     BASELINE = "baseline"
     BASELINE_TITLE = "baseline_title"
     REFERENCES = "references"
+    MARGIN = "margin"
     TRIALS = "trials"  # of a report: how many it is about
     # of the process that is at work on the run
     HOST = "host"
+    NAMESPACE = "namespace"
     PID = "pid"
     LOCK = "lock"
     HEARTBEAT = "heartbeat"
@@ -121,7 +131,13 @@ def params(spec: TrialSpec, layer: Mapping[str, Any]) -> dict[str, Any]:
     told = {"chrono_time", *(f"arguments.{name}" for name in arguments)}  # also if they are null, which is a choice
     sections = {"variant": {name: value for name, value in variant.items() if value is not None or name in told}}
     sections |= {section: values[section] for section in ("task", "model", "training")}
-    for section, label in (("variant", "name"), ("variant", "base"), ("task", "name"), ("task", "reference")):
+    for section, label in (
+        ("variant", "name"),
+        ("variant", "base"),
+        ("task", "name"),
+        ("task", "reference"),
+        ("task", "margin"),
+    ):
         sections[section].pop(label, None)
     return {
         Param.VARIANT: config.variant.name,
@@ -168,6 +184,14 @@ def fields(params: Mapping[str, str]) -> dict[str, str]:
     return recorded | {name: value for name, value in params.items() if "." in name}
 
 
+def recorded_number(text: str | None) -> float:
+    """A number that a run records as text; NaN if there is none, or it cannot be read."""
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return math.nan
+
+
 def tags(spec: TrialSpec, task: Task) -> dict[str, Any]:
     """What identifies a trial and its score, known before it begins."""
     config = spec.config
@@ -193,6 +217,7 @@ def tags(spec: TrialSpec, task: Task) -> dict[str, Any]:
         Tag.BASELINE_TITLE: task.baseline_title,
         Tag.DATA: spec.digest,
         Tag.REFERENCES: json.dumps(config.task.reference),
+        Tag.MARGIN: "" if config.task.margin is None else config.task.margin,
         Tag.COLOR: run_color(config.variant.name, config.seed),
     }
 

@@ -1,8 +1,7 @@
 """A run in the store: one that is being recorded, and one that is read."""
 
 import math
-import os
-import socket
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,15 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from mlflow import entities
 from mlflow.entities import Metric, Param, RunTag
 
 from experiments.errors import first_line
 from experiments.tracking.client import STORE_ERRORS, Client, is_away
 from experiments.tracking.metadata import Tag
+from experiments.tracking.process import is_alive
 
 MOST_METRICS = 1000  # of one request
-SILENT_S = 3600.0  # after so long without a sign of life a run of another machine counts as dead
+CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)  # what moves the cursor of a terminal or worse, but tab and line feed
+
+
+def shown(text: str) -> str:
+    """A text of a store that anyone may have written, with control characters written out."""
+    return CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,16 @@ class StoredRun:
     tags: dict[str, str]
     metrics: dict[str, float]
 
+    @classmethod
+    def of(cls, run: entities.Run) -> "StoredRun":
+        """The run that MLflow has read, with texts that can be printed."""
+        info, data = run.info, run.data
+        name, params, tags = info.run_name or "", data.params, data.tags
+        if CONTROL.search("".join([name, *params.values(), *tags.values()])):
+            name = shown(name)
+            params, tags = ({key: shown(text) for key, text in texts.items()} for texts in (params, tags))
+        return cls(info.run_id, name, info.status, params, tags, data.metrics)
+
     @property
     def score(self) -> float:
         """The test score; NaN if there is none."""
@@ -44,13 +61,8 @@ class StoredRun:
 
     @property
     def alive(self) -> bool:
-        """Whether a process is at work on a running trial.
-
-        On this machine its lock is held. Of another machine all that is known is when it last said something.
-        """
-        if self.tags.get(Tag.HOST) == socket.gethostname():
-            return is_held(Path(self.tags.get(Tag.LOCK, "")))
-        return time.time() - float(self.tags.get(Tag.HEARTBEAT, "0")) < SILENT_S
+        """Whether a process is at work on a running trial."""
+        return is_alive(self.tags)
 
 
 class Run:
@@ -134,19 +146,3 @@ class Run:
             yield
         finally:
             self.seconds += time.perf_counter() - began
-
-
-def is_held(lock: Path) -> bool:
-    """Whether a process holds a lock file."""
-    if not lock.is_file():
-        return False
-    try:
-        with FileLock(lock, timeout=0):
-            return False
-    except Timeout:
-        return True
-
-
-def process_tags(lock: Path) -> dict[str, Any]:
-    """Who is at work on a run, from which `StoredRun.alive` can be told."""
-    return {Tag.HOST: socket.gethostname(), Tag.PID: os.getpid(), Tag.LOCK: lock, Tag.HEARTBEAT: int(time.time())}

@@ -1,21 +1,28 @@
 """An MLflow store, with one experiment per study and task."""
 
+import math
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from experiments.errors import UserError, first_line
 from experiments.options import StoreOptions
+from experiments.tracking import address, artifacts
+from experiments.tracking.address import DATABASE
+from experiments.tracking.artifacts import Artifacts
 from experiments.tracking.client import Client, advice
-from experiments.tracking.metadata import Tag
-from experiments.tracking.run import Run, StoredRun, process_tags
+from experiments.tracking.metadata import Tag, recorded_number
+from experiments.tracking.process import process_tags, unreadable_tags
+from experiments.tracking.run import Run, StoredRun, shown
 
 SQLITE_HEADER = b"SQLite format 3\x00"
 REPORT = "report"  # the experiment of a study that holds its reports
@@ -23,81 +30,165 @@ TRIALS = f"tags.{Tag.KIND} = 'trial'"
 CHARTS = "workflowType=machine_learning&compareRunsMode=CHART"
 
 
+def create_database(file: Path) -> None:
+    """Make the SQLite file of a store if there is none.
+
+    MLflow makes its tables by a hundred small changes, and a process that is killed between two of them leaves a file
+    that none can use. So it gets its name only when it is complete.
+    """
+    if file.exists() and file.stat().st_size:
+        return
+    unfinished = file.with_name(f"{file.name}.unfinished")
+    for leftover in (unfinished, unfinished.with_name(f"{unfinished.name}-journal")):
+        leftover.unlink(missing_ok=True)
+    MlflowClient(tracking_uri=address.of_file(unfinished)).search_experiments(max_results=1)
+    os.replace(unfinished, file)
+
+
+def _check(file: Path, uri: str, new: bool) -> None:
+    """Raise a `UserError` for an SQLite file that cannot be made or read."""
+    if not new and not file.exists():
+        raise UserError(f"there is no store {file}: name its output_dir=FOLDER or tracking.uri=URI")
+    if file.is_dir() or not file.parent.is_dir():
+        raise UserError(f"tracking.uri={uri}: the file cannot be made (its folder must exist)")
+    if not os.access(file if file.exists() else file.parent, os.W_OK if new else os.R_OK):
+        raise UserError(f"tracking.uri={uri}: no permission to {'write' if new else 'read'} there")
+    if file.exists():
+        with file.open("rb") as opened:
+            head = opened.read(len(SQLITE_HEADER))
+        if head and head != SQLITE_HEADER:
+            raise UserError(f"tracking.uri={uri}: {file} is not an SQLite database. Choose another file")
+
+
 class Store:
     """An MLflow store, with one experiment per study and task.
 
     Args:
-        uri: MLflow tracking URI; None for the SQLite file `mlflow.db` in `output_dir`.
+        uri: MLflow tracking URI; None: that of the environment, else the SQLite file `mlflow.db` in `output_dir`.
         output_dir: Folder of the default store, of artifacts and of locks.
         wait_s: Seconds that each call waits for a store that does not answer.
+        new: Whether it is made if it is not there; else it is read, perhaps from where nothing can be written.
 
     Raises:
-        UserError: if the store cannot be reached, read or written.
+        UserError: if the store cannot be reached, read or written, or if its address has a password.
     """
 
-    def __init__(self, uri: str | None, output_dir: str, wait_s: float = 0.0) -> None:
+    def __init__(self, uri: str | None, output_dir: str, wait_s: float = 0.0, new: bool = True) -> None:
         self.folder = Path(output_dir).expanduser().resolve()
+        self.uri = address.resolved(uri, self.folder)
+        self.file = address.file_of(self.uri)
+        self.named_runs: set[str] = set()  # that cannot be read in full, of which that was said
+        self.has_server = self.uri.startswith(("http", "databricks"))  # which knows where artifacts go
+        if new:
+            self._make_folder(output_dir)
+        if self.file is not None:
+            _check(self.file, self.uri, new)
+        is_there = not new if self.file is None else self.file.exists() and self.file.stat().st_size > 0
+        with self.usable(), nullcontext() if is_there else self._creating():
+            if self.file is not None:
+                create_database(self.file)
+            self.client = Client(MlflowClient(tracking_uri=self.uri), wait_s)
+            self.client.search_experiments(max_results=1)
+        self.artifacts = Artifacts(self.client, self.folder)
+
+    @classmethod
+    def of(cls, options: StoreOptions, new: bool = False, wait_s: float = 0.0) -> "Store":
+        """The store that the options of a command name, of which that says so in its first line.
+
+        Raises:
+            UserError: if it is not there, unless it may be `new`, or cannot be used.
+        """
+        store = cls(options.tracking_uri, options.output_dir, wait_s, new)
+        store.announce(options.tracking_uri)
+        return store
+
+    def announce(self, uri: str | None) -> None:
+        """Print which store it is, and whether it is not the one of the options but that of the environment."""
+        source = f" ({address.VARIABLE})" if uri is None and os.environ.get(address.VARIABLE) else ""
+        print(f"Store: {self.uri}{source}", flush=True)
+
+    def _make_folder(self, output_dir: str) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"output_dir={output_dir}: cannot be made ({error.strerror})") from error
-        if uri is not None and uri.startswith("sqlite:///"):
-            uri = f"sqlite:///{Path(uri.removeprefix('sqlite:///')).expanduser().resolve()}"
-        self.uri = uri or f"sqlite:///{self.folder / 'mlflow.db'}"
-        self.local = self.uri.startswith("sqlite:///")
-        self._check_file()
-        with self._usable(), self._creating():
-            self.client = Client(MlflowClient(tracking_uri=self.uri), wait_s)
-            self.client.search_experiments(max_results=1)
-
-    @classmethod
-    def of(cls, options: StoreOptions, new: bool = False, wait_s: float = 0.0) -> "Store":
-        """The store that the options of a command name; one that is not there is made only if it may be `new`.
-
-        Raises:
-            UserError: if it is not there or cannot be used.
-        """
-        uri = options.tracking_uri or f"sqlite:///{options.output_dir}/mlflow.db"
-        file = Path(uri.removeprefix("sqlite:///")).expanduser()
-        if not new and uri.startswith("sqlite:///") and not file.exists():
-            raise UserError(f"there is no store {file}: name its output_dir=FOLDER or tracking.uri=URI")
-        return cls(options.tracking_uri, options.output_dir, wait_s)
-
-    def _check_file(self) -> None:
-        if not self.local:
-            return
-        file = Path(self.uri.removeprefix("sqlite:///"))
-        if file.is_dir() or not file.parent.is_dir():
-            raise UserError(f"tracking.uri={self.uri}: the file cannot be made (its folder must exist)")
-        if not os.access(file if file.exists() else file.parent, os.W_OK):
-            raise UserError(f"tracking.uri={self.uri}: no permission to write there")
-        if file.exists():
-            with file.open("rb") as opened:
-                head = opened.read(len(SQLITE_HEADER))
-            if head and head != SQLITE_HEADER:
-                raise UserError(f"tracking.uri={self.uri}: {file} is not an SQLite database. Choose another file")
 
     def _creating(self) -> FileLock:
         """Held while the store or an experiment is made: racing creators lose runs and break an SQLite file."""
-        return FileLock(f"{self.uri.removeprefix('sqlite:///')}.lock" if self.local else self.folder / "store.lock")
+        return FileLock(f"{self.file}.lock" if self.file else self.folder / "store.lock")
 
     @contextmanager
-    def _usable(self) -> Iterator[None]:
+    def usable(self) -> Iterator[None]:
+        """Errors of the store become a `UserError` that names it."""
         try:
             yield
-        except (MlflowException, SQLAlchemyError, OSError) as error:
+        except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
             raise UserError(
                 f"tracking.uri={self.uri}: this MLflow store cannot be used ({first_line(error)}){advice(error)}"
             ) from error
 
     def experiment(self, name: str) -> str:
-        """The id of an experiment, made if there is none of this name."""
-        with self._usable(), self._creating():
+        """The id of an experiment, made if there is none of this name.
+
+        Raises:
+            UserError: if it was deleted, which keeps its name and refuses runs, or has its files in another folder.
+        """
+        with self.usable(), self._creating():
             experiment = self.client.get_experiment_by_name(name)
             if experiment is not None:
+                self._check_not_deleted([experiment])
+                self._refuse_elsewhere(experiment.artifact_location)
                 return experiment.experiment_id
-            location = (self.folder / "artifacts" / name).as_uri() if self.local else None
-            return self.client.create_experiment(name, artifact_location=location)
+            place = None if self.has_server else artifacts.location(self.folder, name).as_uri()
+            return self.client.create_experiment(name, artifact_location=place)
+
+    def is_elsewhere(self, address: str) -> bool:
+        """Whether an address of files is that of another output folder, from which this one was moved or copied.
+
+        Only the store `mlflow.db` in the output folder must have its files there; of another one they may be anywhere
+        that there is.
+        """
+        path = artifacts.path_of(address)
+        folder = None if path is None or self.has_server else artifacts.output_folder(path)
+        if folder is None or folder == self.folder:
+            return False
+        if not os.path.exists(folder):
+            return True
+        return self.file == self.folder / DATABASE and not folder.samefile(self.folder)
+
+    def _refuse_elsewhere(self, address: str) -> None:
+        if self.is_elsewhere(address):
+            own = [] if self.file == self.folder / DATABASE else [f"tracking.uri={self.uri}"]
+            words = shlex.join([f"output_dir={self.folder}", *own])
+            raise UserError(
+                f"output_dir={self.folder}: was moved or copied from elsewhere, and new files would go to {address}. "
+                f"Mend the addresses once:\n  python -m experiments.sweep relocate {words}"
+            )
+
+    def check_study(self, study: str, tasks: Iterable[str]) -> None:
+        """Refuse a study that cannot be recorded, since experiments of its tasks or of its reports were deleted.
+
+        Raises:
+            UserError: says how to restore them.
+        """
+        names = [f"{study}/{name}" for name in (*tasks, REPORT)]
+        with self.usable():
+            experiments = list(map(self.client.get_experiment_by_name, names))
+        self._check_not_deleted([experiment for experiment in experiments if experiment is not None])
+
+    def _check_not_deleted(self, experiments: Iterable[Experiment]) -> None:
+        deleted = [experiment for experiment in experiments if experiment.lifecycle_stage == "deleted"]
+        if deleted:
+            place = shlex.quote(f"MLFLOW_TRACKING_URI={self.uri}")
+            commands = [
+                f"\n  env {place} python -m mlflow experiments restore --experiment-id {experiment.experiment_id}"
+                for experiment in deleted
+            ]
+            names = ", ".join(experiment.name for experiment in deleted)
+            raise UserError(
+                f"{names}: deleted in the MLflow UI, so that no run can be recorded there. Choose another study, or "
+                f"bring back all that it had:{''.join(commands)}"
+            )
 
     def start(
         self, experiment_id: str, name: str, params: Mapping[str, Any], tags: Mapping[str, Any], lock: Path
@@ -123,15 +214,16 @@ class Store:
         histories = {name: self.client.get_metric_history(stored.run_id, name) for name in stored.metrics}
         run = Run(self.client, stored.run_id, {name: max(point.step for point in h) for name, h in histories.items()})
         missing = {name: value for name, value in params.items() if name not in stored.params}
-        attempts = int(stored.tags.get(Tag.ATTEMPTS, "1")) + 1
-        run.describe(missing, {**process_tags(lock), Tag.ATTEMPTS: attempts, Tag.ERROR: ""})
+        attempts = recorded_number(stored.tags.get(Tag.ATTEMPTS))
+        tags = {Tag.ATTEMPTS: int(attempts) + 1 if math.isfinite(attempts) else 2, Tag.ERROR: ""}
+        run.describe(missing, {**process_tags(lock), **tags})
         return run
 
     def finished(self, experiment_id: str, key: str | None = None) -> dict[str, StoredRun]:
         """The newest finished run of each trial of an experiment, or of one trial, by the key of the trial."""
         which = TRIALS if key is None else f"tags.{Tag.TRIAL_KEY} = '{key}'"
         runs = list(self._search([experiment_id], f"attributes.status = 'FINISHED' and {which}"))
-        return {run.tags[Tag.TRIAL_KEY]: run for run in reversed(runs)}
+        return {run.tags[Tag.TRIAL_KEY]: run for run in reversed(runs) if Tag.TRIAL_KEY in run.tags}
 
     def runs_of(self, experiment_id: str, key: str) -> list[StoredRun]:
         """All runs of a trial, newest first."""
@@ -154,13 +246,13 @@ class Store:
 
     def history(self, run_id: str, metric: str) -> dict[int, float]:
         """Every value of a metric by step."""
-        with self._usable():
+        with self.usable():
             return {point.step: point.value for point in self.client.get_metric_history(run_id, metric)}
 
     def add_report(self, study: str, name: str, tags: Mapping[str, Any], folder: Path) -> str:
         """Record the files of a folder as the newest report of a study. Returns the id of its run."""
         experiment = self.experiment(f"{study}/{REPORT}")
-        with self._usable():
+        with self.usable():
             described = {str(tag): str(value) for tag, value in {**tags, Tag.KIND: "report", Tag.STUDY: study}.items()}
             run = self.client.create_run(experiment, run_name=name, tags=described)
             self.client.log_artifacts(run.info.run_id, str(folder))
@@ -169,13 +261,12 @@ class Store:
 
     def studies(self) -> list[str]:
         """The names of all studies of the store."""
-        with self._usable():
-            return sorted({e.name.split("/")[0] for e in self.client.search_experiments() if "/" in e.name})
+        return sorted({name.split("/")[0] for name in self.experiments() if "/" in name})
 
     def experiments(self) -> dict[str, str]:
         """The ids of all experiments of the store by name."""
-        with self._usable():
-            return {experiment.name: experiment.experiment_id for experiment in self.client.search_experiments()}
+        with self.usable():
+            return {shown(experiment.name): experiment.experiment_id for experiment in self.client.search_experiments()}
 
     def everywhere(self, key: str) -> list[StoredRun]:
         """All runs of a trial in all studies, newest first."""
@@ -210,18 +301,24 @@ class Store:
     def _search(self, experiment_ids: list[str], query: str) -> Iterable[StoredRun]:
         token = None
         while experiment_ids:
-            with self._usable():
+            with self.usable():
                 page = self.client.search_runs(
                     experiment_ids, query, order_by=["attributes.start_time DESC"], page_token=token
                 )
             for run in page:
-                data = run.data
-                yield StoredRun(
-                    run.info.run_id, run.info.run_name, run.info.status, data.params, data.tags, data.metrics
-                )
+                stored = StoredRun.of(run)
+                self._name_unreadable(stored)
+                yield stored
             token = page.token
             if not token:
                 return
+
+    def _name_unreadable(self, run: StoredRun) -> None:
+        """Say once what a foreign or edited run says of itself that counts as absent."""
+        problems = unreadable_tags(run.tags) if run.tags.get(Tag.KIND) == "trial" else []
+        if problems and run.run_id not in self.named_runs:
+            self.named_runs.add(run.run_id)
+            print(f"run {run.run_id} ({run.name}) cannot be read in full: {'; '.join(problems)}", flush=True)
 
 
 def charts_link(experiment_id: str, server: str) -> str:

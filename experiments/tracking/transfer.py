@@ -1,23 +1,31 @@
 """Whole runs: read from one store, written into another."""
 
 import math
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-
 from mlflow.entities import Metric, Param, RunTag
+from mlflow.utils.validation import (
+    MAX_ENTITY_KEY_LENGTH,
+    MAX_PARAM_VAL_LENGTH,
+    MAX_TAG_VAL_LENGTH,
+    path_not_unique,
+    validate_param_and_metric_name,
+)
 
+from experiments.tracking.client import STORE_ERRORS
 from experiments.tracking.metadata import Tag
-from experiments.tracking.run import MOST_METRICS, StoredRun, process_tags
+from experiments.tracking.process import process_tags
+from experiments.tracking.run import MOST_METRICS, StoredRun
 from experiments.tracking.store import Store
 
 MOST_ENTRIES = 100  # parameters or tags of one request
-PROCESS = (Tag.HOST, Tag.PID, Tag.LOCK, Tag.HEARTBEAT)  # tags of the process that is at work on a run
+PROCESS = (Tag.HOST, Tag.NAMESPACE, Tag.PID, Tag.LOCK, Tag.HEARTBEAT)  # tags of the process that is at work on a run
+
+LARGEST_INTEGER = 2**63 - 1  # of databases
 
 Points = list[tuple[int, int, float]]  # step, timestamp in milliseconds, value
 
@@ -49,6 +57,47 @@ class Record:
     @property
     def key(self) -> str:
         return self.tags[Tag.TRIAL_KEY]
+
+
+def refusal(record: Record) -> str:
+    """What stores would not take of a record, or not as it is; "" if they take all of it."""
+    texts = {
+        "name": (record.name, MAX_ENTITY_KEY_LENGTH),
+        "task": (record.task, MAX_ENTITY_KEY_LENGTH),
+        **{f"parameter {name}": (text, MAX_PARAM_VAL_LENGTH) for name, text in record.params.items()},
+        **{f"tag {name}": (text, MAX_TAG_VAL_LENGTH) for name, text in record.tags.items()},
+    }
+    for what, (text, longest) in texts.items():
+        if not _is_text(text) or len(text) > longest:
+            return f"its {_shown(what)} is no text of at most {longest:,} characters"
+    for name in (*record.params, *record.tags, *record.metrics):
+        right = validate_param_and_metric_name(name) and not path_not_unique(name) and _is_text(name)
+        if not right or len(name) > MAX_ENTITY_KEY_LENGTH:
+            return f"MLflow takes no parameter, tag or metric of the name {_shown(name)}"
+    reserved = {Tag.IMPORTING, Tag.IMPORTED} & record.tags.keys()
+    if reserved:
+        return f"it has the tag {min(reserved)}, which only an import writes"
+    for name, points in record.metrics.items():
+        for step, time, value in points:
+            if not (_is_integer(step, -LARGEST_INTEGER) and _is_integer(time) and not math.isinf(value)):
+                return f"its metric {_shown(name)} has the value {value} at step {step!s:.30}, time {time!s:.30}"
+    began, ended = record.start_time, record.end_time
+    if not (_is_integer(began) and _is_integer(ended) and began <= ended):
+        return f"it begins at {began!s:.30} and ends at {ended!s:.30}"
+    return ""
+
+
+def _is_text(text: Any) -> bool:
+    """Whether every database takes it: PostgreSQL takes no NUL, none takes half a character."""
+    return isinstance(text, str) and "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _is_integer(number: Any, least: int = 0) -> bool:
+    return type(number) is int and least <= number <= LARGEST_INTEGER
+
+
+def _shown(name: str) -> str:
+    return ascii(name[:60])
 
 
 def is_whole(run: StoredRun) -> bool:
@@ -86,28 +135,6 @@ def _history(store: Store, run_id: str, name: str) -> Sequence[Metric]:
     return store.client.get_metric_history(run_id, name)
 
 
-def artifacts(store: Store, run_id: str, folder: str | None = None) -> Iterator[str]:
-    """The paths of all artifacts of a run, those in folders included."""
-    for artifact in store.client.list_artifacts(run_id, folder):
-        if artifact.is_dir:
-            yield from artifacts(store, run_id, artifact.path)
-        else:
-            yield artifact.path
-
-
-def download(store: Store, run_id: str, path: str, folder: Path) -> Path | None:
-    """Fetch an artifact into a folder, where it keeps its path; None if the run has no such artifact."""
-    parent = str(PurePosixPath(path).parent)
-    siblings = store.client.list_artifacts(run_id, None if parent == "." else parent)
-    if path not in [artifact.path for artifact in siblings]:
-        return None
-    target = folder / path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as fetched:  # some stores keep the folders of a path, some do not
-        Path(store.client.download_artifacts(run_id, path, fetched)).replace(target)
-    return target
-
-
 class Receiver:
     """Brings records into a study of a store, each whole or so that it can be completed later.
 
@@ -141,20 +168,32 @@ class Receiver:
             self.store.client.delete_run(run.run_id)
 
     def take(self, record: Record, digest: str, files: Path) -> None:
-        """Bring in a record with its artifacts, which are the content of a folder."""
-        client, mine = self.store.client, {**process_tags(self.lock), Tag.IMPORTING: digest}
+        """Bring in a record with its artifacts, which are the content of a folder; nothing if the store refuses."""
+        run_id = self._begin(record, digest)
+        try:
+            self._complete(run_id, record, digest, files)
+        except Exception:
+            with suppress(*STORE_ERRORS):
+                self.store.client.hurried.delete_run(run_id)
+            raise
+
+    def _begin(self, record: Record, digest: str) -> str:
+        """The run that an interruption has left, or a new one."""
+        client, mine = self.store.client, _texts({**process_tags(self.lock), Tag.IMPORTING: digest})
+        for run in self._left(digest)[:1]:
+            client.update_run(run.run_id, status="RUNNING", name=record.name)
+            self._log(run.run_id, tags=_tags(mine))
+            return run.run_id
+        experiment = self.store.experiment(f"{self.study}/{record.task}")
+        first = _texts({Tag.STUDY: self.study, **mine})
+        created: str = client.create_run(experiment, record.start_time, first, record.name).info.run_id
+        return created
+
+    def _complete(self, run_id: str, record: Record, digest: str, files: Path) -> None:
+        client = self.store.client
         own = {name: value for name, value in record.tags.items() if name in PROCESS}
         code = {name: value for name, value in record.tags.items() if name == Tag.CODE}
         others = {name: value for name, value in record.tags.items() if name not in {*own, *code}}
-        left = self._left(digest)
-        if left:
-            run_id = left[0].run_id
-            client.update_run(run_id, status="RUNNING", name=record.name)
-            self._log(run_id, tags=_tags(mine))
-        else:
-            experiment = self.store.experiment(f"{self.study}/{record.task}")
-            first = {str(name): str(value) for name, value in {Tag.STUDY: self.study, **mine}.items()}
-            run_id = client.create_run(experiment, record.start_time, first, record.name).info.run_id
         self._log(run_id, params=[Param(name, value) for name, value in record.params.items()])
         self._log(run_id, tags=_tags(others))
         self._log(run_id, metrics=[Metric(n, v, t, step) for n, p in record.metrics.items() for step, t, v in p])
@@ -175,8 +214,12 @@ class Receiver:
             self.store.client.log_batch(run_id, **{kind: entries[start : start + most]})
 
 
+def _texts(values: dict[str, Any]) -> dict[str, str]:
+    return {str(name): str(value) for name, value in values.items()}
+
+
 def _tags(values: dict[str, Any]) -> list[RunTag]:
-    return [RunTag(str(name), str(value)) for name, value in values.items()]
+    return [RunTag(name, value) for name, value in _texts(values).items()]
 
 
 def plain_value(value: float) -> float | None:

@@ -6,9 +6,11 @@ import statistics
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import TTestPower
+from statsmodels.stats.power import TTestIndPower
 
 from experiments import analysis
 
@@ -43,81 +45,185 @@ def test_mean_by_hand():
     assert analysis.deviation(np.array([1.0, 2, NAN, 3, 4, 5])) == pytest.approx(math.sqrt(2.5))
 
 
-@pytest.mark.parametrize("estimator", [analysis.mean, analysis.interquartile_mean])
-def test_one_score_has_no_interval_and_none_no_value(estimator):
-    one, none = estimator(np.array([4.0, NAN])), estimator(np.array([NAN, INF]))
+def test_one_score_has_no_interval_and_none_no_value():
+    one, none = analysis.mean(np.array([4.0, NAN])), analysis.mean(np.array([NAN, INF]))
     assert (one.value, one.count, none.count) == (4.0, 1, 0)
     assert np.isnan([*ends(one), none.value, *ends(none)]).all()
     assert math.isnan(analysis.deviation(np.array([4.0])))
 
 
-def test_interquartile_mean_by_hand():
-    """Of eight, four remain, 3 5 7 9; the others become 3 and 9: squares around 6 are 6 * 9 + 1 + 1 = 56."""
-    estimate = analysis.interquartile_mean(np.array([100.0, 9, 7, 5, 3, 2, -50, 10]))
-    assert (estimate.value, estimate.count) == (6.0, 8)
-    error = math.sqrt(7 / (4 * 3)) * math.sqrt(56 / 7)
-    assert estimate.high - 6 == pytest.approx(3.182446 * error, rel=1e-6)  # t of three degrees of freedom
-    assert 6 - estimate.low == pytest.approx(estimate.high - 6)
+def test_the_median_of_five_spans_them_and_of_four_has_no_interval():
+    five = analysis.median(np.array([3.0, 1, 2, 5, 4, NAN]), "lower")
+    assert (five.value, *ends(five), five.count) == (3.0, 1.0, 5.0, 5)
+    four = analysis.median(np.array([3.0, 1, 2, 4]), "lower")
+    assert four.value == 2.5 and np.isnan(ends(four)).all()
+    assert analysis.median(np.array([NAN]), "lower").count == 0
 
 
-@pytest.mark.parametrize("count", range(2, 14))
-def test_interquartile_mean_equals_scipy(generator, count):
-    scores = generator.normal(size=count)
-    estimate = analysis.interquartile_mean(scores)
-    assert estimate.value == pytest.approx(stats.trim_mean(scores, 0.25))
-    winsorised = stats.mstats.winsorize(scores, (0.25, 0.25)).data
-    kept = count - 2 * (count // 4)
-    error = np.sqrt(((winsorised - winsorised.mean()) ** 2).sum() / (kept * (kept - 1)))
-    assert ends(estimate) == pytest.approx(stats.t.interval(0.95, kept - 1, estimate.value, error))
+@pytest.mark.parametrize("count", [8, 10, 13, 20, 40])
+def test_the_interval_of_the_median_lies_between_those_of_order_statistics(generator, count):
+    """Of ranks k and k + 1 from each end, whose coverages by the binomial distribution are on both sides of 95 %."""
+    scores = np.sort(generator.normal(size=count))
+    coverage = [1 - 2 * stats.binom.cdf(k - 1, count, 0.5) for k in range(1, count // 2)]
+    rank = max(k for k, value in enumerate(coverage, 1) if value >= 0.95)
+    low, high = ends(analysis.median(scores, "lower"))
+    assert scores[rank - 1] <= low <= scores[rank] and scores[-rank - 1] <= high <= scores[-rank]
 
 
-def test_difference_equals_the_paired_t_interval(generator):
-    scores, reference = generator.normal(size=(2, 9))
-    expected = stats.ttest_rel(scores, reference).confidence_interval(0.95)
-    with_gaps = analysis.difference(np.append(scores, [NAN, 1, INF]), np.append(reference, [1, NAN, 1]))
-    assert ends(with_gaps) == pytest.approx((expected.low, expected.high))
-    assert (with_gaps.count, with_gaps.value) == (9, pytest.approx((scores - reference).mean()))
+@pytest.mark.parametrize(("better", "worst"), [("lower", INF), ("higher", -INF), ("lower", -INF)])
+def test_a_diverged_run_is_the_worst_in_the_median(better, worst):
+    estimate = analysis.median(np.array([worst, 1.0, 2.0, 3.0, 4.0]), better)
+    bad = INF if better == "lower" else -INF
+    assert estimate.value == (3.0 if better == "lower" else 2.0) and bad in ends(estimate)
+    assert analysis.median(np.array([worst, worst, 1.0]), better).value == bad
 
 
 def test_scores_of_other_seeds_are_refused():
     with pytest.raises(ValueError, match="same seeds"):
-        analysis.difference(np.zeros(3), np.zeros(4))
+        analysis.compare(np.zeros(3), np.zeros(4), "lower")
 
 
-def enumerated(differences):
-    """Share of the 2^n sign patterns whose sum of signed ranks is as far from zero as the one seen."""
-    ranks = stats.rankdata(np.abs(differences))
-    seen = abs((np.sign(differences) * ranks).sum())
-    sums = [abs(np.dot(signs, ranks)) for signs in itertools.product((-1, 1), repeat=len(ranks))]
-    return np.mean(np.array(sums) >= seen - 1e-9)
+def rank_sums(scores, reference):
+    """Two-sided p by going through all splits of the pooled ranks."""
+    ranks = stats.rankdata(np.concatenate([scores, reference]))
+    count = len(scores)
+    sums = np.array([sum(split) for split in itertools.combinations(ranks, count)])
+    there = ranks[:count].sum()
+    return min(1.0, 2 * min(np.mean(sums <= there + 1e-9), np.mean(sums >= there - 1e-9)))
 
 
-@pytest.mark.parametrize("count", range(1, 11))
-def test_wilcoxon_equals_enumeration_with_and_without_ties(generator, count):
-    for draw in (generator.normal(0.5, size=count), generator.choice([-3, -2, -1, 1, 2, 3, 4], size=count)):
-        assert analysis.wilcoxon(draw, np.zeros(count)) == pytest.approx(enumerated(draw))
+@pytest.mark.parametrize("counts", [(3, 3), (5, 5), (4, 7), (6, 6)])
+def test_independent_runs_equal_enumeration_with_and_without_ties(generator, counts):
+    most = max(counts)
+    for scores in (generator.normal(size=(2, most)), generator.integers(0, 4, size=(2, most)).astype(float)):
+        one, other = (np.append(group[:n], [NAN] * (most - n)) for group, n in zip(scores, counts, strict=True))
+        one, other = generator.permutation(one), generator.permutation(other)
+        result = analysis.compare(one, other, "lower", comparisons=1000)  # too few to be pairs
+        groups = one[~np.isnan(one)], other[~np.isnan(other)]
+        assert not result.paired and result.p == pytest.approx(rank_sums(*groups))
+        assert result.difference.value == pytest.approx(np.median(np.subtract.outer(*groups)))
 
 
-@pytest.mark.parametrize("count", [12, 50, 51, 80])
-def test_wilcoxon_equals_scipy(generator, count):
-    scores, reference = generator.normal(size=(2, count)) + [[0.3], [0]]
-    method = "exact" if count <= 50 else "asymptotic"
-    assert analysis.wilcoxon(scores, reference) == pytest.approx(
-        stats.wilcoxon(scores, reference, method=method).pvalue
-    )
+@pytest.mark.parametrize("count", [5, 12, 20, 40])
+def test_independent_runs_equal_scipy(generator, count):
+    scores, reference = generator.normal(size=(2, count)) + [[0.4], [0]]
+    p = analysis.independent(scores, reference, "lower")
+    method = "exact" if 2 * count <= 60 else "asymptotic"
+    assert p == pytest.approx(stats.mannwhitneyu(scores, reference, method=method).pvalue)
 
 
-def test_wilcoxon_by_hand():
-    """All five of one sign is 2 / 2^5; a zero and missing seeds are no pairs."""
-    assert analysis.wilcoxon(np.array([1, 2, 3, 4, 5.0]), np.zeros(5)) == 0.0625
-    assert analysis.wilcoxon(np.array([1, 2, 0, NAN, 3, 4, 5.0]), np.array([0, 0, 0, 1, 0, 0, 0.0])) == 0.0625
-    assert analysis.wilcoxon(np.ones(4), np.ones(4)) == 1.0
-    assert math.isnan(analysis.wilcoxon(np.array([NAN, 1]), np.array([1, NAN])))
+def test_the_interval_of_independent_runs_is_that_of_the_tables(generator):
+    """Of 10 and 10 runs the ends are the 24th of 100 differences from each side: 2 P(U <= 23) = 0.043."""
+    scores, reference = generator.normal(size=(2, 10))
+    result = analysis.compare(scores, reference, "lower", comparisons=10**6)
+    differences = np.sort(np.subtract.outer(scores, reference).ravel())
+    assert ends(result.difference) == pytest.approx((differences[23], differences[-24]))
 
 
-def test_wilcoxon_sees_ties_that_rounding_of_binary_fractions_hides():
-    up, down = np.array([0.2, 0.2, 0.9, 0.8]), np.array([0.3, 0.1, 0.7, 0.5])  # differences -0.1, 0.1, 0.2, 0.3
-    assert analysis.wilcoxon(up, down) == enumerated(np.array([-1, 1, 2, 3])) == 0.375
+def signs(pairs):
+    """Two-sided p by going through all signs of the ranks, ranks of zeros left out (Pratt 1959)."""
+    ranks = stats.rankdata(np.abs(pairs))[pairs != 0]
+    there = ranks[pairs[pairs != 0] > 0].sum()
+    sums = np.array([np.dot(chosen, ranks) for chosen in itertools.product((0, 1), repeat=len(ranks))])
+    return min(1.0, 2 * min(np.mean(sums <= there + 1e-9), np.mean(sums >= there - 1e-9)))
+
+
+@pytest.mark.parametrize("count", range(6, 11))
+def test_pairs_equal_enumeration_with_and_without_ties(generator, count):
+    for pairs in (generator.normal(0.5, size=count), generator.choice([-2, -1, 0, 1, 2, 3.0], size=count)):
+        result = analysis.compare(pairs, np.zeros(count), "lower", resampled=True)
+        assert result.paired and result.p == pytest.approx(signs(pairs))
+        walsh = [(one + other) / 2 for k, one in enumerate(pairs) for other in pairs[k:]]
+        assert result.difference.value == pytest.approx(np.median(walsh))
+
+
+def test_pairs_equal_scipy_where_there_are_many(generator):
+    scores, reference = generator.normal(size=(2, 80)) + [[0.3], [0]]
+    expected = stats.wilcoxon(scores, reference, method="asymptotic", correction=True).pvalue
+    assert analysis.compare(scores, reference, "lower", resampled=True).p == pytest.approx(expected)
+
+
+def test_pairs_see_ties_that_rounding_of_binary_fractions_hides():
+    up, down = np.array([0.2, 0.2, 0.9, 0.8, 0.1, 0.1]), np.array([0.3, 0.1, 0.7, 0.5, 0.1, 0.1])
+    result = analysis.compare(up, down, "lower", resampled=True)
+    assert result.p == pytest.approx(signs(np.array([-1.0, 1, 2, 3, 0, 0])))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=3, max_size=9),
+    st.sampled_from(["lower", "higher"]),
+    st.booleans(),
+    st.integers(0, 3),
+)
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_effect_interval_direction_and_p_never_contradict_each_other(pairs, better, resampled, diverged):
+    """Ties, diverged runs, either direction: the interval holds 0 if p >= 0.05, and else leaves it on one side."""
+    scores, reference = np.array(pairs, "float64").T
+    scores[:diverged] = INF
+    result = analysis.compare(scores, reference, better, resampled)
+    low, high = ends(result.difference)
+    assert low <= result.difference.value <= high
+    if result.p >= 0.05:
+        assert low <= 0 <= high
+        return
+    lower = result.better == (better == "lower")
+    assert (high <= 0 and result.difference.value <= 0) if lower else (low >= 0 and result.difference.value >= 0)
+
+
+def test_the_direction_is_that_of_the_test_and_not_of_the_mean(generator):
+    """19 of 20 seeds are better by 0.05, one is worse by 20: the mean says worse."""
+    reference = generator.normal(1, 0.5, size=20)
+    scores = reference - 0.05
+    scores[3] = reference[3] + 20
+    result = analysis.compare(scores, reference, "lower", resampled=True)
+    assert scores.mean() > reference.mean() and result.p < 0.001 and result.better
+
+
+def test_diverged_trials_count_in_the_verdict(generator):
+    """5 of 12 diverge and 7 are a little better: not better."""
+    reference = generator.normal(1, 0.05, size=12)
+    scores = reference - 0.02
+    scores[:5] = INF
+    for resampled in (False, True):
+        result = analysis.compare(scores, reference, "lower", resampled)
+        assert result.p > 0.05 and result.difference.high == INF
+
+
+def test_five_seeds_can_decide(generator):
+    result = analysis.compare(np.arange(5.0), np.arange(5.0) + 10, "lower")
+    assert result.p == pytest.approx(2 / math.comb(10, 5)) and result.better and result.difference.high < 0
+
+
+def test_the_ratio_is_the_shift_of_logarithms(generator):
+    scores, reference = np.exp(generator.normal(size=(2, 9)) + [[1.0], [0.0]])
+    result = analysis.compare(scores, reference, "lower", comparisons=1000)
+    logarithms = analysis.compare(np.log(scores), np.log(reference), "lower", comparisons=1000)
+    shift = logarithms.difference
+    assert (result.ratio.value, *ends(result.ratio)) == pytest.approx(np.exp([shift.value, *ends(shift)]))
+    assert result.p == logarithms.p
+    assert math.isnan(analysis.compare(scores - 1, reference, "lower").ratio.value)
+    assert math.isnan(analysis.compare(scores, reference, "higher").ratio.value)
+
+
+def test_correlated_seeds_are_compared_pair_by_pair(generator):
+    seeds = generator.normal(size=12)
+    scores, reference = seeds + 0.1 * generator.normal(size=(2, 12)) + [[0.2], [0]]
+    result = analysis.compare(scores, reference, "lower")
+    assert result.paired and result.correlation == pytest.approx(stats.spearmanr(scores, reference).statistic)
+    assert result.p < 0.01 < analysis.independent(scores, reference, "lower")
+    assert not analysis.compare(scores[:5], reference[:5], "lower").paired  # 5 pairs cannot conclude
+
+
+def test_a_row_without_scores_is_compared_with_nothing():
+    result = analysis.compare(np.array([NAN, 1]), np.array([NAN, NAN]), "lower")
+    assert math.isnan(result.p) and result.better is None and result.difference.count == 0
+
+
+@pytest.mark.parametrize(("counts", "p"), [((5, 10, 0, 10), 0.0325077399), ((10, 10, 10, 10), 1.0)])
+def test_rates_by_fishers_exact_test(counts, p):
+    """5 of 10 against 0 of 10: twice the 252 ways of 15504 to have all five on one side."""
+    assert analysis.rates(*counts) == pytest.approx(p)
+    assert math.isnan(analysis.rates(0, 0, 1, 2))
 
 
 def test_holm_by_hand_and_as_statsmodels(generator):
@@ -183,37 +289,33 @@ def test_seeds_to_conclude(comparisons, alpha, seeds):
     assert analysis.seeds_to_conclude(comparisons, alpha) == seeds
 
 
-def test_seeds_for_power_equals_the_t_test_and_its_efficiency(generator):
-    differences = generator.normal(0.4, 1, size=20)
-    effect = differences.mean() / differences.std(ddof=1)
-    pairs = TTestPower().solve_power(effect, power=0.8, alpha=0.05 / 3)
-    assert analysis.seeds_for_power(differences, 3) == math.ceil(pairs * math.pi / 3)
+@pytest.mark.parametrize(("comparisons", "runs"), [(1, 4), (2, 5), (6, 5), (7, 6), (18, 6)])
+def test_runs_to_conclude(comparisons, runs):
+    """2 / 70 = 0.029; 6 * 2 / 252 = 0.048 but 7 * 2 / 252 = 0.056; 18 * 2 / 924 = 0.039."""
+    assert analysis.runs_to_conclude(comparisons) == runs
 
 
-def test_seeds_for_power_by_simulation():
-    """With as many seeds the signed-rank test shows the difference in about 80 % of 1,000 repetitions."""
-    differences = np.array([-0.4, 0.0, 0.6, 1.4, 1.4])  # mean 0.6, deviation 0.812: effect 0.739
-    seeds = analysis.seeds_for_power(differences, 1)
+def test_what_a_number_of_runs_shows_and_how_many_a_difference_needs(generator):
+    size = analysis.detectable(10, 3)
+    assert size == pytest.approx(TTestIndPower().solve_power(None, 10 * 3 / math.pi, 0.05 / 3, 0.8))
+    assert analysis.seeds_for_effect(size * 0.2, 0.2, 3) == 10 and analysis.seeds_for_effect(0.99 * size, 1.0, 3) == 11
+    assert analysis.detectable(3) == INF
+    assert analysis.seeds_for_effect(0.1, NAN) is analysis.seeds_for_effect(1e-9, 1.0) is None
+    assert analysis.seeds_for_effect(1.0, 0.0, 8) == 6
+
+
+def test_what_is_detectable_is_shown_in_about_four_of_five_studies():
     generator = np.random.default_rng(5)
-    effect = differences.mean() / differences.std(ddof=1)
-    draws = generator.normal(effect, 1, size=(1000, seeds))
-    assert 0.77 < np.mean([analysis.wilcoxon(draw, np.zeros(seeds)) < 0.05 for draw in draws]) < 0.86
+    scores, reference = generator.normal(size=(2, 1000, 10))
+    shifted = scores - analysis.detectable(10)
+    alarms = [analysis.independent(*pair, "lower") < 0.05 for pair in zip(shifted, reference, strict=True)]
+    assert 0.74 < np.mean(alarms) < 0.84
 
 
-def test_seeds_for_power_where_the_estimate_is_of_no_use():
-    assert analysis.seeds_for_power(np.array([1.0, NAN]), 8) is None
-    assert analysis.seeds_for_power(np.array([-1.0, 1.0]), 8) is None
-    assert analysis.seeds_for_power(np.array([1.0, -1.0, 1e-6]), 8) is None  # more than 10,000
-    assert analysis.seeds_for_power(np.array([2.0, 2.0, 2.0]), 8) == 9
-    assert analysis.seeds_for_power(np.array([2.0, 2.0 + 1e-9]), 8) == 9
-
-
-def test_welch_equals_scipy(generator):
-    scores, reference = generator.normal(size=6), generator.normal(1, 3, size=9)
-    expected = stats.ttest_ind(scores, reference, equal_var=False).pvalue
-    assert analysis.welch(np.append(scores, NAN), reference) == pytest.approx(expected)
-    assert math.isnan(analysis.welch(np.ones(1), reference))
-    assert math.isnan(analysis.welch(np.ones(3), np.zeros(3)))
+def test_the_upper_limit_of_a_deviation_is_above_it_in_four_of_five_studies():
+    groups = np.random.default_rng(6).normal(size=(2000, 2, 5))
+    assert 0.77 < np.mean([analysis.upper_deviation(*pair) > 1 for pair in groups]) < 0.83
+    assert math.isnan(analysis.upper_deviation(np.array([1.0]), np.array([2.0, INF])))
 
 
 def test_mean_ranks_by_hand():
@@ -224,14 +326,26 @@ def test_mean_ranks_by_hand():
         analysis.mean_ranks(scores[:, :2], ["lower"] * 3)
 
 
-def test_friedman_by_hand_and_as_scipy(generator):
-    """All tasks rank three variants alike: statistic N (k - 1) = 8 with two degrees of freedom, so p = exp(-4)."""
+def test_friedman_in_the_form_of_iman_and_davenport(generator):
+    """All tasks rank three variants alike: 3! of 3!^4 orders do, the smallest p there is."""
     scores = np.array([[1.0, 2, 3, 4], [2, 3, 4, 5], [3, 4, 5, 6]])
-    assert analysis.friedman(scores, ["lower"] * 4) == pytest.approx(math.exp(-4))
+    assert analysis.friedman(scores, ["lower"] * 4) == pytest.approx(1 / 216) == analysis.least_friedman(3, 4)
     scores = generator.integers(0, 5, size=(5, 7)).astype(float)
     mixed = scores * np.array([1, -1, 1, -1, 1, 1, 1])
     better = ["higher" if column in (1, 3) else "lower" for column in range(7)]
-    assert analysis.friedman(mixed, better) == pytest.approx(stats.friedmanchisquare(*scores).pvalue)
+    statistic = stats.friedmanchisquare(*scores).statistic
+    value = 6 * statistic / (7 * 4 - statistic)
+    assert analysis.friedman(mixed, better) == pytest.approx(stats.f.sf(value, 4, 24))
+
+
+def test_two_tasks_cannot_show_that_three_variants_differ():
+    assert analysis.friedman(np.array([[1.0, 1], [2, 2], [3, 3]]), ["lower"] * 2) == pytest.approx(1 / 6)
+
+
+def test_over_tasks_six_can_show_that_a_variant_is_better():
+    p, estimate = analysis.over_tasks(np.array([0.9, 0.8, 0.7, 0.9, 0.6, 0.95]))
+    assert p == 2 / 2**6 and estimate.low > 0.5 and estimate.count == 6
+    assert analysis.over_tasks(np.array([0.9, 0.8, 0.7, 0.9, 0.6]))[0] > 0.05
 
 
 def test_friedman_needs_three_variants_and_two_tasks():

@@ -53,6 +53,14 @@ def test_a_task_brings_its_defaults_and_the_command_line_wins(make_config):
         ("task.length=1", "task.length=1: must be at least 2"),
         ("study=a/b", "study='a/b': must be letters"),
         ("variant.name=''", "variant.name='': must be letters"),
+        ("study=..", r"study='..': must not begin with a dot"),
+        ("study=.hidden", r"study='.hidden': must not begin with a dot"),
+        ("study=Running", "study='Running': must be none of running, artifacts"),
+        ("study=artifacts", "study='artifacts': must be none of running, artifacts"),
+        ("task.name=report", "task.name='report': must be none of running, artifacts, report"),
+        (f"study={'x' * 101}", "must have 100 characters and 200 bytes at most, and has 101"),
+        (f"study='{'€' * 80}'", "must be letters"),
+        (f"study='{'語' * 80}'", "must have 100 characters and 200 bytes at most, and has 80"),
     ],
 )
 def test_refused(override, message, make_config):

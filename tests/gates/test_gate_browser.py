@@ -20,7 +20,6 @@ from experiments.gates.sequence import sequence_of_task
 from experiments.gates.trained_trial import activations
 from experiments.gates.unit_scores import QUANTITIES
 from experiments.tracking.metadata import Param, Tag
-from experiments.tracking.transfer import artifacts, download
 from tests.conftest import ROOT
 from tests.gates.gate_trials import TEXT, TRIALS, configure, data, overrides, untrained
 
@@ -49,7 +48,7 @@ def decoded(quantity, steps):
 
 def load(store, name):
     with tempfile.TemporaryDirectory() as folder:
-        file = download(store, run_of(store, name).run_id, "model.keras", Path(folder))
+        file = store.artifacts.download(run_of(store, name).run_id, "model.keras", Path(folder))
         return keras.saving.load_model(file, compile=False)
 
 
@@ -123,7 +122,7 @@ def test_two_trials_side_by_side_and_the_artifact(place, store):
     page = data(browse(place, "char_lm/standard/s0", "char_lm/swapped/s0", "length=30", out="two.html"))
     assert [panel["name"] for panel in page["panels"]] == ["char_lm/standard/s0", "char_lm/swapped/s0"]
     for name in ("char_lm/standard/s0", "char_lm/swapped/s0"):
-        assert "two.html" in list(artifacts(store, run_of(store, name).run_id))
+        assert "two.html" in list(store.artifacts.paths(run_of(store, name).run_id))
         assert run_of(store, name).status == "FINISHED"
 
 
@@ -215,13 +214,13 @@ def with_model(store, folder, name, tags=None):
     """A finished run with the configuration of the trial of a series and another model."""
     trained = run_of(store, "forecast/peephole/s0")
     run = begin(store, f"forecast/{name}", name, {Tag.DATA: trained.tags[Tag.DATA], **(tags or {})})
-    run.add_files([download(store, trained.run_id, "config.yaml", folder), folder / "model.keras"])
+    run.add_files([store.artifacts.download(trained.run_id, "config.yaml", folder), folder / "model.keras"])
     run.end("FINISHED")
     return run.id
 
 
 def test_data_that_have_changed(place, store, tmp_path):
-    download(store, run_of(store, "forecast/peephole/s0").run_id, "model.keras", tmp_path)
+    store.artifacts.download(run_of(store, "forecast/peephole/s0").run_id, "model.keras", tmp_path)
     run = with_model(store, tmp_path, "changed/s0", {Tag.DATA: "of other rows"})
     assert "are not those that it was trained on" in refused(place, run)
 

@@ -178,3 +178,50 @@ def test_where_a_sequence_has_ended(place, visit):
     assert "The sequence has ended" in page.locator(".panel").inner_text()
     choose(page, "layer", page.get_by_label("layer", exact=True).locator("option").last.get_attribute("value"))
     assert "backward" in page.get_by_label("layer", exact=True).input_value()
+
+
+MARKUP = "<img/src=x/onerror=alert(1)>", "</script><script>alert(2)</script>", "<b onclick='alert(3)'>x</b>", 'a&b"c'
+
+
+def test_labels_of_classes_with_markup_are_text(place, visit):
+    series = "".join(f"{label}\t{k}.5\t2\t{k}\n" for k in range(4) for label in MARKUP)
+    for part in ("TRAIN", "TEST"):
+        (place / f"P_{part}.tsv").write_text(series)
+    small = ("model.units=4", "task.validation=0.5")
+    trial = untrained(place, "task=classify", f"task.path={place / 'P_TRAIN.tsv'}", *small)
+    sequence = sequence_of_task(trial.task, "test", 0, 3)
+    (place / "labels.html").write_text(render(sequence, [activations(trial, sequence)]))
+    page = visit("labels.html")
+    text = page.locator("body").inner_text()
+    assert sorted(trial.task.labels) == sorted(MARKUP)
+    assert sum(label in text for label in MARKUP) >= 3, "the likeliest classes and the right one"
+    assert page.locator("img, b[onclick]").count() == 0 and page.locator("script").count() == 2
+
+
+def test_names_of_columns_with_markup_are_text(place, visit):
+    names = [name.replace(",", "") for name in MARKUP]
+    head = ",".join('"' + name.replace('"', '""') + '"' for name in names)
+    rows = "".join(f"{k % 7},{k % 5},{k % 3},{k % 11}\n" for k in range(70))
+    (place / "names.csv").write_text(f"{head}\n{rows}")
+    quoted = ",".join("'" + name.replace("\\", "\\\\").replace("'", "\\'") + "'" for name in names)
+    words = ("task=forecast", f"task.path={place / 'names.csv'}", f"task.target=[{quoted}]", "task.window=12")
+    trial = untrained(place, *words, "model.units=4")
+    sequence = sequence_of_task(trial.task, "test", 0, 12)
+    (place / "names.html").write_text(render(sequence, [activations(trial, sequence)]))
+    page = visit("names.html")
+    text = page.locator("body").inner_text()
+    assert all(name in text for name in names)
+    assert page.locator("img, b[onclick]").count() == 0 and page.locator("script").count() == 2
+
+
+def test_a_script_that_is_not_the_pages_own_does_not_run(large, place, chromium):
+    """Should a text ever come into the page as markup, its policy stops it, and any request."""
+    foreign = "<script>document.title = 'ran'</script><img src=x onerror=\"document.title = 'ran'\">"
+    (place / "foreign.html").write_text(large.replace("<main", f"{foreign}<main", 1))
+    page = chromium.new_page()
+    refused = []
+    page.on("console", lambda message: refused.append(message.text))
+    page.goto((place / "foreign.html").as_uri())
+    assert page.locator("canvas.map").count() and page.title().startswith("Gates of")
+    assert len(refused) >= 2 and all("Content Security Policy" in text for text in refused)
+    page.close()

@@ -31,7 +31,7 @@ class MemoryStore:
     """What reports use of a `Store`, without a database, which takes 20 ms for a run."""
 
     uri = "memory"
-    local = False
+    has_server = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -39,6 +39,9 @@ class MemoryStore:
 
     def experiment(self, name: str) -> str:
         return name
+
+    def experiments(self) -> dict[str, str]:
+        return {run.experiment: run.experiment for run in self.recorded}
 
     def start(
         self, experiment: str, name: str, params: Mapping[str, object], tags: Mapping[str, object], lock: Path
@@ -166,3 +169,8 @@ def first_task(store: Store) -> tuple[Study, TaskFindings]:
 def published(*scores: object) -> str:
     """Published scores as a task names them in a tag."""
     return json.dumps([{"metric": "mse", "score": score, "model": "LSTM", "source": "a paper"} for score in scores])
+
+
+def near(mean: float, count: int = 8, spread: float = 0.01) -> list[float]:
+    """Scores that differ a little from a mean, each from the others."""
+    return [mean + spread * math.sin(seed) for seed in range(count)]

@@ -6,17 +6,20 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from experiments import analysis
 from experiments.errors import UserError
 from experiments.report.__main__ import main
 from experiments.report.across import compare
 from experiments.report.command import report_study
-from experiments.report.findings import find
+from experiments.report.findings import Family, Margin, Share, Verdict, find, parse_family, parse_margin
 from experiments.report.notes import failures, notes
-from experiments.report.results import load
+from experiments.report.results import analyse, load
 from experiments.report.search import search, sentences
+from experiments.report.tables import cell
 from experiments.report.terminal import published
+from experiments.tracking.metadata import Metric
 from tests.report import studies
-from tests.report.studies import MemoryStore, add, add_foreign, fill, first_task, study_of
+from tests.report.studies import MemoryStore, add, add_foreign, fill, first_task, near, study_of
 from tests.stores import new_store
 
 NAN = float("nan")
@@ -46,57 +49,119 @@ def test_estimates_and_comparisons_equal_direct_ones(store):
     assert list(by_row) == ["standard", "peephole", "swapped"] and study.reference == "standard"
     assert by_row["standard"].comparison is None
     for row, scores in (("standard", standard), ("peephole", peephole), ("swapped", swapped)):
-        mean = by_row[row].mean
-        interval = stats.t.interval(0.95, 7, np.mean(scores), stats.sem(scores))
-        assert (mean.value, mean.low, mean.high) == pytest.approx((np.mean(scores), *interval))
+        assert by_row[row].median.value == pytest.approx(np.median(scores))
+        assert by_row[row].mean == pytest.approx(np.mean(scores))
         assert by_row[row].deviation == pytest.approx(stats.tstd(scores))
-        assert by_row[row].interquartile_mean.value == pytest.approx(stats.trim_mean(scores, 0.25))
-    p_values = {}
+    tests = {}
     for row, scores in (("peephole", peephole), ("swapped", swapped)):
-        comparison = by_row[row].comparison
-        tested = stats.ttest_rel(scores, standard)
-        interval = tested.confidence_interval()
-        assert comparison.difference.value == pytest.approx(np.mean(scores) - np.mean(standard))
-        assert (comparison.difference.low, comparison.difference.high) == pytest.approx((interval.low, interval.high))
-        p_values[row] = stats.wilcoxon(scores, standard).pvalue
-        assert comparison.p == pytest.approx(p_values[row])
-        wins = np.mean(np.array(scores)[:, None] < np.array(standard))
-        assert comparison.improvement.value == pytest.approx(wins)
-    smaller, larger = sorted(p_values, key=p_values.get)
-    assert by_row[smaller].comparison.adjusted == pytest.approx(2 * p_values[smaller])
-    assert by_row[larger].comparison.adjusted == pytest.approx(max(2 * p_values[smaller], p_values[larger]))
-    assert task.verdict("swapped") == "worse" and task.best == "standard"
+        tests[row] = analysis.compare(np.array(scores), np.array(standard), "lower", comparisons=2)
+        assert by_row[row].comparison.test == tests[row]
+    smaller, larger = sorted(tests, key=lambda row: tests[row].p)
+    assert by_row[smaller].comparison.adjusted == pytest.approx(2 * tests[smaller].p)
+    assert by_row[larger].comparison.adjusted == pytest.approx(max(2 * tests[smaller].p, tests[larger].p))
+    assert task.verdict("swapped") is Verdict.WORSE and task.best == "standard"
 
 
-def test_pairs_are_those_seeds_that_both_have(store):
+def test_a_diverged_trial_is_the_worst_and_a_missing_one_is_none(store):
     for seed, score in ((0, 0.5), (1, 0.4), (2, 0.3)):
         add(store, "standard", seed, score)
     for seed, score in ((1, 0.45), (2, NAN), (3, 0.9)):
         add(store, "peephole", seed, score, diverged=str(score != score).lower())
     _, task = first_task(store)
     comparison = task.rows[1].comparison
-    assert comparison.difference.count == 1 and comparison.difference.value == pytest.approx(0.05)
-    assert task.rows[1].mean.count == 2
+    assert comparison.test.improvement.value == pytest.approx(1 / 9) and not comparison.test.paired
+    assert task.rows[1].median.value == 0.9 and task.rows[1].mean == pytest.approx(0.675)
     assert task.results.states.tolist() == [
         ["finished", "finished", "finished", "missing"],
         ["missing", "finished", "diverged", "finished"],
     ]
 
 
+def test_seeds_of_one_draw_are_no_replicates_of_a_search(store):
+    for variant in ("standard", "peephole"):
+        for number, rate in enumerate((0.1, 0.2, 0.3, 0.4)):
+            for seed in range(2):
+                score = NAN if (variant, rate, seed) == ("peephole", 0.4, 1) else number + seed / 10
+                settings = {"training.learning_rate": rate}
+                add(store, variant, seed, score, settings=settings, drawn="training.learning_rate")
+    _, task = first_task(store)
+    assert task.results.by_draw(task.results.ranked()).tolist() == [
+        pytest.approx([0.05, 1.05, 2.05, 3.05]),
+        pytest.approx([0.05, 1.05, 2.05, np.inf]),
+    ]
+    assert task.rows[1].comparison.test.difference.count == 4
+
+
+def verdicts(store, **choices):
+    """The verdicts of the first task by row."""
+    results = analyse(study_of(store), **choices)
+    return {row: results.findings[0].verdict(row) for row, _ in results.findings[0].comparisons}
+
+
+def test_equivalent_needs_a_margin_and_an_interval_within_it(store):
+    base = near(0.5)
+    rows = {"standard": base, "peephole": [score + 0.001 for score in base[::-1]], "swapped": near(0.56)}
+    fill(store, {"adding": rows})
+    assert verdicts(store) == {"peephole": Verdict.UNDECIDED, "swapped": Verdict.WORSE}
+    assert verdicts(store, margin=Margin(0.05)) == {"peephole": Verdict.EQUIVALENT, "swapped": Verdict.WORSE}
+    assert verdicts(store, margin=parse_margin("20%"))["swapped"] is Verdict.EQUIVALENT
+    assert verdicts(store, margin=parse_margin("1e-4"))["peephole"] is Verdict.UNDECIDED
+
+
+def test_a_task_may_say_which_difference_matters(store):
+    fill(store, {"adding": {"standard": near(0.5), "peephole": near(0.501)}}, margin=0.05)
+    assert verdicts(store) == {"peephole": Verdict.EQUIVALENT}
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "x", "nan", "5%%", "inf"])
+def test_a_margin_that_is_none(text):
+    with pytest.raises(UserError, match=f"margin={text}: must be"):
+        parse_margin(text)
+
+
+def test_a_family_is_the_comparisons_of_a_task_or_of_the_study(store):
+    fill(store, {task: {"standard": near(0.5, 5), "peephole": near(0.7, 5)} for task in "abcdefg"})
+    assert verdicts(store) == {"peephole": Verdict.WORSE}
+    assert verdicts(store, family=Family.study) == {"peephole": Verdict.UNDECIDED}  # 7 comparisons of 5 seeds
+    with pytest.raises(UserError, match="family=x: must be one of task, study"):
+        parse_family("x")
+
+
+@pytest.mark.parametrize(("best", "trained", "early"), [(10, 10, True), (9, 10, False), (8, 9, False)])
+def test_trials_that_were_still_improving_are_counted(store, best, trained, early):
+    """The last of ten epochs was the best, one before it, or patience had ended training."""
+    for variant, mean in (("standard", 0.5), ("peephole", 0.7)):
+        for seed, score in enumerate(near(mean)):
+            curve = {1: {Metric.BEST_EPOCH: best if seed < 3 else 5, Metric.EPOCHS: trained}}
+            add(store, variant, seed, score, curve=curve, settings={"training.epochs": 10})
+    _, task = first_task(store)
+    assert task.rows[1].improving == Share(3 if early else 0, 8) and task.is_early("peephole") == early
+    assert task.verdict("peephole") is Verdict.WORSE and ("worse so far" in cell(task, "peephole")) == early
+
+
+def test_data_that_follow_the_seed_are_no_setting_and_make_pairs(store):
+    for seed, score in enumerate(near(0.5)):
+        for variant, more in (("standard", 0), ("peephole", 0.01 * (seed - 3))):
+            add(store, variant, seed, score + more, settings={"task.data_seed": seed})
+    study, task = first_task(store)
+    assert study.rows == ("standard", "peephole") and [task.results.task for task in [task]] == ["adding"]
+    assert task.results.resampled and task.rows[1].comparison.test.paired
+
+
 def test_ranks_and_the_scale_from_baseline_to_reference(store):
     fill(store, {task: {"standard": [0.5, 0.5], "peephole": [0.25, 0.25], "swapped": [0.75, 0.75]} for task in "ab"})
     study = study_of(store)
-    across = compare(study, [find(study, task) for task in study.tasks])
+    across = compare(study, find(study))
     assert across.rows == ("standard", "peephole", "swapped") and across.ranks.tolist() == [2, 1, 3]
     assert [estimate.value for estimate in across.scaled.aggregate] == pytest.approx([1, 1.5, 0.5])
-    assert across.p == pytest.approx(stats.friedmanchisquare([2, 2], [1, 1], [3, 3]).pvalue)
+    assert across.p == across.least == pytest.approx(1 / 6)
 
 
 @pytest.mark.parametrize("baseline", [NAN, float("inf"), 0.1])
 def test_a_task_that_has_no_such_scale_is_named(store, baseline):
     fill(store, {task: {"standard": [0.5, 0.5], "peephole": [0.25, 0.25]} for task in "ab"}, baseline=baseline)
     study = study_of(store)
-    across = compare(study, [find(study, task) for task in study.tasks])
+    across = compare(study, find(study))
     reason = "standard is not better than the trivial baseline" if baseline == 0.1 else "has no score"
     assert across.scaled is None and set(across.unscaled) == {"a", "b"} and reason in across.unscaled["a"]
 
@@ -175,7 +240,8 @@ def test_the_terminal_shows_scores_answer_notes_and_links(database, capsys):
     row = next(line for line in out.splitlines() if line.startswith("│ peephole"))
     assert re.search(r"0\.\d+ \[0\.\d+, 0\.\d+\] \* better", row)
     flat = " ".join(out.split())
-    assert "On adding (mean squared error, 8 seeds), peephole is better than standard by" in flat
+    assert "adding: peephole is better than standard (0.63 times the mean squared error)." in flat
+    assert "adding: peephole minus standard -0." in flat and "p = 0.0078: better." in flat
     assert "adding, peephole: 1 of 9 failed; without a score." in flat
     assert "mse 0.25 LSTM (a paper)" in flat
     assert "/#/experiments/1/runs?workflowType=machine_learning&compareRunsMode=CHART" in out and "make ui" in out
@@ -214,8 +280,36 @@ def test_the_best_draws_of_a_search_are_chosen_by_validation_and_shown_with_thei
     best = results.best[0]
     assert (best.draws, best.chosen, best.score) == (20, 2, 7 / 20)
     assert best.settings == "model.units=9 training.learning_rate=0.08"
-    assert best.mean.value == pytest.approx((7 + 8) / 40) and results.best[1].p == 1
+    assert best.median.value == pytest.approx((7 + 8) / 40) and results.best[1].p == 1
     assert results.forests["standard"].settings == ["model.units", "training.learning_rate"]
     assert sentences(results)[0].startswith(
         "On adding, the setting that explains most of the variance of the score is,"
     )
+
+
+def test_names_of_a_shared_store_lead_nowhere_else(tmp_path, capsys):
+    """The parameter of a run says its task, and the metrics its layers, whoever wrote them."""
+    folder = tmp_path / "a" / "b" / "out"
+    database = new_store(folder)
+    curve = {1: {"val/mse": 1.0, "gates/.. ../forget_gate/mean": 0.5, "gates/.. ../forget_gate/left_saturated": 0.1}}
+    for seed in range(2):
+        add(database, "../../v", seed, 0.5 + seed, curve=curve, params={**studies.FIELDS, "task": "../../../../x"})
+    before = set(database.experiments())
+    main(["study=s", f"output_dir={folder}"])
+    assert set(database.experiments()) - before == {"s/report"}
+    figures = {file.name for file in (folder / "s/report/figures").iterdir()}
+    assert {"x-scores.svg", "x-gates-unnamed.svg"} <= figures, figures
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"] and list(tmp_path.iterdir()) == [tmp_path / "a"]
+    assert "../../../../x" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("study", ["..", "running", ".x"])
+def test_a_study_of_a_shared_store_whose_name_leads_elsewhere_is_reported_on_in_a_folder_of_choice(tmp_path, study):
+    database = new_store(tmp_path / "a" / "out")
+    add(database, "standard", 0, 0.5, study=study)
+    words = [f"study={study}", f"output_dir={tmp_path}/a/out"]
+    with pytest.raises(UserError, match=f"study={study}: must "):
+        main(words)
+    assert [file.name for file in (tmp_path / "a").iterdir()] == ["out"]
+    main([*words, f"folder={tmp_path}/chosen"])
+    assert (tmp_path / "chosen" / "report.html").is_file()

@@ -1,15 +1,19 @@
 """The sentences and numbers of a report."""
 
+import re
+
 import numpy as np
 import pytest
 
 from experiments.analysis import Estimate
 from experiments.analysis.format import chance, counted, interval, listed, number, rounded, sizes
 from experiments.report.method import facts, method
-from experiments.report.summary import across_tasks, summary, task_summary
-from tests.report.studies import MemoryStore, add, analysed, fill, study_of
+from experiments.report.summary import across_tasks, answer, summary, task_summary
+from experiments.report.terminal import legend
+from experiments.tracking.metadata import Metric
+from tests.report.studies import MemoryStore, add, analysed, fill, near, study_of
 
-NAN = float("nan")
+NAN, INF = float("nan"), float("inf")
 
 
 @pytest.fixture
@@ -17,18 +21,29 @@ def store(tmp_path):
     return MemoryStore(tmp_path)
 
 
-def answer(store):
-    """The sentences about the first task."""
+def plain(store):
+    """The first answer about the first task."""
+    results = analysed(store)
+    return answer(results.study, results.findings)[0]
+
+
+def figures(store):
+    """The figures behind it."""
     results = analysed(store)
     return task_summary(results.study, results.findings[0])
 
 
-def near(mean, count=8, spread=0.01):
-    return [mean + spread * np.sin(seed) for seed in range(count)]
-
-
 @pytest.mark.parametrize(
-    "value, text", [(0.123456, "0.1235"), (1234567, "1.235e+06"), (1e-12, "1e-12"), (0, "0"), (NAN, "-"), (1e999, "-")]
+    "value, text",
+    [
+        (0.123456, "0.1235"),
+        (1234567, "1.235e+06"),
+        (1e-12, "1e-12"),
+        (0, "0"),
+        (NAN, "-"),
+        (INF, "∞"),
+        (-INF, "-∞"),
+    ],
 )
 def test_a_number(value, text):
     assert number(value) == text
@@ -49,6 +64,8 @@ def test_a_number(value, text):
         (0, 0, 0, "0 [0, 0]"),
         (0.123456, NAN, NAN, "0.1235"),
         (NAN, NAN, NAN, "-"),
+        (0.02, -0.01, INF, "0.02 [-0.01, ∞]"),
+        (0.02, -INF, INF, "0.02"),
     ],
 )
 def test_an_interval_shows_two_digits_of_its_half_width(value, low, high, text):
@@ -82,80 +99,107 @@ def test_counts_and_lists():
 
 
 @pytest.mark.parametrize("better, verdict", [("lower", "worse"), ("higher", "better")])
-def test_a_shown_difference_has_direction_size_interval_unit_and_p(store, better, verdict):
+def test_a_verdict_has_direction_size_interval_unit_and_p(store, better, verdict):
     scores = {"standard": near(2.0), "peephole": [score + 0.5 + 0.01 * k for k, score in enumerate(near(2.0))]}
     fill(store, {"adding": scores}, score_better=better, score_title="cross-entropy", score_unit="bits")
-    assert answer(store) == (
-        f"On adding (cross-entropy, bits, 8 seeds), peephole is {verdict} than standard by 0.535 [0.515, 0.555] bits, "
-        "p = 0.0078 after Holm."
-    )
+    size = "1.3 times the cross-entropy" if better == "lower" else "by 0.5319 bits"
+    assert plain(store) == f"adding: peephole is {verdict} than standard ({size})."
+    ratio = ", 1.2659 times [1.2592, 1.2763]" if better == "lower" else ""
+    (sentence,) = figures(store)
+    assert sentence.startswith("adding: peephole minus standard +0.532 [0.520, 0.551] bits")
+    assert sentence.endswith(f"8 seeds, p < 0.001: {verdict}.") and ratio in sentence
 
 
-def test_many_shown_differences_are_named(store):
-    names = ("a", "b", "c", "d", "e", "f")
+def test_many_verdicts_are_counted(store):
     scores = {"standard": near(1.0)}
-    for row, name in enumerate(names):
+    for row, name in enumerate("abcdef"):
         scores[name] = [score + (row + 1) * (0.1 + 0.001 * k) for k, score in enumerate(near(1.0))]
     fill(store, {"adding": scores})
-    text = answer(store)
-    assert text.startswith("On adding (mean squared error, 8 seeds), f is worse than standard by ")
-    assert text.endswith("also worse: b and a.") and text.count("after Holm") == 1
+    assert plain(store).endswith("; 2 more in the table.") and plain(store).count("is worse than standard") == 4
+    assert len(figures(store)) == 4
 
 
-def test_nothing_shown_with_the_seeds_that_would_do(store):
+def test_undecided_says_what_would_decide(store):
     standard = [0.5, 0.52, 0.47, 0.51, 0.49, 0.5, 0.53, 0.48]
     peephole = [0.51, 0.50, 0.49, 0.52, 0.5, 0.47, 0.55, 0.5]
     fill(store, {"adding": {"standard": standard, "peephole": peephole}})
-    text = answer(store)
-    assert text.startswith(
-        "On adding (mean squared error, 8 seeds), nothing is shown to differ from standard: peephole (+0.005 [-0.0"
-    )
-    assert "seeds would show a difference as large as that of peephole." in text and "cannot" not in text
+    assert plain(store) == "adding: Undecided: peephole."
+    assert figures(store)[0].endswith("8 seeds, by seed, p = 0.59: undecided.")
+    assert figures(store)[1].startswith("adding: 8 seeds show differences from about 0.0")
+    fill(store, {"adding": {"standard": standard, "peephole": peephole}}, margin=0.01)
+    assert re.search(r"about \d+ seeds of each would show a difference of 0.01, the margin", figures(store)[1])
 
 
-def test_one_shown_and_one_not(store):
+def test_one_decided_and_one_not(store):
     base = near(0.5)
     worse = [score + 0.2 + 0.01 * k for k, score in enumerate(base)]
     other = [score + (-1) ** k * 0.01 * (k + 1) for k, score in enumerate(base)]
     fill(store, {"adding": {"standard": base, "peephole": other, "swapped": worse}})
-    assert "Not shown to differ: peephole (" in answer(store) and "swapped is worse than standard" in answer(store)
+    assert plain(store) == (
+        "adding: swapped is worse than standard (1.5 times the mean squared error). Undecided: peephole."
+    )
+
+
+def test_equivalent_names_its_margin(store):
+    fill(store, {"adding": {"standard": near(0.5), "peephole": near(0.501)}}, margin=0.05, score_unit="bits")
+    assert plain(store) == "adding: peephole is equivalent to standard (within 0.05 bits)."
+
+
+def test_a_verdict_that_more_epochs_may_change_says_so(store):
+    for variant, mean in (("standard", 0.5), ("peephole", 0.7)):
+        for seed, score in enumerate(near(mean)):
+            best = 10 if variant == "peephole" else 5
+            curve = {1: {Metric.BEST_EPOCH: best, Metric.EPOCHS: 10}}
+            add(store, variant, seed, score, curve=curve, settings={"training.epochs": 10})
+    words = "after 10 epochs, still improving in 8 of 8 trials of peephole"
+    assert plain(store) == f"adding: peephole is worse than standard (1.4 times the mean squared error) {words}."
+    assert figures(store)[0].endswith(f"worse {words}.")
+    results = analysed(store)
+    assert "so far: many trials were still improving" in legend(results.study, results.findings)
+
+
+def test_shares_of_solved_and_diverged_trials_are_compared(store):
+    fill(store, {"adding": {"standard": near(0.5), "peephole": near(0.9)}}, score_solved=0.6)
+    assert "adding: trials that solved: 0 of 8 of peephole and 8 of 8 of standard (p < 0.001, Fisher)." in figures(
+        store
+    )
 
 
 def test_too_few_seeds_to_conclude(store):
-    fill(store, {"adding": {"standard": near(0.5, 4), "peephole": near(0.9, 4, 0.02)}})
-    assert "4 seeds cannot show any difference, however large: the test needs 6 or more." in answer(store)
+    fill(store, {"adding": {"standard": near(0.5, 3), "peephole": near(0.9, 3, 0.02)}})
+    words = "3 seeds cannot show any difference: it takes 4, such as seed=range(4)."
+    assert plain(store) == f"adding: Undecided: peephole. {words}" and figures(store) == [f"adding: {words}"]
 
 
 def test_one_seed(store):
     fill(store, {"adding": {"standard": [0.5], "peephole": [0.75]}})
-    assert answer(store) == (
-        "On adding (mean squared error, 1 seed), nothing is shown to differ from standard: peephole (+0.25). "
-        "1 seed cannot show any difference, however large: the test needs 6 or more."
-    )
+    assert figures(store) == ["adding: 1 seed cannot show any difference: it takes 4, such as seed=range(4)."]
 
 
 def test_one_variant(store):
     fill(store, {"adding": {"standard": [0.5, 0.7]}})
-    assert answer(store) == (
-        "On adding standard reaches 0.6 [-0.7, 1.9] (mean squared error, lower is better; 2 seeds). "
-        "The trivial baseline has 1."
+    assert plain(store) == (
+        "adding: standard reaches 0.6 (mean squared error, lower is better; 2 seeds). The trivial baseline has 1."
     )
 
 
-@pytest.mark.parametrize("status, score", [("FINISHED", NAN), ("FAILED", None), ("RUNNING", None)])
+@pytest.mark.parametrize("status, score", [("FAILED", None), ("RUNNING", None)])
 def test_no_scores_at_all(store, status, score):
     for variant in ("standard", "peephole"):
         add(store, variant, 0, score, status)
-    assert answer(store) == "On adding no trial has a score."
+    assert plain(store) == "adding: No trial has a score."
+    assert figures(store) == ["adding: No trial has a score."]
 
 
-def test_a_variant_without_pairs(store):
+def test_rows_that_cannot_be_compared(store):
     fill(store, {"adding": {"standard": [0.5, 0.6]}})
-    add(store, "peephole", 0, NAN)
-    add(store, "swapped", 5, 0.5)
-    assert answer(store) == (
-        "On adding, not comparable with standard, as no seed has a score of both: peephole and swapped."
-    )
+    add(store, "peephole", 0, status="FAILED")
+    assert plain(store) == "adding: Not comparable: peephole, as one of the two has no score."
+
+
+def test_a_row_of_which_all_diverged_is_compared(store):
+    fill(store, {"adding": {"standard": near(0.5), "peephole": [NAN] * 8}})
+    assert plain(store) == "adding: peephole is worse than standard (so many of its trials diverge)."
 
 
 def test_a_summary_of_several_tasks(store):
@@ -165,22 +209,32 @@ def test_a_summary_of_several_tasks(store):
     fill(store, {"c": {"standard": base, "peephole": base}})
     results = analysed(store)
     assert summary(results.study, results.findings) == [
-        "Compared with standard, peephole is better on b, worse on a. Nothing else is shown to differ."
+        "Compared with standard, peephole is better on b, worse on a. All else is undecided."
     ]
-    (ranks, scale) = across_tasks(results.study, results.across)
+    (ranks, tests, scale) = across_tasks(results.study, results.across)
     assert ranks == (
         "Mean rank over 3 tasks, 1 the best: standard 1.50, peephole 1.50. Two rows are too few for Friedman's test."
     )
+    assert tests == "3 tasks cannot show that one is better in general: it takes 6."
     assert scale.startswith("On a scale with 0 for the trivial baseline and 1 for the mean of standard")
 
 
-def test_a_summary_where_nothing_is_shown(store):
+def test_six_tasks_can_show_what_is_better_in_general(store):
+    fill(store, {task: {"standard": near(0.5), "peephole": near(0.4)} for task in "abcdef"})
+    (_, tests, _) = across_tasks(*(lambda results: (results.study, results.across))(analysed(store)))
+    assert tests.startswith(
+        "Probability that a run is better than one of what it is compared with, over tasks: peephole 1"
+    )
+
+
+def test_a_summary_where_nothing_is_decided(store):
     fill(store, {task: {"standard": [0.5], "peephole": [0.4]} for task in "ab"}, baseline=NAN)
     results = analysed(store)
-    assert summary(results.study, results.findings) == [
-        "No variant is shown to differ from standard on any of the 2 tasks."
+    assert summary(results.study, results.findings) == []
+    assert answer(results.study, results.findings) == [
+        "a and b: Undecided: peephole. 1 seed cannot show any difference: it takes 4, such as seed=range(4)."
     ]
-    assert across_tasks(results.study, results.across)[1:] == [
+    assert across_tasks(results.study, results.across)[2:] == [
         "Not on a scale from the trivial baseline to standard: a and b, as the trivial baseline or standard has no "
         "score."
     ]

@@ -125,3 +125,47 @@ def test_the_command_for_a_random_search_has_as_many_draws(store):
     assert commands(study_of(store))[0] == (
         "python -m experiments.train experiment=search hydra.sweeper.n_trials=3 study=s"
     )
+
+
+STRANGE = [
+    "x; rm -rf ~",
+    "$(id)",
+    "`id`",
+    "a'b\"c",
+    "5",
+    "[{}]",
+    "9" * 5000,
+    "../x",
+    "x" * 300,
+    "null",
+    "a\nb",
+    "a=b,c",
+]
+
+
+@pytest.mark.parametrize("text", STRANGE)
+@pytest.mark.parametrize("place", ["experiment", "drawn", "task", "variant"])
+def test_what_a_stranger_has_recorded_is_one_word_of_a_command(store, text, place):
+    """The shell reads it as it is; or there is no command."""
+    experiment = text if place in ("experiment", "drawn") else "candidates"
+    drawn = {"drawn": "training.learning_rate"} if place == "drawn" else {}
+    for seed in (0, 1):
+        variant, task = (text if place == name else default for name, default in PLACES)
+        settings = {"training.learning_rate": 10.0**-seed}
+        add(store, variant, seed, 0.5, task=task, settings=settings, experiment=experiment, **drawn)
+    train, _ = commands(study_of(store))
+    if train.startswith("#"):
+        assert place != "drawn"
+        return
+    words = shlex.split(train)
+    assert words[:3] == ["python", "-m", "experiments.train"] and all("=" in word for word in words[3:])
+    assert [word.partition("=")[0] for word in words[3:]] == ["experiment", "hydra.sweeper.n_trials", "study"]
+
+
+PLACES = (("variant", "standard"), ("task", "adding"))
+
+
+def test_the_name_of_a_study_is_one_word(store):
+    add(store, "standard", 0, 0.5, study="a b;c", experiment="")
+    for command in commands(study_of(store, study="a b;c")):
+        assert shlex.split(command)[-1] in ("study=a b;c", "study='a b;c'")

@@ -13,6 +13,7 @@ import pytest
 from filelock import FileLock
 
 from experiments.errors import UserError
+from experiments.report.command import report_study
 from experiments.sweep import __main__ as manage
 from experiments.sweep import clean as cleanup
 from experiments.sweep import plan, status
@@ -33,8 +34,8 @@ def store(tmp_path):
     return new_store(tmp_path / "out")
 
 
-def add(store, key, name, end="FINISHED", study="s", lock="no lock", **tags):
-    """A run of the trial `name`; with end=None it is still running."""
+def add(store, key, name, end="FINISHED", study="s", lock="no lock", files=(), **tags):
+    """A run of the trial `name` with files, given as their texts by path; with end=None it is still running."""
     task, variant, seed = name.split("/")
     params = {"variant": variant, "task": task, "seed": seed[1:]}
     described = {
@@ -48,6 +49,9 @@ def add(store, key, name, end="FINISHED", study="s", lock="no lock", **tags):
     run = store.start(store.experiment(f"{study}/{task}"), name, params, described, Path(lock))
     if end == "FINISHED":
         run.log({1: {"train/loss": 0.5}, 0: {"test/mse": 0.25}})
+        files = files or {"trial.log": "of a trial"}
+    for path, text in dict(files).items():
+        run.client.log_text(run.id, text, path)
     if end:
         run.end(end)
     return run
@@ -323,3 +327,59 @@ def test_the_last_sign_of_life_is_told_in_minutes(store):
     run = add(store, KEYS[0], "adding/v/s0", None)
     run.client.set_tag(run.id, "heartbeat", str(int(time.time() - 120)))
     assert "last sign of life 2 min" in status.sign_of_life(store.trials("s")[0])
+
+
+EDITED = {  # tags of a run, and what is said of them
+    "no heartbeat": ({"heartbeat": "abc"}, "its tag heartbeat is 'abc', no number"),
+    "no attempts": ({"attempts": "x\x1b[2J"}, r"its tag attempts is 'x\x1b[2J', no number"),
+    "no path": ({"lock": "x" * 5000}, "its tag lock is no path"),
+    "no references": ({"references": "5"}, ""),
+    "deep references": ({"references": "[" * 4000}, ""),
+}
+
+
+@pytest.mark.parametrize("end", [None, "FINISHED"])
+def test_edited_runs_do_not_stop_the_others(store, make_config, capsys, end):
+    """Sweep, status, clean and report go on with the trials beside them, and name them once."""
+    score = {"score_title": "mse", "score_better": "lower", "baseline": "1"}
+    for seed in range(3):
+        add(store, KEYS[seed], f"adding/standard/s{seed}", **score)
+    edited = [add(store, KEYS[3], f"adding/standard/s{'9' * 5000}", end, **score)]
+    for number, (tags, _) in enumerate(EDITED.values()):
+        edited.append(add(store, KEYS[4 + number], f"adding/standard/s{4 + number}", end, **score))
+        for tag, value in tags.items():
+            store.client.set_tag(edited[-1].id, tag, value)
+    edited.append(add(store, KEYS[-1], "adding/standard/s11", end, **score))
+    store.client.delete_tag(edited[-1].id, "trial_key")
+
+    run(store, "status", "study=s")
+    out = capsys.readouterr().out
+    for message in (*(message for _, message in EDITED.values()), "it has no tag trial_key"):
+        assert not message or out.count(message) == 1
+    run(store, "clean", "study=s", "yes=true")
+    words = ("study=s",)
+    checks = lambda configs: [LayerCheck(config.model.units) for config in configs]  # noqa: E731
+    prepare([make_config(*words, f"seed={seed}") for seed in (17, 18)], [words, words], checks).mark_stale()
+    for trial in store.trials("s"):
+        if trial.run_id in {run.id for run in edited}:
+            store.reopen(trial, trial.params, Path("no lock")).end(end or "KILLED")
+    capsys.readouterr()
+    report_study(store, "s", page=False)
+    assert "standard reaches 0.25" in capsys.readouterr().out
+
+
+def test_escapes_of_a_shared_store_do_not_reach_the_terminal(store, capsys):
+    evil = "\x1b]0;owned\x07\x1b[2J\r\x9b1m"
+    score = {"score_title": f"mse{evil}", "score_better": "lower", "baseline": "1", "baseline_title": evil}
+    for seed in (0, 1):
+        add(store, KEYS[seed], f"adding{seed}/v{evil}/s{seed}", study="s", **score)
+    add(store, KEYS[2], f"adding0/x{evil}/s2", "FAILED", error=evil, **score)
+    add(store, KEYS[3], f"adding0/x{evil}/s3", None, host=evil, lock=evil, **score)
+    store.client.create_experiment(f"{evil}/{evil}")
+    run(store, "status", "study=s")
+    report_study(store, "s", page=False)
+    run(store, "clean", "study=s", "yes=true")
+    with pytest.raises(UserError) as refused:
+        run(store, "status", "study=none")
+    printed = capsys.readouterr().out + str(refused.value)
+    assert "\\x1b]0;owned" in printed and not set(printed) & set("\x1b\x07\r\x9b")

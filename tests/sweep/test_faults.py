@@ -1,18 +1,24 @@
 """What goes wrong around a sweep, in processes of their own: the sweep says so, and the same command finishes it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
+from experiments.errors import TrialFailed
 from experiments.sweep import run_trial as module
-from experiments.sweep.run_trial import run_trial
+from experiments.sweep.run import run_alone
+from experiments.sweep.run_trial import run_trial, scratch_folder
 from experiments.tracking import Store
 from experiments.trial import fit
-from tests.conftest import ROOT, spec_of
-from tests.stores import put_store
+from tests.conftest import ROOT, another_user, spec_of
+from tests.stores import new_store, put_store
+from tests.sweep.test_commands import add
 from tests.sweep.test_run import QUICK, SMALL, begin, trials, wait_for_epoch
 
 
@@ -45,6 +51,7 @@ def test_trials_that_all_fail_alike_end_the_sweep(train, tmp_path):
     assert {trial.status for trial in trials(tmp_path)} <= {"FAILED", "KILLED"}
 
 
+@pytest.mark.slow
 def test_two_people_who_start_the_same_sweep_share_the_work(tmp_path):
     put_store(tmp_path / "out")
     trials_of_seconds = ("seed=range(5)", *QUICK, "training.epochs=200")
@@ -103,3 +110,51 @@ def test_other_code_does_not_go_on_with_a_run(make_config, monkeypatch):
         monkeypatch.setattr(f"experiments.{name}.source_digest", lambda: "other")
     run_trial(spec_of(config), verbose=0)
     assert len(Store(None, config.output_dir).trials("default")) == 2
+
+
+def test_a_run_that_is_deleted_while_it_trains_is_named_and_the_trial_goes_on_in_another(make_config, monkeypatch):
+    config = make_config(*QUICK, "sweep.checkpoint_s=0")
+    train, deleted = fit.fit, []
+
+    def delete_and_train(*arguments):
+        store = Store(None, config.output_dir)
+        deleted.extend(run.run_id for run in store.trials("default"))
+        store.client.delete_run(deleted[0])
+        return train(*arguments)
+
+    put_store(Path(config.output_dir))
+    monkeypatch.setattr(fit, "fit", delete_and_train)
+    with pytest.raises(TrialFailed) as told:
+        run_alone(config, QUICK)
+    assert f"its run {deleted[0]} was deleted while it was trained" in str(told.value)
+    (file,) = re.findall(r"\((\S+traceback\.txt) has the rest\)", str(told.value))
+    assert "Current state is deleted" in Path(file).read_text()
+    monkeypatch.setattr(fit, "fit", train)
+    run_alone(config, QUICK)
+    (finished,) = Store(None, config.output_dir).trials("default")
+    assert finished.status == "FINISHED" and finished.run_id not in deleted
+    epochs = Store(None, config.output_dir).history(finished.run_id, "val/mse")
+    assert list(epochs) == [1, 2], "those before the deletion too"
+
+
+def test_a_trial_whose_lock_only_another_user_can_write(make_config):
+    """It is waited for while the other one trains it, then taken from the store; else it fails with advice."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "out")
+        store = new_store(out)
+        spec = spec_of(make_config(f"output_dir={out}", "study=s"))
+        lock = Path(f"{scratch_folder(spec)}.lock")
+        lock.touch()
+        for path in (Path(folder), out, *out.rglob("*")):
+            path.chmod(0o777 if path.is_dir() else 0o666)
+        lock.chmod(0o444)
+        with another_user():
+            outcome = run_trial(spec, 0, wait=False)
+            assert outcome.status == "failed" and f"{lock} belongs to another user" in outcome.error
+            assert "umask 002" in outcome.error
+            run = add(store, spec.key, spec.name, None, lock=str(lock))
+            run.describe(tags={"host": "elsewhere"})
+            assert run_trial(spec, 0, wait=False).status == "busy"
+            run.keep({0: {"test/mse": 0.25}})
+            run.end("FINISHED")
+            assert run_trial(spec, 0).score == 0.25

@@ -36,7 +36,7 @@ def imported(tmp_path_factory):
 def test_its_store_is_reported_on(old, capsys):
     report.main(["study=old", f"output_dir={old}"])
     printed = capsys.readouterr().out
-    for row in ("standard units=3 │    1.1 [-1.1, 3.3]", "janet units=5    │  0.7 [-5.6, 7.0] *"):
+    for row in ("standard units=3 │              1.101", "janet units=5    │ 0.6994 *"):
         assert row in printed
     assert (old / "old" / "report" / "report.html").is_file()
 
@@ -48,7 +48,7 @@ def test_its_study_has_a_status(old, capsys):
 
 def test_its_export_comes_in_and_is_reported_on(imported, capsys):
     report.main(["study=old", f"output_dir={imported}"])
-    assert "peephole units=3 │     1.3 [0.2, 2.3]" in capsys.readouterr().out
+    assert "peephole units=3 │    1.259" in capsys.readouterr().out
 
 
 def test_its_trials_can_be_looked_into(imported, tmp_path, capsys):
@@ -56,6 +56,7 @@ def test_its_trials_can_be_looked_into(imported, tmp_path, capsys):
     assert "janet" in (tmp_path / "page.html").read_text()
 
 
+@pytest.mark.slow
 def test_its_numbers_come_again(imported, capsys):
     """A difference would be told as one to be expected, since the code is another; there is none."""
     assert sweep.main(["check", PEEPHOLE, "study=old", f"output_dir={imported}"]) == 0

@@ -1,12 +1,16 @@
 """What is checked of a sweep before its first trial."""
 
+import shlex
+import subprocess
+import sys
+
 import pytest
 
 from experiments.config.schema import Match
 from experiments.errors import UserError
 from experiments.sweep.preflight import prepare
-from experiments.sweep.worker import check_layers
-from tests.stores import put_store
+from experiments.sweep.worker import LayerCheck, check_layers
+from tests.stores import new_store, put_store
 
 SMALL = ("task.train_size=64", "task.validation_size=32", "task.test_size=32")
 
@@ -34,6 +38,9 @@ def sweep(make_config, tmp_path):
         (("task.length=1",), "task.length=1: must be at least 2"),
         (("training.batch_size=100", "task.train_size=64"), "adding has 64 training sequences"),
         (("task=copy_memory", "model.bidirectional=true"), "would be told the answer"),
+        (("model.units=1000000000",), "need more than 8,000,000,000 GB"),
+        (("model.units=100000000000000000000",), "model.units=100000000000000000000: 1 layers of them need more"),
+        (("model.layers=1000000000000",), ": 1000000000000 layers of them need more"),
         (("training.threads=2",), "training.threads must be the same"),
         (("model.match=parameters", "variant=peephole", "model.units=4"), "none is within 1 %"),
     ],
@@ -71,3 +78,27 @@ def test_what_is_read_of_own_files_is_told_once(sweep, tmp_path, capsys):
     sweep(*((*words, "task.target=T", f"task.window={k}") for k in range(2, 9))).describe_data()
     printed = capsys.readouterr().out
     assert printed.count(first) == 5 and printed.endswith("(and 2 more settings of the task)\n")
+
+
+def test_a_deleted_experiment_is_told_of_before_the_first_trial_and_can_be_restored(make_config, tmp_path):
+    """Those of the tasks and that of the reports, in one message, with a command that works when it is pasted."""
+    store = new_store(tmp_path / "out")
+    names = ["s/adding", "s/parity", "s/report"]
+    ids = [store.experiment(name) for name in names]
+    for experiment in (ids[0], ids[2]):
+        store.client.delete_experiment(experiment)
+    words = [("study=s", f"task={task}") for task in ("adding", "parity")]
+    checks = lambda configs: [LayerCheck(config.model.units) for config in configs]  # noqa: E731
+    configs = [make_config(*each) for each in words]
+    with pytest.raises(UserError, match="^s/adding, s/report: deleted in the MLflow UI") as refused:
+        prepare(configs, words, checks)
+    assert not (tmp_path / "out" / "s").exists(), "no plan is written"
+    with pytest.raises(UserError, match="s/report: deleted"):
+        store.add_report("s", "s report", {}, tmp_path)
+    commands = [line for line in str(refused.value).splitlines() if "mlflow" in line]
+    assert [command.rpartition(" ")[2] for command in commands] == [ids[0], ids[2]]
+    command = [sys.executable if word == "python" else word for word in shlex.split(commands[0])]
+    subprocess.run(command, check=True, capture_output=True)
+    store.client.restore_experiment(ids[2])
+    assert [store.experiment(name) for name in names] == ids
+    prepare(configs, words, checks)

@@ -8,6 +8,7 @@ import socket
 import zipfile
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import mlflow
 import numpy as np
@@ -18,7 +19,7 @@ from experiments.config import compose as config
 from experiments.config.identity import plain, trial_key
 from experiments.errors import UserError
 from experiments.sweep import __main__ as manage
-from experiments.sweep import archive, check
+from experiments.sweep import archive, check, transfer
 from experiments.tracking import Store
 from experiments.tracking.transfer import Receiver, records
 from tests.stores import new_store
@@ -49,6 +50,7 @@ def exported(tmp_path_factory):
         run.end("FINISHED")
     many = add(store, KEYS[2], "parity/v/s0", None)
     many.log({step: {"train/loss": step / 7} for step in range(1, 1501)})
+    many.client.log_text(many.id, "text", "notes.txt")
     many.end("FINISHED")
     add(store, KEYS[3], "adding/v/s3", "FAILED")
     add(store, KEYS[4], "adding/v/s4", study="other")
@@ -134,8 +136,8 @@ def test_an_import_that_was_interrupted_anywhere_is_completed(exported, tmp_path
     for name in CALLS:
         monkeypatch.setattr(client, name, counting(getattr(client, name)))
     with archive.Reader(file) as reader:
-        receiver = Receiver(target, "s", reader.records, tmp_path / "import.lock")
-        for digest, record in reader.records.items():
+        receiver = Receiver(target, "s", reader.runs, tmp_path / "import.lock")
+        for digest, record in reader.records():
             files = tmp_path / digest
             files.mkdir()
             reader.extract(record, files)
@@ -161,7 +163,7 @@ def test_what_is_left_of_an_import_gives_way_to_a_trial_that_was_trained_meanwhi
     _, file = exported
     target = new_store(tmp_path)
     with archive.Reader(file) as reader:
-        digest = next(digest for digest, record in reader.records.items() if record.key == KEYS[0])
+        digest = next(digest for digest, record in reader.records() if record.key == KEYS[0])
     left = add(target, KEYS[0], "adding/v/s0", "KILLED", importing=digest)
     own = add(target, KEYS[0], "adding/v/s0")
     run_command(target, "import", f"file={file}")
@@ -185,6 +187,42 @@ def test_a_study_goes_through_a_server(exported, tmp_path):
     assert content(back) == content(source)
 
 
+def test_a_run_that_the_disk_does_not_take_leaves_nothing(exported, tmp_path):
+    source, file = exported
+    target = new_store(tmp_path)
+    blocked = tmp_path / "artifacts" / "s" / "adding"
+    blocked.parent.mkdir(parents=True)
+    blocked.write_text("no folder")
+    with pytest.raises(UserError, match="adding/v/s. cannot be brought in .*the same command brings in the rest"):
+        run_command(target, "import", f"file={file}")
+    assert {trial.name for trial in target.trials("s")} <= {"parity/v/s0"}  # the one without artifacts
+    blocked.unlink()
+    run_command(target, "import", f"file={file}")
+    assert content(target) == content(source) and len(target.trials("s")) == 3
+
+
+def test_an_import_that_does_not_fit_on_the_disk_is_not_begun(exported, target, monkeypatch):
+    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda folder: SimpleNamespace(free=150_000))
+    with pytest.raises(UserError, match=r"needs 0.0 GB in .*, where 0.0 GB are free. Nothing was brought in"):
+        run_command(target, "import", f"file={exported[1]}")
+    assert target.studies() == []
+
+
+def test_the_largest_that_a_store_takes_is_the_same_in_another_one(exported, tmp_path):
+    largest = {
+        "metrics": {"m" * 250: [[2**63 - 1, 2**63 - 1, 1e308], [1 - 2**63, 0, None]]},
+        "params": {**PARAMS, "p" * 250: "\U0001f600" * 6000},
+        "tags": {**TAGS, "t" * 250: "x" * 8000},
+    }
+    rewrite(exported[1], tmp_path / "s.zip", other_record(**largest))
+    target = new_store(tmp_path / "target")
+    run_command(target, "import", f"file={tmp_path}/s.zip")
+    (run,) = [run for run in records(target, "s") if "m" * 250 in run.metrics]
+    assert run.params == largest["params"] and run.tags.items() >= largest["tags"].items()
+    assert [point[0] for point in run.metrics["m" * 250]] == [1 - 2**63, 2**63 - 1]
+    run_command(target, "export", "study=s", f"file={tmp_path}/again.zip")
+
+
 def rewrite(file, target, change):
     """A copy of an export whose members, by name, were changed."""
     with zipfile.ZipFile(file) as old:
@@ -192,11 +230,11 @@ def rewrite(file, target, change):
     manifest = json.loads(members["manifest.json"])
     change(members, manifest)
     if members.get("manifest.json") is not None:
-        members["manifest.json"] = json.dumps(manifest).encode()
-    with zipfile.ZipFile(target, "w") as new:
+        members["manifest.json"] = json.dumps(manifest).encode().replace(b'"DEEP"', DEEP)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
         for name, data in members.items():
             if data is not None:
-                new.writestr(name, data)
+                new.writestr(name, data, zipfile.ZIP_LZMA if name.endswith("lzma") else None)
 
 
 def first(members, ending):
@@ -211,13 +249,33 @@ def other_file(name):
     return change
 
 
-def other_record(**values):
+def other_text(data, ending="run.json"):
+    """Other bytes, or what is made of the present ones, with a checksum that fits."""
+
     def change(members, manifest):
-        name = first(members, "run.json")
-        members[name] = json.dumps({**json.loads(members[name]), **values}).encode()
+        name = first(members, ending)
+        members[name] = data(members[name]) if callable(data) else data
         manifest["files"][name] = archive.hashlib.sha256(members[name]).hexdigest()
 
     return change
+
+
+def other_record(**values):
+    return other_text(lambda text: json.dumps({**json.loads(text), **values}).encode())
+
+
+def other_artifact(name):
+    """Another file of a run that is there."""
+
+    def change(members, manifest):
+        other_file(first(members, "model.keras").removesuffix("model.keras") + name)(members, manifest)
+
+    return change
+
+
+DEEP = b"[" * 200_000 + b"]" * 200_000
+PARAMS = {"variant": "v", "task": "adding", "seed": "0"}
+TAGS = {"kind": "trial", "study": "s", "trial_key": KEYS[0]}
 
 
 BROKEN = {
@@ -238,6 +296,31 @@ BROKEN = {
     "numbers": (other_record(metrics={"a": [["x", 0, 1.0]]}), "does not describe a run"),
     "fields": (other_record(more=1), "does not describe a run"),
     "run": (other_record(run_id="0" * 32), "does not describe a run"),
+    "file and folder": (other_artifact("model.keras/more"), "a file and a folder of one name"),
+    "long name": (other_artifact("x" * 300), "too long"),
+    "long name of two bytes": (other_artifact("é" * 200), "too long"),
+    "deep folders": (other_artifact("x/" * 1000 + "x"), "too long"),
+    "half a character": (lambda m, f: f["files"].update({"runs/\ud800": "x"}), "no file system can write"),
+    "artifacts alone": (other_file(f"runs/{'0' * 32}/artifacts/x"), "does not describe"),
+    "other packing": (other_artifact("x.lzma"), "packed in a way"),
+    "deep record": (other_text(DEEP), "does not describe a run .RecursionError"),
+    "deep manifest": (lambda m, f: f.update(more="DEEP"), "no manifest that can be read"),
+    "large record": (other_text(b" " * 40_000_000), "has 40,000,000 bytes"),
+    "bomb": (other_text(bytes(120_000_000), "model.keras"), "would unpack to 0.1 GB"),
+    "large step": (other_record(metrics={"a": [[2**63, 0, 1.0]]}), "at step 9223372036854775808"),
+    "infinite step": (other_record(metrics={"a": [[math.inf, 0, 1.0]]}), "at step inf"),
+    "long number": (other_text(b'{"run_id": 1' + b"0" * 5000 + b"}"), "does not describe a run"),
+    "negative time": (other_record(metrics={"a": [[0, -1, 1.0]]}), "time -1"),
+    "infinite value": (other_record(metrics={"a": [[0, 0, math.inf]]}), "value inf"),
+    "long metric": (other_record(metrics={"a" * 251: [[0, 0, 1.0]]}), "of the name 'aaa"),
+    "metric above": (other_record(metrics={"../a": [[0, 0, 1.0]]}), "of the name '../a'"),
+    "metric with escape": (other_record(metrics={"\x1b[2J": [[0, 0, 1.0]]}), r"of the name '\\x1b\[2J'"),
+    "long parameter": (other_record(params={**PARAMS, "a": "x" * 6001}), "parameter a' is no text of at most 6,000"),
+    "long tag": (other_record(tags={**TAGS, "a": "x" * 8001}), "tag a' is no text of at most 8,000"),
+    "zero byte": (other_record(tags={**TAGS, "a": "\0"}), "tag a' is no text"),
+    "tag of import": (other_record(tags={**TAGS, "importing": "x"}), "tag importing, which only an import writes"),
+    "long task": (other_record(task="x" * 255), "does not describe a run"),
+    "real time": (other_record(end_time=1e300), "ends at 1e.300"),
 }
 
 
@@ -251,6 +334,16 @@ def test_files_with_anything_wrong_bring_nothing_in(exported, target, tmp_path, 
     change, message = BROKEN[case]
     rewrite(exported[1], tmp_path / "b.zip", change)
     with pytest.raises(UserError, match=message):
+        run_command(target, "import", f"file={tmp_path}/b.zip")
+    assert target.studies() == []
+
+
+def test_no_more_is_unpacked_than_a_file_declares(exported, target, tmp_path):
+    rewrite(exported[1], tmp_path / "b.zip", other_text(bytes(50_000_000), "model.keras"))
+    with zipfile.ZipFile(tmp_path / "b.zip", "a") as changed:
+        changed.getinfo(first(changed.namelist(), "model.keras")).file_size = 1000
+        changed.writestr("more", "makes it write its contents anew")
+    with pytest.raises(UserError, match="Nothing was brought in"):
         run_command(target, "import", f"file={tmp_path}/b.zip")
     assert target.studies() == []
 

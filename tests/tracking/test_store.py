@@ -24,8 +24,8 @@ from tests.stores import new_store
 LOCK = Path("no lock")
 
 
-def start(store, key="k", lock=LOCK, **tags):
-    experiment = store.experiment("study/task")
+def start(store, key="k", lock=LOCK, experiment="study/task", **tags):
+    experiment = store.experiment(experiment)
     tags = {"kind": "trial", "trial_key": key, "study": "study", **tags}
     return store.start(experiment, "task/variant/s0", {"variant": "v"}, tags, lock)
 
@@ -162,6 +162,32 @@ def test_processes_that_race_for_a_fresh_store_lose_no_run(tmp_path, rounds):
         }
 
 
+def _kill_while_created(folder, delay):
+    """Begin to make a store; kill that `delay` seconds after its file is there. Whether it was killed in time."""
+    command = [sys.executable, "-c", "import sys; from experiments.tracking import Store; Store(None, sys.argv[1])"]
+    process = subprocess.Popen([*command, str(folder)])
+    try:
+        while process.poll() is None and not list(folder.glob("mlflow.db*[!k]")):
+            time.sleep(0.01)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(delay)
+        return process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_store_can_be_made_after_a_kill_while_it_was_made(tmp_path, kills):
+    """MLflow makes its tables by many small changes; kills spread over the seconds that they take leave no wreck."""
+    delays = [3.0 * (k + 1) / (kills + 1) for k in range(kills)]
+    assert any([_kill_while_created(tmp_path / str(delay), delay) for delay in delays])
+    for delay in delays:
+        start(Store(None, str(tmp_path / str(delay)))).end("FINISHED")
+        files = {file.name for file in (tmp_path / str(delay)).glob("mlflow.db*")}
+        assert files == {"mlflow.db", "mlflow.db.lock"}
+
+
 def _write(folder, number, barrier):
     store = Store(None, folder)  # does not wait: a locked database would be an error here
     barrier.wait()
@@ -221,6 +247,42 @@ def test_only_a_store_that_may_answer_later_is_waited_for(tmp_path):
     with answering(503, b"no") as uri, pytest.raises(UserError):
         Store(uri, str(tmp_path), wait_s=4)
     assert time.monotonic() - began > 3
+
+
+WITHOUT_INODES = """
+import sys, time
+from pathlib import Path
+from experiments.tracking import STORE_ERRORS
+from tests.tracking.test_store import new_store, start, Store
+folder = Path(sys.argv[1])
+new_store(folder)
+run = start(Store(None, str(folder), wait_s=60))
+try:
+    for number in range(100):
+        (folder / str(number)).touch()
+except OSError as error:
+    print(error)
+began = time.monotonic()
+try:
+    run.describe(tags={"diverged": "false"})
+except STORE_ERRORS as error:
+    print(str(error).splitlines()[0], "at once" if time.monotonic() - began < 30 else "late")
+(folder / "0").unlink()
+run.describe(tags={"diverged": "false"})
+print("written")
+"""
+
+
+def test_a_disk_without_inodes_is_not_waited_for(tmp_path):
+    mount = 'mount -t tmpfs -o nr_inodes=12 tmpfs "$1" && exec "$2" -c "$3" "$1"'
+    own = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "-", str(tmp_path)]
+    if shutil.which("unshare") is None or subprocess.run([*own, "true"], capture_output=True).returncode:
+        pytest.skip("needs unshare, and the right to mount in a namespace of its own")
+    done = subprocess.run([*own, sys.executable, WITHOUT_INODES], capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    space, late, written = done.stdout.splitlines()[-3:]
+    assert "No space left on device" in space and written == "written"
+    assert late.endswith("unable to open database file at once"), done.stdout
 
 
 def test_a_database_that_another_program_holds_is_waited_for(tmp_path, capsys, monkeypatch):

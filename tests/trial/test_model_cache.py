@@ -30,7 +30,7 @@ CASES = {
     "masked": ("task=anbn", "task.train_size=64", "model.units=4", "training.epochs=2"),
     "stream": STREAM,
 }
-QUICK = ("dropout", "stream")
+QUICK = ("dropout",)
 
 
 def weights_and_score(config, folder, queue=None):

@@ -11,12 +11,12 @@ from experiments.report.study import Study
 
 
 def costs(study: Study, findings: TaskFindings) -> Figure:
-    """Mean test score with its 95 % interval against trainable parameters and against the time of a training step."""
+    """Median test score with its 95 % interval against trainable parameters and against the time of a training step."""
     task = findings.results
     figure = style.figure(f"{task.task}: test score against parameters and against measured step time", 3.5)
     left, right = figure.subplots(1, 2, sharey=True)
     looks = style.looks(study.rows)
-    scored = [finding for finding in findings.rows if finding.mean.count]
+    scored = [finding for finding in findings.rows if math.isfinite(finding.median.value)]
     for finding in scored:
         if finding.parameters:
             _point(left, sum(finding.parameters) / 2, finding, looks[finding.row])
@@ -30,13 +30,13 @@ def costs(study: Study, findings: TaskFindings) -> Figure:
             axes.annotate("not recorded", (0.5, 0.5), xycoords="axes fraction", ha="center", fontsize=style.FONT)
         axes.locator_params(axis="x", nbins=5)
         style.tidy(axes)
-    style.scale(left, "y", [finding.mean.value for finding in scored])
+    style.scale(left, "y", [finding.median.value for finding in scored])
     order = [row for row in study.rows if any(finding.row == row for finding in scored)]
     style.legend(figure, [style.handle(row, looks[row], size=6, linestyle="") for row in order])
     return figure
 
 
 def _point(axes: Axes, cost: float, finding: Finding, look: style.Look) -> None:
-    if math.isfinite(finding.mean.low):
-        axes.plot([cost, cost], [finding.mean.low, finding.mean.high], color=look.color, linewidth=1.2)
-    axes.plot([cost], [finding.mean.value], look.marker, color=look.color, markersize=7)
+    if math.isfinite(finding.median.low) and math.isfinite(finding.median.high):
+        axes.plot([cost, cost], [finding.median.low, finding.median.high], color=look.color, linewidth=1.2)
+    axes.plot([cost], [finding.median.value], look.marker, color=look.color, markersize=7)

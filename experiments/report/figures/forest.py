@@ -5,14 +5,16 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from experiments.analysis import Estimate
 from experiments.report.figures import style
-from experiments.report.findings import Finding, TaskFindings
+from experiments.report.findings import Finding, TaskFindings, Verdict
 from experiments.report.study import Study
 
 COLUMNS = 3
 COLOR = "#0072b2"
+BAND = "#e3e6ea"
 
 
 def forest(study: Study, findings: list[TaskFindings]) -> Figure:
@@ -21,15 +23,16 @@ def forest(study: Study, findings: list[TaskFindings]) -> Figure:
     columns = min(COLUMNS, len(findings))
     lines = math.ceil(len(findings) / columns)
     rows = [row for row in reversed(study.rows) if not compared or row in study.compared]
-    title = f"Test score minus that of {study.opponent}, same {study.replicate}" if compared else "Test score"
-    figure = style.figure(f"{title}: mean and 95 % interval", 1.1 + lines * (1.0 + 0.26 * len(rows)))
+    title = f"Test score minus that of {study.opponent}: shift" if compared else "Test score: median"
+    figure = style.figure(f"{title} and 95 % interval", 1.1 + lines * (1.0 + 0.26 * len(rows)))
     for number, task in enumerate(findings):
         axes = figure.add_subplot(lines, columns, number + 1)
         _panel(axes, task, rows, compared)
         if number % columns:
             axes.set_yticklabels([])
     if compared:
-        style.legend(figure, [_handle(True, "shown: p < 0.05 after Holm"), _handle(False, "not shown")])
+        margins = [Patch(color=BAND, label="margin")] if any(map(_margin, findings)) else []
+        style.legend(figure, [_handle(True, "better, worse or equivalent"), _handle(False, "undecided"), *margins])
     return figure
 
 
@@ -37,15 +40,21 @@ def _handle(filled: bool, text: str) -> Line2D:
     return Line2D([], [], color=COLOR, marker="o", markerfacecolor=COLOR if filled else "#ffffff", label=text)
 
 
+def _margin(task: TaskFindings) -> float | None:
+    """The margin of a task in units of its score, if it has one."""
+    margin = next((comparison.margin for _, comparison in task.comparisons), None)
+    return None if margin is None or margin.is_share else margin.value
+
+
 def _panel(axes: Axes, task: TaskFindings, rows: list[str], compared: bool) -> None:
     score = task.results.score
     for place, row in enumerate(rows):
-        finding = next((finding for finding in task.rows if finding.row == row), None)
+        finding = task.finding(row)
         shown = _shown(finding, compared)
         if isinstance(shown, str):
             axes.annotate(shown, (0.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=8.5)
         else:
-            _estimate(axes, shown, place, filled=not compared or finding.comparison.shown)
+            _estimate(axes, shown, place, filled=not compared or task.verdict(row) is not Verdict.UNDECIDED)
     style.name_rows(axes, rows)
     axes.set_title(
         style.wrapped(task.results.task, 28), loc="left", fontsize=style.FONT, fontweight="bold", parse_math=False
@@ -55,6 +64,9 @@ def _panel(axes: Axes, task: TaskFindings, rows: list[str], compared: bool) -> N
     axes.set_xlabel(style.wrapped(text, 26), parse_math=False)
     if compared:
         axes.axvline(0, color="#000000", linewidth=0.8)
+        margin = _margin(task)
+        if margin is not None:
+            axes.axvspan(-margin, margin, color=BAND, linewidth=0, zorder=0)
     axes.locator_params(axis="x", nbins=3)
     style.tidy(axes)
 
@@ -63,18 +75,25 @@ def _shown(finding: Finding | None, compared: bool) -> Estimate | str:
     """What is drawn for a row, or why there is nothing."""
     if finding is None:
         return "no trials"
-    if not finding.mean.count:
+    if not finding.median.count:
         return "no score"
     if not compared:
-        return finding.mean
+        return finding.median if math.isfinite(finding.median.value) else "most diverged"
     if finding.comparison is None:
         return "no trials of the reference"
-    return finding.comparison.difference if finding.comparison.difference.count else "no pair of scores"
+    if not finding.comparison.is_possible:
+        return "no score to compare with"
+    shift = finding.comparison.test.difference
+    return shift if math.isfinite(shift.value) else "too many trials diverged"
 
 
 def _estimate(axes: Axes, estimate: Estimate, place: int, filled: bool) -> None:
     """A filled marker for what is shown to differ, a hollow one for what is not."""
-    if math.isfinite(estimate.low):
-        axes.plot([estimate.low, estimate.high], [place, place], color=COLOR, linewidth=1.8, solid_capstyle="butt")
+    low, high = estimate.low, estimate.high
+    if math.isfinite(low) and math.isfinite(high):
+        axes.plot([low, high], [place, place], color=COLOR, linewidth=1.8, solid_capstyle="butt")
+    elif math.isfinite(low) or math.isfinite(high):  # an arrow from the end that there is
+        end, marker = (low, ">") if math.isfinite(low) else (high, "<")
+        axes.plot([end, estimate.value], [place, place], color=COLOR, linewidth=1.8, marker=marker, markevery=[1])
     face = COLOR if filled else "#ffffff"
     axes.plot([estimate.value], [place], "o", color=COLOR, markerfacecolor=face, markersize=6.5)

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from experiments.report.figures import style
 from experiments.report.figures.curves import Curve
-from experiments.report.study import Study, TaskResults
+from experiments.report.study import Study
+from experiments.report.task_results import TaskResults
 
 SIDES = {"left_saturated": "shut", "right_saturated": "open"}
 

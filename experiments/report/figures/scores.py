@@ -1,4 +1,4 @@
-"""The scores of one task, run by run, and their differences, pair by pair."""
+"""The scores of one task, run by run."""
 
 import math
 from collections.abc import Sequence
@@ -11,37 +11,26 @@ from experiments.analysis import Estimate
 from experiments.analysis.format import number
 from experiments.report.figures import style
 from experiments.report.findings import TaskFindings
-from experiments.report.study import Study, TaskResults
+from experiments.report.study import Study
+from experiments.report.task_results import TaskResults
 
 FAR = 1.0  # lines further away than this, in widths of the scores, are named and not drawn
 
 
 def scores(study: Study, findings: TaskFindings) -> Figure:
-    """Left every test score, right every difference from the reference; means with 95 % intervals in black."""
+    """Every test score; medians with 95 % intervals in black."""
     task = findings.results
     rows = [row for row in reversed(study.rows) if row in task.rows]
-    figure = style.figure(
-        f"{task.task}: test scores and paired differences, by {study.replicate}", 1.6 + 0.3 * len(rows)
-    )
-    left, right = figure.subplots(1, 2, sharey=True) if findings.comparisons else (figure.add_subplot(), None)
-    by_row = {finding.row: finding for finding in findings.rows}
+    figure = style.figure(f"{task.task}: test scores, each run a point", 1.6 + 0.3 * len(rows))
+    axes = figure.add_subplot()
+    medians = {finding.row: finding.median for finding in findings.rows}
     looks = style.looks(study.rows)
     for place, row in enumerate(rows):
-        values = task.scores[task.rows.index(row)]
-        _strip(left, values, by_row[row].mean, place, looks[row])
-        comparison = by_row[row].comparison
-        if right is not None and comparison is not None:
-            differences = values - task.scores[task.rows.index(comparison.reference)]
-            _strip(right, differences, comparison.difference, place, looks[row])
-    style.name_rows(left, rows)
-    style.scale(left, "x", task.scores.ravel())
-    left.set_xlabel(style.wrapped("\n".join([style.label(task.score), *_lines(left, task)]), 40), parse_math=False)
-    style.tidy(left)
-    if right is not None:
-        right.locator_params(axis="x", nbins=5)
-        right.axvline(0, color="#000000", linewidth=0.8)
-        right.set_xlabel(f"score minus that of the reference\n{task.score.unit}".strip(), parse_math=False)
-        style.tidy(right)
+        _strip(axes, task.scores[task.rows.index(row)], medians[row], place, looks[row])
+    style.name_rows(axes, rows)
+    style.scale(axes, "x", task.scores.ravel())
+    axes.set_xlabel(style.wrapped("\n".join([style.label(task.score), *_lines(axes, task)]), 80), parse_math=False)
+    style.tidy(axes)
     return figure
 
 
@@ -51,7 +40,7 @@ def _strip(axes: Axes, values: np.ndarray, estimate: Estimate, place: int, look:
     many = len(finite) > 60
     points = {"color": look.color, "markersize": 2 if many else 4, "alpha": 0.45, "linewidth": 0, "rasterized": many}
     axes.plot(finite, place + jitter, look.marker, **points)
-    if math.isfinite(estimate.low):
+    if math.isfinite(estimate.low) and math.isfinite(estimate.high):
         axes.plot([estimate.low, estimate.high], [place, place], color="#000000", linewidth=1.4)
     axes.plot([estimate.value], [place], "|", color="#000000", markersize=13, markeredgewidth=2)
 

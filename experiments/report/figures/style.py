@@ -8,11 +8,12 @@ from itertools import cycle, islice
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from experiments.report.study import Score
+from experiments.report.task_results import Score
 
 # Okabe and Ito's colours, which the colour-blind tell apart (without yellow, which is hard to see on white).
 COLORS = ("#000000", "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
@@ -101,7 +102,7 @@ def handle(row: str, look: Look, size: float = 4.5, **changes: Any) -> Line2D:
     return Line2D([], [], **(look.style | changes), markersize=size, label=row)
 
 
-def legend(figure: Figure, handles: Sequence[Line2D]) -> None:
+def legend(figure: Figure, handles: Sequence[Artist]) -> None:
     """A legend below everything else, for which the figure grows; in as many columns as its names leave room for."""
     names = [short(str(handle.get_label())) for handle in handles]
     columns = int(WIDTH / (HANDLE + CHARACTER * max(map(len, names), default=1)))
