@@ -29,6 +29,19 @@ class Match(StrEnum):
     parameters = "parameters"
 
 
+class Sampler(StrEnum):
+    random = "random"
+    qmc = "qmc"
+    grid = "grid"
+    tpe = "tpe"
+    cmaes = "cmaes"
+
+
+class Phase(StrEnum):
+    search = "search"
+    confirm = "confirm"
+
+
 class Optimizer(StrEnum):
     adam = "adam"
     rmsprop = "rmsprop"
@@ -137,9 +150,44 @@ class Sweep:
         float | None,
         Field("a larger worker is replaced after its trial; null: a share of the memory", above=0),
     ] = None
-    drawn: Annotated[list[str], Field("fields that a random search drew, which hydra/sweeper=random fills in")] = field(
+    pause_after: Annotated[
+        int | None, Field("pause after this epoch, with a checkpoint to go on from; null: never", minimum=1)
+    ] = None
+    drawn: Annotated[list[str], Field("fields that a search drew, which hydra/sweeper=search fills in")] = field(
         default_factory=list
     )
+    phase: Annotated[Phase | None, Field("of a search that this trial belongs to, which it fills in too")] = None
+
+
+@dataclass
+class Halving:
+    """Successive halving: draws are trained to a rung, the best of them to the next one."""
+
+    rungs: list[int] = field(default_factory=list)
+    keep: Any = "1/3"
+    brackets: int = 1
+
+
+@dataclass
+class Search:
+    """A search for settings, with -m hydra/sweeper=search."""
+
+    sampler: Annotated[Sampler, Field("how settings are drawn; tpe and cmaes learn from scores")] = Sampler.random
+    trials: Annotated[int | None, Field("draws for each variant and task; null: 20, of a grid all", minimum=1)] = None
+    seed: Annotated[int, Field("seed of the draws", minimum=0, maximum=2**31 - 1)] = 0
+    grid: Annotated[
+        list[str], Field("swept fields that are crossed with every draw, as variant, task and seed always are")
+    ] = field(default_factory=list)
+    batch: Annotated[
+        int | None, Field("draws that tpe and cmaes ask for at a time; null: enough for all workers", minimum=1)
+    ] = None
+    halving: Annotated[
+        Halving | None,
+        Field("pause after the epochs `rungs`, go on with the best `keep` of a variant: {rungs: [3,9,27], keep: 1/3}"),
+    ] = None
+    confirm: Annotated[
+        int, Field("fresh seeds with which the best setting of each variant is trained; 0: none", minimum=0)
+    ] = 0
 
 
 @dataclass
@@ -157,3 +205,4 @@ class Config:
     training: Training = field(default_factory=Training)
     tracking: Tracking = field(default_factory=Tracking)
     sweep: Sweep = field(default_factory=Sweep)
+    search: Search = field(default_factory=Search)

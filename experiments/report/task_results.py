@@ -11,8 +11,8 @@ from experiments.analysis.format import number
 from experiments.tracking import StoredRun
 from experiments.tracking.metadata import Metric, Param, fields, recorded_number
 
-STATES = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "killed", "RUNNING": "running", "SCHEDULED": "running"}
-UNSCORED = ("diverged", "failed", "killed", "running", "missing", "unmeasured")
+STATES = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "killed", "RUNNING": "running", "SCHEDULED": "paused"}
+UNSCORED = ("diverged", "paused", "failed", "killed", "running", "missing", "unmeasured")
 LAST = 0.1  # share of the epochs: best epochs of a flat curve are among them in a tenth of the trials
 LARGEST = 1e150  # the square of more is no number; SQL stores keep an infinity as 1.8e308
 
@@ -106,7 +106,7 @@ class TaskResults:
 
     @cached_property
     def states(self) -> np.ndarray:
-        """`(rows, replicates)`: finished, diverged, failed, killed, running, missing, or unmeasured by this score."""
+        """`(rows, replicates)`: finished, or one of `UNSCORED`; `unmeasured` is one that has not this score."""
         return np.array([[self._state(self.trials.get((row, name))) for name in self.replicates] for row in self.rows])
 
     @cached_property

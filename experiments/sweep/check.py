@@ -3,6 +3,7 @@
 import math
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def check(store: Store, study: str, name: str, data_dir: str | None = None) -> i
         UserError: if there is no such trial, its data are not there, or it cannot be trained.
     """
     run = lookup.find(store, name, study)
-    spec, before = lookup.recorded_spec(store, run, data_dir), lookup.read_yaml(store, run, "versions.yaml")
+    spec, before = _whole(lookup.recorded_spec(store, run, data_dir)), lookup.read_yaml(store, run, "versions.yaml")
     print(f"{run.name}: trained twice, each time in a fresh process ...", flush=True)
     first, second = train_twice(spec)
     difference = first_difference(first, second)
@@ -51,6 +52,11 @@ def check(store: Store, study: str, name: str, data_dir: str | None = None) -> i
     print(f"different: {difference}" if difference else f"identical: {counts}")
     changes = _changes(run, spec, before)
     return 1 if difference or not (_equals_store(store, run, metrics, changes) or changes) else 0
+
+
+def _whole(spec: TrialSpec) -> TrialSpec:
+    """The trial without pauses."""
+    return replace(spec, config=replace(spec.config, sweep=replace(spec.config.sweep, pause_after=None)))
 
 
 def train_twice(spec: TrialSpec) -> list[Numbers]:
@@ -72,11 +78,12 @@ def train(spec: TrialSpec, folder: str) -> Numbers:
     with output_to(os.devnull):
         import keras
 
-        from experiments.trial.fit import fit
+        from experiments.trial.fit import TrialResult, fit
 
         Path(folder).mkdir()
         epochs: dict[int, dict[str, float]] = {}
         result = fit(spec, tasks.build(spec.config.task, spec.config.data_dir), epochs.update, Path(folder))
+        assert isinstance(result, TrialResult)
         epochs |= {0: {f"test/{name}": value for name, value in result.test.items()}}
         numbers = {_metric(epoch, name): _bits(value) for epoch in epochs for name, value in epochs[epoch].items()}
         model = keras.saving.load_model(Path(folder) / "model.keras", compile=False)

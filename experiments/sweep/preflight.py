@@ -9,7 +9,7 @@ from experiments import tasks
 from experiments.config.schema import Config, Match
 from experiments.errors import UserError
 from experiments.sweep import plan
-from experiments.sweep.run_trial import Outcome
+from experiments.sweep.run_trial import Outcome, stored_outcome
 from experiments.sweep.worker import LayerCheck
 from experiments.tasks import Task
 from experiments.tracking import Store
@@ -57,13 +57,16 @@ class Sweep:
             self.store.fail(runs[0], reason)
 
 
-def prepare(configs: Sequence[Config], overrides: Sequence[tuple[str, ...]], check_layers: CheckLayers) -> Sweep:
+def prepare(
+    configs: Sequence[Config], overrides: Sequence[tuple[str, ...]], check_layers: CheckLayers, announces: bool = True
+) -> Sweep:
     """Check a sweep as a whole, look up what the store has of it, and write its plan.
 
     Args:
         configs: The configurations of its trials.
         overrides: The words of the command line that made each of them.
         check_layers: Builds the layers of configurations, where TensorFlow is.
+        announces: Whether to say which store it is.
 
     Raises:
         UserError: lists everything that is wrong in the configuration of any trial.
@@ -71,7 +74,8 @@ def prepare(configs: Sequence[Config], overrides: Sequence[tuple[str, ...]], che
     specs, descriptions = _specs(configs, overrides)
     first = configs[0]
     store = Store(first.tracking.uri, first.output_dir)
-    store.announce(first.tracking.uri)
+    if announces:
+        store.announce(first.tracking.uri)
     studies = dict.fromkeys(spec.config.study for spec in specs)
     for study in studies:
         store.check_study(study, sorted({spec.config.task.name for spec in specs if spec.config.study == study}))
@@ -135,14 +139,19 @@ def _data_problems(config: Config, task: Task) -> list[str]:
 
 
 def _stored(store: Store, experiments: dict[str, str], specs: Sequence[TrialSpec]) -> dict[int, Outcome]:
-    """Trials that have a score already. One is asked for by its key, of many the whole experiment is read."""
+    """Trials that the store has as far as they are to be trained.
+
+    One is asked for by its key, of many the whole experiment is read.
+    """
     only = specs[0].key if len(specs) == 1 else None
-    finished = {name: store.finished(experiment, only) for name, experiment in experiments.items()}
+    pauses = any(spec.config.sweep.pause_after for spec in specs)
+    runs = {name: store.ended(experiment, only, pauses) for name, experiment in experiments.items()}
     stored = {}
     for index, spec in enumerate(specs):
-        run = finished[spec.experiment].get(spec.key)
-        if run is not None and not spec.config.rerun:
-            stored[index] = Outcome("stored", run.score, 0.0, run.run_id, validation=run.validation)
+        outcomes = [stored_outcome(run, spec) for run in runs[spec.experiment].get(spec.key, [])]
+        known = [outcome for outcome in outcomes if outcome is not None]
+        if known and not spec.config.rerun:
+            stored[index] = known[0]
     return stored
 
 

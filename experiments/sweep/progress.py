@@ -24,11 +24,18 @@ class Progress:
         outcomes: Those that have ended, which grows.
         workers: Number of worker processes.
         console: Where to print; by default standard output.
+        title: What phase of the sweep this is.
     """
 
     def __init__(
-        self, specs: Sequence[TrialSpec], outcomes: Mapping[int, Outcome], workers: int, console: Console | None = None
+        self,
+        specs: Sequence[TrialSpec],
+        outcomes: Mapping[int, Outcome],
+        workers: int,
+        console: Console | None = None,
+        title: str = "",
     ) -> None:
+        self.title = title
         self.specs = specs
         self.outcomes = outcomes
         self.workers = workers
@@ -36,9 +43,9 @@ class Progress:
         self.started = False
         self.console = console or Console(width=None if sys.stdout.isatty() else 160, highlight=False)
         self.live = Live(get_renderable=self._panel, console=self.console, refresh_per_second=2, transient=True)
-        study, total, stored = specs[0].config.study, len(specs), len(outcomes)
+        total, stored = len(specs), len(outcomes)
         todo = f"{total - stored} to train on {workers} workers" if stored < total else "nothing to train"
-        self.say(f"{study}: {total} trials, {stored} in the store already, {todo}")
+        self.say(f"{title or specs[0].config.study}: {total} trials, {stored} in the store already, {todo}")
 
     def __enter__(self) -> "Progress":
         if self.console.is_terminal:
@@ -68,6 +75,8 @@ class Progress:
         self.running.pop(index, None)
         spec, outcome = self.specs[index], self.outcomes[index]
         score = outcome.error or outcome.status
+        if outcome.status == "paused":
+            score = f"paused, {outcome.validation:.4g}"
         if outcome.status == "finished":
             score = f"{spec.score.name} {outcome.score:.4g}"
         left = len(self.specs) - len(self.outcomes)
@@ -92,14 +101,15 @@ class Progress:
         return (sum(means.values()) - done) / self.workers
 
     def _panel(self) -> Group:
-        ended = Counter("failed" if outcome.score is None else "done" for outcome in self.outcomes.values())
+        ended = Counter("failed" if outcome.has_failed else "done" for outcome in self.outcomes.values())
         left = duration(self.seconds_left())
         counts = f"{ended['done']} done, {len(self.running)} running, {ended['failed']} failed"
         if not self.running and not self.started:
             counts = "the workers are starting"
         head = Table.grid(padding=(0, 2))
         bar = ProgressBar(total=len(self.specs), completed=len(self.outcomes), width=30)
-        head.add_row(f"{len(self.outcomes)}/{len(self.specs)}", bar, counts, f"about {left} left" if left else "")
+        title = f"{self.title}: " if self.title else ""
+        head.add_row(f"{title}{len(self.outcomes)} of {len(self.specs)} trials", bar, counts, f"about {left} left" if left else "")
         body = Table.grid(padding=(0, 2))
         now = time.monotonic()
         for index, began in list(self.running.items()):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from experiments.config.schema import Config
     from experiments.sweep.preflight import Sweep
     from experiments.sweep.run_trial import Outcome
+    from experiments.sweep.workers import Worker
 
 
 def run_alone(config: "Config", overrides: tuple[str, ...]) -> float:
@@ -36,10 +37,12 @@ def run_alone(config: "Config", overrides: tuple[str, ...]) -> float:
             outcome = run_trial(spec, verbose=1 if sys.stdout.isatty() else 2)
         else:
             print(f"{spec.name} is in the store already; rerun=true trains it again")
-    if outcome.status == "failed":
+    if outcome.has_failed:
         file = scratch_folder(spec) / TRACEBACK
         rest = f" ({file} has the rest)" if file.exists() else ""
         raise TrialFailed(f"{spec.name} failed: {outcome.error}{rest}")
+    if outcome.status == "paused":
+        print(f"{spec.name}: paused; without sweep.pause_after={config.sweep.pause_after} it goes on")
     _show(sweep, config.study, page=False)
     return outcome.validation
 
@@ -60,43 +63,92 @@ def run_elsewhere(config: "Config", overrides: tuple[str, ...]) -> float:
         sweep = prepare([config], [overrides], worker.check_layers)
         spec = sweep.specs[0]
         outcome = sweep.stored.get(0) or worker.train(spec, wait=True)
-    if outcome.score is None:
+    if outcome.has_failed:
         raise TrialFailed(f"{spec.name} {outcome.status}: {outcome.error}")
-    print(f"{spec.name}: {outcome.status}, score {outcome.score:.4g}", flush=True)
+    score = "" if outcome.score is None else f", score {outcome.score:.4g}"
+    print(f"{spec.name}: {outcome.status}{score}", flush=True)
     return outcome.validation
 
 
-def run_sweep(configs: "Sequence[Config]", overrides: Sequence[tuple[str, ...]]) -> "list[Outcome]":
+class Crew:
+    """The worker processes of the phases of a sweep, which stay from one batch of trials to the next."""
+
+    def __init__(self) -> None:
+        self.ended = ExitStack()
+        self.workers: list[Worker] = []
+        self.sweep: Sweep | None = None
+        self.has_new = False
+
+    def __enter__(self) -> "Crew":
+        self.ended.callback(lambda: self.sweep and _mark_stale(self.sweep))  # when the workers are gone
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ended.close()
+
+    def of(self, config: "Config", trials: int) -> "list[Worker]":
+        """As many workers as suit so many trials, or more."""
+        from experiments.sweep.workers import started, suitable_count
+
+        lacking = suitable_count(config, trials) - len(self.workers)
+        if lacking > 0:
+            self.workers += self.ended.enter_context(started(config, lacking))
+        return self.workers
+
+    def show(self, study: str) -> None:
+        """Print the table of a study, and write its page if there is anything new."""
+        if self.sweep is not None:
+            _show(self.sweep, study, page=self.has_new, everything=True)
+
+
+def run_sweep(
+    configs: "Sequence[Config]", overrides: Sequence[tuple[str, ...]], crew: Crew | None = None, title: str = ""
+) -> "list[Outcome]":
     """Do every trial that the store does not have yet, and print the table of all.
 
     Args:
         configs: The configurations of the trials.
         overrides: The words of the command line that made each of them.
+        crew: The worker processes of a sweep that has several phases, which prints its table at its end.
+        title: What phase this is.
 
     Raises:
         UserError: before anything is trained, for whatever is wrong in the configuration of any trial.
     """
-    from experiments.sweep.workers import check_layers, started, suitable_count
-
     if not configs:
         raise UserError("the sweep has no trials: one of the swept fields has no values")
-    with ExitStack() as ended, started(configs[0], suitable_count(configs[0], len(configs))) as workers:
-        from experiments.sweep.preflight import prepare  # takes a while, as it imports MLflow
-        from experiments.sweep.scheduler import Scheduler
-
-        sweep = prepare(configs, overrides, lambda configs: check_layers(workers, configs))
-        ended.callback(_mark_stale, sweep)  # when the workers are gone
-        if len(sweep.stored) < len(configs):
-            sweep.describe_data()
-        outcomes = Scheduler(sweep, workers).run()
-    has_new = len(sweep.stored) < len(configs)  # else the page is as it was
-    for study in dict.fromkeys(config.study for config in configs):
-        _show(sweep, study, page=has_new)
-    failed = [index for index in range(len(configs)) if outcomes[index].score is None]
+    if crew is not None:
+        outcomes = _do(configs, overrides, crew, title)
+    else:
+        with Crew() as crew:
+            outcomes = _do(configs, overrides, crew, title)
+        assert crew.sweep is not None
+        for study in dict.fromkeys(config.study for config in configs):
+            _show(crew.sweep, study, page=crew.has_new)  # without anything new the page is as it was
+    assert crew.sweep is not None
+    failed = [index for index, outcome in enumerate(outcomes) if outcome.has_failed]
     for index in failed:
-        print(f"{sweep.specs[index].name} {outcomes[index].status}: {outcomes[index].error}")
+        print(f"{crew.sweep.specs[index].name} {outcomes[index].status}: {outcomes[index].error}")
     if failed:
         print(f"{len(failed)} of {len(configs)} trials have no score. The same command tries them again.")
+    return outcomes
+
+
+def _do(
+    configs: "Sequence[Config]", overrides: Sequence[tuple[str, ...]], crew: Crew, title: str
+) -> "list[Outcome]":
+    from experiments.sweep.workers import check_layers
+
+    workers = crew.of(configs[0], len(configs))
+    from experiments.sweep.preflight import prepare  # takes a while, as it imports MLflow
+    from experiments.sweep.scheduler import Scheduler
+
+    is_first = crew.sweep is None
+    crew.sweep = sweep = prepare(configs, overrides, lambda configs: check_layers(workers, configs), is_first)
+    if len(sweep.stored) < len(configs):
+        crew.has_new = True
+        sweep.describe_data()
+    outcomes = Scheduler(sweep, workers, title).run()
     return [outcomes[index] for index in range(len(configs))]
 
 
@@ -109,11 +161,12 @@ def _mark_stale(sweep: "Sweep") -> None:
         print(f"Runs that were interrupted are marked by the next sweep ({first_line(error)})")
 
 
-def _show(sweep: "Sweep", study: str, page: bool) -> None:
+def _show(sweep: "Sweep", study: str, page: bool, everything: bool = False) -> None:
     from experiments.report import command
 
+    keys = None if everything else {spec.key for spec in sweep.specs}
     try:
-        command.report_study(sweep.store, study, keys={spec.key for spec in sweep.specs}, page=page)
+        command.report_study(sweep.store, study, keys=keys, page=page)
     except Exception as error:  # the trials are done, and a report can be made again
         again = shlex.join(["python", "-m", "experiments.report", f"study={study}"])
         print(f"There is no report now ({first_line(error)}). Again: {again}")

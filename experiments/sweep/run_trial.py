@@ -38,7 +38,8 @@ class Outcome:
     """How a trial ended.
 
     Attributes:
-        status: stored (the store had it), finished, diverged, failed, killed, or busy (another process is at it).
+        status: stored (the store had it), finished, diverged, paused, failed, killed, or busy (another process is at
+            it).
         score: The test score; NaN if it diverged, None if there is none.
         seconds: Time it took now.
         run_id: Its run in the store.
@@ -46,6 +47,7 @@ class Outcome:
         parts: Seconds of `compile`, `train` and `record` in it; not those of a try before, which it went on from.
         memory_gb: Resident memory of its process afterwards.
         validation: The validation score of the epoch that was restored, by which a search chooses; NaN if it diverged.
+            Of a paused trial the best so far.
     """
 
     status: str
@@ -56,6 +58,11 @@ class Outcome:
     parts: dict[str, float] = field(default_factory=dict)
     memory_gb: float = 0.0
     validation: float = math.nan
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it ended without a score and is not paused."""
+        return self.score is None and self.status != "paused"
 
 
 def run_trial(spec: TrialSpec, verbose: int, wait: bool = True) -> Outcome:
@@ -101,13 +108,26 @@ def not_writable(folder: Path) -> Path | None:
     return next(denied, None)
 
 
+def stored_outcome(run: StoredRun, spec: TrialSpec) -> Outcome | None:
+    """The outcome that a run records of a trial; None if it has not been trained as far as that yet.
+
+    One that is to pause may be paused there, or later.
+    """
+    pause_after = spec.config.sweep.pause_after
+    paused = None if pause_after is None else run.validation_after(pause_after)
+    if run.status == "FINISHED":
+        validation = run.validation if paused is None else paused  # so that rungs are judged alike, however it went on
+        return Outcome("stored", run.score, run_id=run.run_id, validation=validation)
+    return None if paused is None else Outcome("paused", run_id=run.run_id, validation=paused)
+
+
 def _of_another_user(spec: TrialSpec, denied: Path) -> Outcome:
     """How a trial stands whose lock cannot be taken: by its runs in the store."""
     store = _store(spec.config.tracking.uri, spec.config.output_dir, spec.config.tracking.wait_s)
     runs = store.runs_of(_experiment(store, spec.experiment), spec.key)
-    stored = next((run for run in runs if run.status == "FINISHED"), None)
+    stored = next((outcome for run in runs if (outcome := stored_outcome(run, spec))), None)
     if stored is not None and not spec.config.rerun:
-        return Outcome("stored", stored.score, run_id=stored.run_id, validation=stored.validation)
+        return stored
     if any(run.status == "RUNNING" and run.alive for run in runs):
         return Outcome("busy")
     advice = "in a shared output_dir all must work with umask 002; chmod g+w lets others go on with what is there"
@@ -121,7 +141,7 @@ def _run_trial(spec: TrialSpec, verbose: int, folder: Path, lock: Path) -> Outco
     store = _store(config.tracking.uri, config.output_dir, config.tracking.wait_s)
     experiment = _experiment(store, spec.experiment)
     earlier = [] if config.rerun else store.runs_of(experiment, spec.key)
-    stored = next((run for run in earlier if run.status == "FINISHED"), None)
+    stored = next((outcome for run in earlier if (outcome := stored_outcome(run, spec))), None)
     if any(_at_work(run, lock) for run in earlier):
         return Outcome("busy")
     if stored is None:
@@ -132,7 +152,7 @@ def _run_trial(spec: TrialSpec, verbose: int, folder: Path, lock: Path) -> Outco
         run.seconds = time.perf_counter() - began  # with those that it has counted itself
         outcome = _train(run, spec, task, folder, verbose)
     else:
-        outcome = Outcome("stored", stored.score, run_id=stored.run_id, validation=stored.validation)
+        outcome = stored
     if outcome.score is not None:
         shutil.rmtree(folder, ignore_errors=True)
         lock.unlink(missing_ok=True)  # whoever waits for it will find the trial in the store
@@ -176,12 +196,15 @@ def _begin(store: Store, experiment: str, spec: TrialSpec, task: Task, earlier: 
 
 
 def _train(run: Run, spec: TrialSpec, task: Task, folder: Path, verbose: int) -> Outcome:
-    from experiments.trial.fit import fit
+    from experiments.trial.fit import Pause, fit
 
     try:
         result = fit(spec, task, run.log, folder, f"{folder.name} {source_digest()}", verbose)
-        _record(run, spec, task, result, folder)
-        run.end("FINISHED")
+        if isinstance(result, Pause):
+            run.pause(result.epoch, result.best_validation, result.train_s)
+        else:
+            _record(run, spec, task, result, folder)
+            run.end("FINISHED")
     except KeyboardInterrupt:
         with suppress(*STORE_ERRORS):
             run.end("KILLED", wait=False)
@@ -190,6 +213,8 @@ def _train(run: Run, spec: TrialSpec, task: Task, folder: Path, verbose: int) ->
         return _failed(run, folder, error)
     recording_s = run.seconds + result.checkpoint_s + result.gates_s
     parts = {"compile": result.compiled_now_s, "train": result.trained_now_s, "record": recording_s}
+    if isinstance(result, Pause):
+        return Outcome("paused", run_id=run.id, parts=parts, validation=result.best_validation)
     status, score = "diverged" if result.diverged else "finished", result.test[task.score.name]
     return Outcome(status, score, run_id=run.id, parts=parts, validation=result.best_validation)
 
@@ -198,7 +223,7 @@ def _record(run: Run, spec: TrialSpec, task: Task, result: "TrialResult", folder
     scores = {f"test/{name}": value for name, value in result.test.items()}
     scores |= {f"best/{task.chooses.name}": result.best_validation, "test/baseline": task.baseline}
     scores |= {Metric.EPOCHS: result.epochs, Metric.BEST_EPOCH: result.best_epoch or math.nan}
-    run.keep({0: {**scores, "time/compile_s": result.compile_s}})
+    run.keep({0: {**scores, "time/compile_s": result.compile_s}, result.epochs: {Metric.TRAIN_S: result.train_s}})
     run.describe({Param.PARAMETERS: result.parameters}, metadata.result_tags(spec, task, result))
     _add_pictures(run, spec, folder)
     run.add_files(_artifacts(folder))

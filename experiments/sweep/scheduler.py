@@ -74,7 +74,7 @@ class Scheduler:
     long or an exception costs that trial and no other.
     """
 
-    def __init__(self, sweep: Sweep, workers: Sequence[Worker]) -> None:
+    def __init__(self, sweep: Sweep, workers: Sequence[Worker], title: str = "") -> None:
         self.sweep = sweep
         self.workers = workers
         self.specs = sweep.specs
@@ -87,7 +87,8 @@ class Scheduler:
         self.tries = dict.fromkeys(todo, 0)
         self.running: dict[Future, tuple[Worker, int, float]] = {}
         self.first_errors: dict[int, str] = {}
-        self.progress = Progress(self.specs, self.outcomes, len(workers))
+        self.began = time.perf_counter() if workers[0].has_worked else workers[0].began
+        self.progress = Progress(self.specs, self.outcomes, len(workers), title=title)
 
     def run(self) -> dict[int, Outcome]:
         """Train, and return the outcome of every trial of the sweep by its number."""
@@ -108,7 +109,7 @@ class Scheduler:
 
     def _print_shares(self) -> None:
         new = [outcome for index, outcome in self.outcomes.items() if index in self.tries]
-        line = shares(new, time.perf_counter() - self.workers[0].began, len(self.workers))
+        line = shares(new, time.perf_counter() - self.began, len(self.workers))
         if line:
             self.progress.say(line)
 
@@ -119,7 +120,7 @@ class Scheduler:
             index = self.queue.take(time.monotonic(), free.compiled, elsewhere)
             if index is None:
                 return
-            free.compiled = self.queue.models[index]
+            free.compiled, free.has_worked = self.queue.models[index], True
             future = free.do(worker.train, self.specs[index], timeout=self.settings.timeout_s)
             self.running[future] = (free, index, time.perf_counter())
             self.progress.began(index)
@@ -135,7 +136,7 @@ class Scheduler:
             self.queue.add(index, time.monotonic() + POLL_S)
             return
         self.tries[index] += 1
-        if outcome.score is None:
+        if outcome.has_failed:
             self.first_errors.setdefault(index, re.sub(r"[0-9a-f]{8,}|\d+", "#", outcome.error))
             if self.tries[index] <= self.settings.retries:
                 self.progress.again(index, outcome.error)
@@ -148,7 +149,7 @@ class Scheduler:
     def _hopeless(self) -> bool:
         """Whether the first trials failed alike, so that the others would too; then they have failed now."""
         limit, alike = self.settings.stop_after_same_error, set(self.first_errors.values())
-        succeeded = any(self.outcomes[i].score is not None for i in self.tries if i in self.outcomes)
+        succeeded = any(not self.outcomes[i].has_failed for i in self.tries if i in self.outcomes)
         if limit is None or succeeded or len(self.first_errors) < limit or len(alike) > 1:
             return False
         reason = f"not tried: the first {len(self.first_errors)} trials failed alike"

@@ -16,12 +16,12 @@ from experiments.sweep.plan import PlanEntry
 from experiments.sweep.progress import duration
 from experiments.tracking import Store, StoredRun
 from experiments.tracking.lookup import newest, unknown_study
-from experiments.tracking.metadata import Tag
+from experiments.tracking.metadata import Tag, is_searched
 from experiments.tracking.process import silence
 
-STATES = ("done", "running", "stale", "failed", "killed", "diverged", "missing")
-SCORED = ("done", "diverged")
-ENDS = {"FAILED": "failed", "KILLED": "killed"}
+STATES = ("done", "paused", "running", "stale", "failed", "killed", "diverged", "missing")
+ENDED = ("done", "diverged", "paused")  # a search leaves most of its trials paused
+ENDS = {"FAILED": "failed", "KILLED": "killed", "SCHEDULED": "paused"}
 MOST_NAMES = 10  # of trials that have nothing to tell but their name
 
 
@@ -114,17 +114,23 @@ def details(rows: Sequence[Standing]) -> list[str]:
 def advice(rows: Sequence[Standing], has_plan: bool, words: str) -> list[str]:
     """What to type next; `words` lead to the study and its store."""
     counts = Counter(row.state for row in rows)
-    left = [row for row in rows if row.state not in (*SCORED, "running")]
+    left = [row for row in rows if row.state not in (*ENDED, "running")]
     lines = []
     if left:
         lines.append(f"Next: the same sweep command again; it does the {_trials(len(left))} without a score.")
         example = next((row for row in left if row.overrides), None)
         if example:
-            lines += ["One of them alone:", f"  python -m experiments.train {shlex.join(example.overrides)}"]
+            words_alone = [*(["hydra.mode=RUN"] if is_searched(example.overrides) else []), *example.overrides]
+            lines += ["One of them alone:", f"  python -m experiments.train {shlex.join(words_alone)}"]
     if counts["stale"]:
         lines += ["To give stale runs their true end:", f"  python -m experiments.sweep clean {words}"]
     if counts["running"] and not left:
         lines.append(f"Next: wait for {_trials(counts['running'])}.")
+    if counts["paused"]:
+        lines.append(
+            f"{_trials(counts['paused'])} paused: not among the best of a search, or of one that is not complete yet; "
+            "the same command goes on with it."
+        )
     if not left and not counts["running"]:
         say = "All trials are done" if has_plan else "All trials that the store has are done"
         lines += [f"{say}. Their scores:", f"  python -m experiments.report {words}"]
@@ -155,4 +161,4 @@ def show(store: Store, study: str, words: str) -> int:
     notes = [f"What is missing is unknown: {reason}."] if reason else []
     for line in [*details(rows), *notes, *advice(rows, not reason, words)]:
         console.print(line, soft_wrap=True, markup=False)
-    return 0 if not reason and all(row.state in SCORED for row in rows) else 1
+    return 0 if not reason and all(row.state in ENDED for row in rows) else 1

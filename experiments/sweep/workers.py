@@ -25,10 +25,12 @@ class Worker:
     Attributes:
         compiled: The model that its process has compiled last.
         began: When it was made.
+        has_worked: Whether it has trained anything.
     """
 
     def __init__(self) -> None:
         self.began = time.perf_counter()
+        self.has_worked = False
         self._open()
 
     def _open(self) -> None:

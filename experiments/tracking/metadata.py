@@ -9,7 +9,7 @@ import platform
 import shlex
 import subprocess
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -56,6 +56,7 @@ class Metric(StrEnum):
 
     EPOCHS = "epochs/trained"
     BEST_EPOCH = "epochs/best"  # the one whose weights count
+    TRAIN_S = "time/train_s"  # of training and validation, without compiling; of a paused trial until then
 
 
 class Tag(StrEnum):
@@ -67,6 +68,8 @@ class Tag(StrEnum):
     TRIAL_KEY = "trial_key"
     BASE = "base"
     DRAWN = "drawn"
+    PHASE = "phase"  # of a search: search or confirm
+    PAUSED = "paused_after"  # the last epoch of a trial that is paused
     DIVERGED = "diverged"
     ERROR = "error"
     LOOP = "loop"
@@ -112,6 +115,7 @@ FIELDS_0_1 = {
     "learning_rate": "training.learning_rate",
     "clipnorm": "training.clipnorm",
 }
+FILLED_IN = ("sweep.drawn=", "sweep.phase=", "sweep.pause_after=")  # words of a trial that a search has added
 PLAIN_0_1 = {"None": "null", "True": "true", "False": "false"}
 
 
@@ -184,6 +188,16 @@ def fields(params: Mapping[str, str]) -> dict[str, str]:
     return recorded | {name: value for name, value in params.items() if "." in name}
 
 
+def is_searched(overrides: Sequence[str]) -> bool:
+    """Whether a search has made a trial: alone it needs `hydra.mode=RUN`, as its study would search again."""
+    return any(word.startswith(FILLED_IN) for word in overrides)
+
+
+def rung_tag(epoch: int) -> str:
+    """The tag of the best validation score until an epoch after which a trial paused."""
+    return f"best_until_{epoch}"
+
+
 def recorded_number(text: str | None) -> float:
     """A number that a run records as text; NaN if there is none, or it cannot be read."""
     try:
@@ -212,6 +226,7 @@ def tags(spec: TrialSpec, task: Task) -> dict[str, Any]:
         Tag.EXPERIMENT: experiment[-1] if experiment else "",
         Tag.BASE: config.variant.base or "",
         Tag.DRAWN: ",".join(config.sweep.drawn),
+        Tag.PHASE: config.sweep.phase or "",
         Tag.SCORE_SOLVED: "" if task.solved is None else task.solved,
         Tag.BASELINE: task.baseline,
         Tag.BASELINE_TITLE: task.baseline_title,
@@ -238,7 +253,8 @@ def _note(spec: TrialSpec, task: Task, result: "TrialResult") -> str:
     if result.diverged:
         score = "**diverged**: the loss stopped being finite"
     epoch = "" if result.best_epoch is None else f", weights of epoch {result.best_epoch} (best on validation)"
-    words = [word for word in spec.overrides if not word.startswith(("rerun=", "sweep.drawn="))]
+    words = [word for word in spec.overrides if not word.startswith(("rerun=", *FILLED_IN))]
+    words += ["hydra.mode=RUN"] if is_searched(spec.overrides) else []
     command = f"python -m experiments.train {shlex.join([*words, 'rerun=true'])}"
     return f"""\
 **{config.variant.name}** on **{config.task.name}** ({task.title}), seed {config.seed}.

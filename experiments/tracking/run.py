@@ -14,7 +14,8 @@ from mlflow.entities import Metric, Param, RunTag
 
 from experiments.errors import first_line
 from experiments.tracking.client import STORE_ERRORS, Client, is_away
-from experiments.tracking.metadata import Tag
+from experiments.tracking import metadata
+from experiments.tracking.metadata import Tag, recorded_number, rung_tag
 from experiments.tracking.process import is_alive
 
 MOST_METRICS = 1000  # of one request
@@ -58,6 +59,11 @@ class StoredRun:
     def validation(self) -> float:
         """The validation score of the epoch that was kept; NaN if there is none."""
         return self.metrics.get(self.tags.get(Tag.CHOSEN_METRIC, ""), math.nan)
+
+    def validation_after(self, epoch: int) -> float | None:
+        """The best validation score until an epoch, of a trial that paused there; None if it did not."""
+        text = self.tags.get(rung_tag(epoch))
+        return None if text is None else recorded_number(text)
 
     @property
     def alive(self) -> bool:
@@ -129,6 +135,16 @@ class Run:
             self._send(client)
         with self._timed():
             client.set_terminated(self.id, status)
+
+    def pause(self, epoch: int, validation: float, train_s: float) -> None:
+        """Wait for a sweep to go on with the trial after an epoch, with its best validation score until then.
+
+        The score is a tag for each rung, so that a search can be repeated when trials have gone on.
+        """
+        self.keep({epoch: {metadata.Metric.TRAIN_S: train_s}})
+        self.describe(tags={rung_tag(epoch): repr(validation), Tag.PAUSED: epoch})
+        with self._timed():
+            self.client.update_run(self.id, status="SCHEDULED")
 
     def _send(self, client: Client, **described: Any) -> None:
         """In one request if it can be, with a sign of life. A repeated request adds nothing: times are the same."""

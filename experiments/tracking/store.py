@@ -216,14 +216,26 @@ class Store:
         missing = {name: value for name, value in params.items() if name not in stored.params}
         attempts = recorded_number(stored.tags.get(Tag.ATTEMPTS))
         tags = {Tag.ATTEMPTS: int(attempts) + 1 if math.isfinite(attempts) else 2, Tag.ERROR: ""}
+        tags |= {Tag.PAUSED: ""} if Tag.PAUSED in stored.tags else {}
         run.describe(missing, {**process_tags(lock), **tags})
         return run
 
-    def finished(self, experiment_id: str, key: str | None = None) -> dict[str, StoredRun]:
-        """The newest finished run of each trial of an experiment, or of one trial, by the key of the trial."""
+    def ended(self, experiment_id: str, key: str | None = None, pauses: bool = False) -> dict[str, list[StoredRun]]:
+        """The finished runs of each trial of an experiment, or of one trial, by the key of the trial, newest first.
+
+        Args:
+            experiment_id: The experiment.
+            key: The key of the one trial; None: all.
+            pauses: After the finished runs come others, which may have paused on their way.
+        """
         which = TRIALS if key is None else f"tags.{Tag.TRIAL_KEY} = '{key}'"
-        runs = list(self._search([experiment_id], f"attributes.status = 'FINISHED' and {which}"))
-        return {run.tags[Tag.TRIAL_KEY]: run for run in reversed(runs) if Tag.TRIAL_KEY in run.tags}
+        states = ["attributes.status = 'FINISHED'", *(["attributes.status != 'FINISHED'"] if pauses else [])]
+        runs: dict[str, list[StoredRun]] = {}
+        for state in states:
+            for run in self._search([experiment_id], f"{state} and {which}"):
+                if Tag.TRIAL_KEY in run.tags:
+                    runs.setdefault(run.tags[Tag.TRIAL_KEY], []).append(run)
+        return runs
 
     def runs_of(self, experiment_id: str, key: str) -> list[StoredRun]:
         """All runs of a trial, newest first."""

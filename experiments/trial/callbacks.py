@@ -144,6 +144,7 @@ class Recorder(keras.callbacks.Callback):
         stopping: Its early stopping.
         listener: Called with the metrics of new epochs.
         every_s: Seconds of training between two checkpoints.
+        pause_after: The epoch after which training pauses, with a checkpoint in any case; None: it does not.
     """
 
     file: Path | None
@@ -152,6 +153,7 @@ class Recorder(keras.callbacks.Callback):
     stopping: EarlyStopping
     listener: Listener
     every_s: float | None
+    pause_after: int | None = None
     reported: int = field(default=0, init=False)
     cost: float = field(default=FIRST_S, init=False)
     seconds: float = field(default=0.0, init=False)
@@ -182,7 +184,7 @@ class Recorder(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.progress.stopped = self.model.stop_training
         due = SHARE * self.cost if self.every_s is None else self.every_s
-        if time.perf_counter() - self.last >= due:
+        if time.perf_counter() - self.last >= due or epoch + 1 == self.pause_after:
             began = time.perf_counter()
             self.tell()
             writing = time.perf_counter()

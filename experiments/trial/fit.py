@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from experiments.config.schema import Training
+from experiments.config.schema import Config, Training
 from experiments.tasks import Split, Stream, Task
 from experiments.trial import model as models
 from experiments.trial.batches import Order, evaluation_batches, training_batches
@@ -60,10 +60,32 @@ class TrialResult:
     gates_s: float
 
 
+@dataclass(frozen=True)
+class Pause:
+    """What is known of a trial that is paused, and not evaluated: its checkpoint has all that it goes on from.
+
+    Attributes:
+        epoch: After which epoch.
+        best_validation: The best validation score of the epochs until then.
+        train_s: Seconds of training and validation, without compiling.
+        compiled_now_s, trained_now_s, checkpoint_s, gates_s: As of a `TrialResult`.
+    """
+
+    epoch: int
+    best_validation: float
+    train_s: float
+    compiled_now_s: float
+    trained_now_s: float
+    checkpoint_s: float
+    gates_s: float
+
+
 def fit(
     spec: TrialSpec, task: Task, listener: Listener, folder: Path, owner: str | None = None, verbose: int = 0
-) -> TrialResult:
+) -> TrialResult | Pause:
     """Train one model, restore the weights of its best validation score, evaluate them on the test part.
+
+    With `sweep.pause_after` training may pause before its end. It goes on as after any other interruption.
 
     The numbers depend on the configuration and the data only: every random stream starts from `config.seed`. Training
     goes on from `checkpoint.npz`, if the folder has one of this owner, with the same numbers as without the
@@ -84,25 +106,37 @@ def fit(
     order, empty_states, progress = Order(len(task.train), batch_size, config.seed), EmptyStates(), Progress()
     stopping = _early_stopping(task, config.training)
     file = None if owner is None else folder / "checkpoint.npz"
-    recorder = Recorder(file, owner or "", progress, stopping, listener, config.sweep.checkpoint_s)
+    pause_after = _pause(config)
+    recorder = Recorder(file, owner or "", progress, stopping, listener, config.sweep.checkpoint_s, pause_after)
     recorder.restore(model)
     compiled_before_s, trained_before_s = progress.compile_s, progress.train_s
     gates = GateCallback(task, config.training, progress, config.tracking.gates, folder / "gates", compiled.tracer)
     batches = training_batches(task.train, batch_size, order)
     on_nan, epochs = keras.callbacks.TerminateOnNaN(), EpochRecorder(task, progress)
+    trained = len(progress.epochs)
     try:
         model.fit(
             batches,
             steps_per_epoch=len(batches),  # without it Keras makes each epoch's iterator twice, some milliseconds each
             validation_data=evaluation_batches(task.validation, batch_size, task.per_step),
-            initial_epoch=len(progress.epochs),
-            epochs=len(progress.epochs) if progress.stopped else config.training.epochs,
+            initial_epoch=trained,
+            epochs=trained if progress.stopped else max(trained, pause_after or config.training.epochs),
             callbacks=[order, empty_states, on_nan, epochs, stopping, gates, recorder],
             shuffle=False,  # the batches come in a random order already
             verbose=verbose,
         )
     finally:
         recorder.tell()
+    if pause_after is not None and not progress.stopped:
+        return Pause(
+            epoch=pause_after,
+            best_validation=_best_until(pause_after, task, progress),
+            train_s=progress.train_s,
+            compiled_now_s=progress.compile_s - compiled_before_s,
+            trained_now_s=progress.train_s - trained_before_s,
+            checkpoint_s=recorder.seconds,
+            gates_s=gates.seconds,
+        )
     _save(model, spec, task, folder / "model.keras")
     return TrialResult(
         test=_test_metrics(model, task, batch_size, empty_states, progress.diverged),
@@ -119,6 +153,18 @@ def fit(
         checkpoint_s=recorder.seconds,
         gates_s=gates.seconds,
     )
+
+
+def _pause(config: Config) -> int | None:
+    """The epoch after which training pauses, if it is not the last one."""
+    pause_after = config.sweep.pause_after
+    return pause_after if pause_after is not None and pause_after < config.training.epochs else None
+
+
+def _best_until(epoch: int, task: Task, progress: Progress) -> float:
+    """The best validation score of the first epochs: a checkpoint may hold more of them."""
+    choose = min if task.chooses.better == "lower" else max
+    return choose(progress.epochs[number][f"val/{task.chooses.name}"] for number in range(1, epoch + 1))
 
 
 def _save(model: keras.Model, spec: TrialSpec, task: Task, file: Path) -> None:

@@ -1,6 +1,6 @@
 """The sweeper `grid`: every combination of the values that are swept."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -16,6 +16,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.config.schema import Search
 from experiments.errors import UserError, reported
 from hydra_plugins.gatelab.local import LocalLauncherConf
 
@@ -54,17 +55,10 @@ class GridSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> list[Any]:
         assert self.config is not None and self.launcher is not None and self.hydra_context is not None
-        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         with reported():
-            try:
-                lines = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
-                overrides = {key_of(override): override for override in parser.parse_overrides(lines)}
-            except HydraException as error:
-                raise UserError(str(error)) from error
-            trials = self.trials(overrides)
-        folder = Path(self.config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, folder / "multirun.yaml")
+            self.check_search()
+            trials = [list(words) for words in product(*map(values, self.parse(arguments).values()))]
+        self.save_config()
         if self.config.hydra.launcher._target_ != LocalLauncherConf._target_:
             self.validate_batch_is_legal(trials)
         results: list[JobReturn] = list(self.launcher.launch(trials, initial_job_idx=0))
@@ -72,21 +66,36 @@ class GridSweeper(Sweeper):
             _ = result.return_value  # raises what the trial raised
         return [results]
 
-    def trials(self, overrides: Mapping[str, Override]) -> list[list[str]]:
-        """The overrides of every trial.
+    def parse(self, arguments: Sequence[str]) -> dict[str, Override]:
+        """The overrides of the study and the command line, by key, in the order in which they were given.
 
-        Args:
-            overrides: By key, in the order in which they were given. Of several for the same key the last counts.
+        Of several for the same key the last counts.
 
         Raises:
-            UserError: for values that cannot be listed.
+            UserError: for what Hydra cannot read.
         """
-        return [list(words) for words in product(*map(values, overrides.values()))]
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        lines = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
+        try:
+            return {override.get_key_element().lstrip("+"): override for override in parser.parse_overrides(lines)}
+        except HydraException as error:
+            raise UserError(str(error)) from error
 
+    def check_search(self) -> None:
+        """Refuse settings of a search, of which a grid knows nothing.
 
-def key_of(override: Override) -> str:
-    """The key of an override, without the sign that adds it."""
-    return override.get_key_element().lstrip("+")
+        Raises:
+            UserError: names them.
+        """
+        set_fields = [name for name, value in vars(OmegaConf.to_object(self.config.search)).items() if value != getattr(Search(), name)]
+        if set_fields:
+            raise UserError(f"search.{set_fields[0]}: is for hydra/sweeper=search; add that, or leave it out")
+
+    def save_config(self) -> None:
+        """Write the configuration of the sweep into the folder of its study."""
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
 
 
 def values(override: Override) -> list[str]:
@@ -94,5 +103,5 @@ def values(override: Override) -> list[str]:
     if not override.is_sweep_override():
         return [str(override.input_line)]
     if not override.is_discrete_sweep():
-        raise UserError(f"{override.input_line}: an interval is for hydra/sweeper=random; a grid takes a,b,c or range")
+        raise UserError(f"{override.input_line}: an interval is for hydra/sweeper=search; a grid takes a,b,c or range")
     return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]

@@ -1,6 +1,7 @@
 """The launcher `local`: the trials of a sweep in worker processes of this machine."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,26 @@ ConfigStore.instance().store(group="hydra/launcher", name="local", node=LocalLau
 
 
 class LocalLauncher(Launcher):
-    """Composes every trial of a sweep and hands them to `experiments.sweep`."""
+    """Composes every trial of a sweep and hands them to `experiments.sweep`.
+
+    Attributes:
+        title: What phase of a sweep the next batch is; "" if it is all of it.
+    """
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config = config
         self.config_loader = hydra_context.config_loader
+        self.title = ""
+        self.crew: Any = None
+
+    @contextmanager
+    def phases(self) -> Iterator[None]:
+        """Keep the worker processes from one batch to the next, and show the report after the last one."""
+        from experiments.sweep.run import Crew
+
+        with Crew() as self.crew:
+            yield
+        self.crew.show(self.config.study)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         from experiments.config.compose import load
@@ -40,7 +56,7 @@ class LocalLauncher(Launcher):
             composed = [self._compose(list(overrides)) for overrides in job_overrides]
             configs = [load(cfg) for cfg in composed]
             Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)  # sweepers write their results there
-            outcomes = run_sweep(configs, [tuple(overrides) for overrides in job_overrides])
+            outcomes = run_sweep(configs, [tuple(words) for words in job_overrides], self.crew, self.title)
         return [
             _job_return(cfg, overrides, outcome)
             for cfg, overrides, outcome in zip(composed, job_overrides, outcomes, strict=True)
@@ -58,6 +74,6 @@ class LocalLauncher(Launcher):
 
 def _job_return(cfg: DictConfig, overrides: Sequence[str], outcome: Any) -> JobReturn:
     result = JobReturn(overrides=list(overrides), cfg=cfg)
-    result.status = JobStatus.COMPLETED if outcome.score is not None else JobStatus.FAILED
-    result.return_value = outcome.validation if outcome.score is not None else SystemExit(1)  # its error is printed
+    result.status = JobStatus.FAILED if outcome.has_failed else JobStatus.COMPLETED
+    result.return_value = SystemExit(1) if outcome.has_failed else outcome.validation  # its error is printed
     return result

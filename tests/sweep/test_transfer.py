@@ -85,7 +85,7 @@ def test_a_study_is_the_same_in_another_store(exported, tmp_path, capsys):
     assert "study s: 3 runs brought in, 0 were there already" in capsys.readouterr().out
     assert content(target) == content(source) and len(content(target)) == 3
     assert target.studies() == ["s"] and imported(target) == {"imported": 3}
-    assert target.finished(target.experiment("s/adding")).keys() == {KEYS[0], KEYS[1]}
+    assert target.ended(target.experiment("s/adding")).keys() == {KEYS[0], KEYS[1]}
     run_command(target, "import", f"file={file}")
     assert "0 runs brought in, 3 were there already" in capsys.readouterr().out
     assert run_command(target, "export", "study=s", f"file={tmp_path}/again.zip") == 0

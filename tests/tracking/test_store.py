@@ -50,9 +50,9 @@ def test_a_run_comes_back_as_it_was_recorded(store):
     run.keep({0: {"test/mse": 0.125}})
     run.describe({"parameters": 12}, {"diverged": "false"})
     experiment = store.experiment("study/task")
-    assert store.finished(experiment) == {}
+    assert store.ended(experiment) == {}
     run.end("FINISHED")
-    found = store.finished(experiment)["k"]
+    found = store.ended(experiment)["k"][0]
     assert (found.score, found.params, found.name) == (0.125, {"variant": "v", "parameters": "12"}, "task/variant/s0")
     assert [trial.run_id for trial in store.trials("study")] == [run.id]
     assert steps(store, run.id, "val/mse") == [1, 2]
@@ -123,7 +123,7 @@ def test_the_newest_finished_run_counts(store):
         run.log({0: {"test/mse": score}})
         run.end("FINISHED")
     start(store, score_metric="test/mse").end("FAILED")
-    assert store.finished(store.experiment("study/task"))["k"].score == 2.0
+    assert store.ended(store.experiment("study/task"))["k"][0].score == 2.0
 
 
 def _race(folder, rounds, number, barrier):
