@@ -163,9 +163,13 @@ class Sweep:
 class Halving:
     """Successive halving: draws are trained to a rung, the best of them to the next one."""
 
-    rungs: list[int] = field(default_factory=list)
-    keep: Any = "1/3"
-    brackets: int = 1
+    rungs: Annotated[list[int], Field("epochs after which draws pause, such as [3,9,27]; []: none pauses")] = field(
+        default_factory=list
+    )
+    keep: Annotated[Any, Field("share of the draws of a variant that go on from a rung, the best ones")] = "1/3"
+    brackets: Annotated[
+        int, Field("of Hyperband: as many groups of draws, each begins at a later rung", minimum=1)
+    ] = 1
 
 
 @dataclass
@@ -181,10 +185,7 @@ class Search:
     batch: Annotated[
         int | None, Field("draws that tpe and cmaes ask for at a time; null: enough for all workers", minimum=1)
     ] = None
-    halving: Annotated[
-        Halving | None,
-        Field("pause after the epochs `rungs`, go on with the best `keep` of a variant: {rungs: [3,9,27], keep: 1/3}"),
-    ] = None
+    halving: Halving = field(default_factory=Halving)
     confirm: Annotated[
         int, Field("fresh seeds with which the best setting of each variant is trained; 0: none", minimum=0)
     ] = 0

@@ -76,8 +76,8 @@ class Definition:
                 raise UserError(f"search.grid: {key} has no list of values to be crossed with draws. Swept: {swept}")
         if not self.space:
             raise UserError(NO_DRAW)
-        if self.settings.halving is not None:
-            halving.check(self.settings.halving)
+        halving.check(self.settings.halving)
+        if self.settings.halving.rungs:
             if "training.epochs" in self.space:
                 raise UserError("training.epochs is drawn: with search.halving all draws must have the same epochs")
             if self.settings.halving.brackets > 1 and self.settings.sampler in LEARNING:

@@ -24,11 +24,11 @@ def check(halving: Halving) -> None:
         UserError: says what is allowed.
     """
     rungs = halving.rungs
-    if not rungs or rungs[0] < 1 or any(low >= high for low, high in zip(rungs, rungs[1:], strict=False)):
+    if any(rung < 1 for rung in rungs) or any(low >= high for low, high in zip(rungs, rungs[1:], strict=False)):
         raise UserError(f"search.halving.rungs={rungs}: must be epochs that rise, from 1 on, such as [3,9,27]")
     share(halving.keep)
-    if not 1 <= halving.brackets <= len(rungs):
-        raise UserError(f"search.halving.brackets={halving.brackets}: must be 1 to {len(rungs)}, the number of rungs")
+    if halving.brackets > max(1, len(rungs)):
+        raise UserError(f"search.halving.brackets={halving.brackets}: there are {len(rungs)} rungs to begin at")
 
 
 def share(keep: Any) -> Fraction:
@@ -46,21 +46,21 @@ def share(keep: Any) -> Fraction:
     return value
 
 
-def stages(halving: Halving | None, epochs: int, name: str) -> list[Stage]:
+def stages(halving: Halving, epochs: int, name: str) -> list[Stage]:
     """Where trials of so many epochs pause, and their end.
 
     Raises:
         UserError: for a rung beyond the last epoch.
     """
-    rungs = halving.rungs if halving else []
+    rungs = halving.rungs
     if rungs and rungs[-1] > epochs:
         raise UserError(f"search.halving.rungs={rungs}: {name} has training.epochs={epochs}, and no rung may be beyond it")
     return [*(rung for rung in rungs if rung < epochs), None]
 
 
-def brackets(halving: Halving | None, count: int) -> list[int]:
+def brackets(halving: Halving, count: int) -> list[int]:
     """The rung, from 0, at which each draw begins, so that every bracket costs about the same number of epochs."""
-    if halving is None or halving.brackets == 1:
+    if halving.brackets == 1:
         return [0] * count
     keep, rungs = share(halving.keep), halving.rungs
     costs = [_epochs(rungs[first:], keep) for first in range(halving.brackets)]

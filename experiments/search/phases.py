@@ -131,7 +131,6 @@ class Tuning:
             for number, score in scores[cell].items():
                 if drawn.index(self.draws[cell][number]) == list(self.draws[cell]).index(number):  # no repetition
                     by_bracket[self.brackets[number]][number] = score
-            assert self.settings.halving is not None
             keep = self.settings.halving.keep
             best = [number for group in by_bracket.values() for number in halving.promoted(group, keep, cell.better)]
             numbers[cell] = sorted([*best, *self._beginners(cell, rung)])
@@ -159,7 +158,7 @@ class Tuning:
         return self.definition.words(cell.values, self.draws[cell][number], seed, Phase.search, stage)
 
     def _title(self, rung: int) -> str:
-        return f"search rung {rung + 1} of {self.rungs}" if self.settings.halving else "search"
+        return f"search rung {rung + 1} of {self.rungs}" if self.settings.halving.rungs else "search"
 
     def _choice(self, cell: Cell, scores: dict[int, float | None]) -> Choice:
         best = halving.ranked(scores, cell.better)[:1]
@@ -195,7 +194,7 @@ def announcement(definition: Definition, cells: Sequence[Cell]) -> str:
     ]
     if settings.sampler is Sampler.tpe and count <= 10:
         lines.append("search: the first 10 draws of tpe are random ones; it learns from the 11th on")
-    if settings.halving:
+    if settings.halving.rungs:
         rungs = ", ".join(map(str, settings.halving.rungs))
         lines.append(f"search: pauses after epochs {rungs}; the best {settings.halving.keep} of each go on")
     return "\n".join(lines)
