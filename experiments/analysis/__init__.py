@@ -6,16 +6,17 @@ intervals hold the truth, and how often equal variants are said to differ, is si
 benchmarks.coverage`.
 
 References: Agarwal et al. (2021) Deep reinforcement learning at the edge of the statistical precipice. Browne (1995)
-Statistics in Medicine 14. DeLong et al. (1988) Biometrics 44. Demsar (2006) JMLR 7. Fisher (1922) JRSS 85. Greff et al.
-(2017) LSTM: a search space odyssey. Hanley and McNeil (1982) Radiology 143. Hettmansperger and Sheather (1986)
-Statistics and Probability Letters 4. Hodges and Lehmann (1963) Annals of Mathematical Statistics 34. Holm (1979)
-Scandinavian Journal of Statistics 6. Iman and Davenport (1980) Communications in Statistics A9. Mann and Whitney (1947)
-Annals of Mathematical Statistics 18. Newcombe (2006) Statistics in Medicine 25, 559. Pratt (1959) JASA 54. Welch (1947)
-Biometrika 34. Wilcoxon (1945) Biometrics Bulletin 1. Wilson (1927) JASA 22. Zou, Huang and Zhang (2009) Computational
-Statistics and Data Analysis 53.
+Statistics in Medicine 14. DeLong et al. (1988) Biometrics 44. Demsar (2006) JMLR 7. Dodge et al. (2019) EMNLP. Fisher
+(1922) JRSS 85. Greff et al. (2017) LSTM: a search space odyssey. Hanley and McNeil (1982) Radiology 143.
+Hettmansperger and Sheather (1986) Statistics and Probability Letters 4. Hodges and Lehmann (1963) Annals of
+Mathematical Statistics 34. Holm (1979) Scandinavian Journal of Statistics 6. Iman and Davenport (1980) Communications
+in Statistics A9. Mann and Whitney (1947) Annals of Mathematical Statistics 18. Newcombe (2006) Statistics in Medicine
+25, 559. Pratt (1959) JASA 54. Tang et al. (2020) ACL. Welch (1947) Biometrika 34. Wilcoxon (1945) Biometrics Bulletin
+1. Wilson (1927) JASA 22. Zou, Huang and Zhang (2009) Computational Statistics and Data Analysis 53.
 """
 
 from experiments.analysis.across import Profile, aggregate, normalised, over_tasks, performance_profile
+from experiments.analysis.budget import Budget, expected_best, quartiles
 from experiments.analysis.comparison import Comparison, compare, holm, improvement, independent, rates
 from experiments.analysis.estimators import Estimate, deviation, mean, median
 from experiments.analysis.planning import (
@@ -28,6 +29,7 @@ from experiments.analysis.planning import (
 from experiments.analysis.ranks import cliques, critical_difference, friedman, least_friedman, mean_ranks
 
 __all__ = [
+    "Budget",
     "Comparison",
     "Estimate",
     "Profile",
@@ -37,6 +39,7 @@ __all__ = [
     "critical_difference",
     "detectable",
     "deviation",
+    "expected_best",
     "friedman",
     "holm",
     "improvement",
@@ -48,6 +51,7 @@ __all__ = [
     "normalised",
     "over_tasks",
     "performance_profile",
+    "quartiles",
     "rates",
     "runs_to_conclude",
     "seeds_for_effect",

@@ -167,9 +167,7 @@ class Halving:
         default_factory=list
     )
     keep: Annotated[Any, Field("share of the draws of a variant that go on from a rung, the best ones")] = "1/3"
-    brackets: Annotated[
-        int, Field("of Hyperband: as many groups of draws, each begins at a later rung", minimum=1)
-    ] = 1
+    brackets: Annotated[int, Field("of Hyperband: as many groups of draws, each begins at a later rung", minimum=1)] = 1
 
 
 @dataclass

@@ -50,7 +50,7 @@ def report_study(
     if not page:
         return
     whole = load(store, name, reference)
-    if len(whole.trials) > len(study.trials):
+    if whole.count > study.count:
         results = analyse(whole, smallest, corrected)
     folder = folder or study_folder(store.folder, name) / "report"
     try:
@@ -59,8 +59,8 @@ def report_study(
         reason = error.strerror or error
         raise UserError(f"the report cannot be written to {folder} ({reason}). Name another folder=FOLDER") from error
     try:
-        store.add_report(name, f"{name} report", {Tag.TRIALS: len(whole.trials)}, folder)
+        store.add_report(name, f"{name} report", {Tag.TRIALS: whole.count}, folder)
     except UserError as error:
         print(f"The report is not recorded in the store: {error}")
-    count = len(whole.trials)
+    count = whole.count
     print(f"Report of {count:,} trial{'' if count == 1 else 's'} of the study: {file}")

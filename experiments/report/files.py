@@ -7,10 +7,11 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from experiments.config.names import file_name
-from experiments.report import gates, tables
+from experiments.report import gates, tables, tuning
 from experiments.report.figures import across as over_tasks
 from experiments.report.figures import gates as saturated
 from experiments.report.figures import importance
+from experiments.report.figures.budget import budget
 from experiments.report.figures.costs import costs
 from experiments.report.figures.curves import Curve, curves
 from experiments.report.figures.forest import forest
@@ -54,6 +55,7 @@ def _pictures(results: Results, store: Store, folder: Path) -> dict[str, Picture
 def _figures(results: Results, store: Store) -> Iterator[tuple[str, Callable[[], Figure]]]:
     """Names of figures, and what draws each, one after the other: there may be a hundred."""
     study, across = results.study, results.across
+    rows = tuple(dict.fromkeys((*study.rows, *(study.search.rows if study.search else ()))))
     yield "forest", partial(forest, study, results.findings)
     if across is not None:
         yield "ranks", partial(over_tasks.ranks, across)
@@ -69,6 +71,8 @@ def _figures(results: Results, store: Store) -> Iterator[tuple[str, Callable[[],
         yield from _gates(results, store, task)
     for result in results.searches:
         task = result.task
+        if any(tuned.setting for tuned in result.tunings):
+            yield f"{task.file}-budget", partial(budget, task.task, rows, result.tunings, tuning.better(task))
         for name, figure in importance.figures(task.task, result.forests, label(task.score)).items():
             yield f"{task.file}-{name}", lambda figure=figure: figure
 

@@ -23,6 +23,7 @@ from experiments.report.search import SearchResults
 from experiments.report.study import Study
 from experiments.report.summary import across_tasks, answer, summary, task_summary
 from experiments.report.terminal import legend
+from experiments.report.tuning import headline
 
 HERE = Path(__file__).parent
 DRAWING = {"svg.hashsalt": "gatelab", "axes.titlesize": 10}  # the same figure is the same file
@@ -80,7 +81,7 @@ def page(results: Results, pictures: dict[str, Picture]) -> str:
         left_out=tables.left_out(study),
         across=across and _across(study, across, pictures),
         tasks=[_task(study, finding, pictures) for finding in results.findings],
-        searches=[_search(study, result, pictures) for result in results.searches],
+        searches=[_search(study.search or study, result, pictures) for result in results.searches],
         method=method(study),
         commands=commands(study),
     )
@@ -90,8 +91,8 @@ def _answer(results: Results) -> list[str]:
     """What fits on a first screen: of many tasks what holds for all."""
     study, findings = results.study, results.findings
     if len(findings) <= FEW_TASKS:
-        return [*summary(study, findings), *answer(study, findings)]
-    return [*summary(study, findings), *across_tasks(study, results.across)]
+        return [*headline(study), *summary(study, findings), *answer(study, findings)]
+    return [*headline(study), *summary(study, findings), *across_tasks(study, results.across)]
 
 
 def _across(study: Study, across: Across, pictures: dict[str, Picture]) -> dict[str, Any]:
@@ -103,10 +104,10 @@ def _across(study: Study, across: Across, pictures: dict[str, Picture]) -> dict[
 
 
 def _search(study: Study, result: SearchResults, pictures: dict[str, Picture]) -> dict[str, Any]:
-    names = [f"{result.task.file}-{kind}" for kind in ("importance", "marginals", "interaction")]
+    names = [f"{result.task.file}-{kind}" for kind in ("budget", "importance", "marginals", "interaction")]
     return {
         "words": search.sentences(result),
-        "table": search.table(study, result),
+        "tables": search.search_tables(study, result),
         "images": [picture for name, picture in pictures.items() if name.startswith(tuple(names))],
     }
 

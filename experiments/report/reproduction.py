@@ -2,7 +2,9 @@
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from typing import Any
@@ -11,6 +13,7 @@ import yaml
 
 from experiments.config.compose import CONF, GATED_LSTM, choices, defaults
 from experiments.errors import UserError
+from experiments.report.rows import Runs
 from experiments.report.study import Study
 from experiments.tracking import StoredRun
 from experiments.tracking.metadata import Param, Tag, fields, text
@@ -26,12 +29,12 @@ def commands(study: Study) -> list[str]:
     experiments = {trial.tags.get(Tag.EXPERIMENT, "") for trial in study.trials}
     experiment = experiments.pop() if len(experiments) == 1 else None
     start, name = _experiment(experiment), f"study={_quoted(study.name)}"
-    grid = None if study.runs.drawn or experiment is None else _grid(study, experiment)
+    drawn = study.runs if study.search is None else study.search.runs
+    grid = None if drawn.drawn or study.search or experiment is None else _grid(study, experiment)
     if grid:
         train = shlex.join(["python", "-m", "experiments.train", "-m", *start, *grid, name])
-    elif start and study.runs.drawn:
-        draws = len({place.draw for place in study.runs.placed})
-        train = shlex.join(["python", "-m", "experiments.train", *start, f"hydra.sweeper.n_trials={draws}", name])
+    elif start and any(run.tags.get(Tag.PHASE) for run in drawn.placed.values()):
+        train = shlex.join(["python", "-m", "experiments.train", *start, *_amount(study, drawn), name])
     else:
         status = shlex.join(["python", "-m", "experiments.sweep", "status", f"study={study.name}"])
         train = (
@@ -39,6 +42,13 @@ def commands(study: Study) -> list[str]:
             f"and `{status}` lists what is missing."
         )
     return [train, shlex.join(["python", "-m", "experiments.report", f"study={study.name}"])]
+
+
+def _amount(study: Study, drawn: Runs) -> list[str]:
+    """How many draws of each variant and fresh seeds a search has."""
+    draws = Counter((place.task, place.row) for place in {replace(place, seed=0) for place in drawn.placed})
+    seeds = len({place.seed for place in study.runs.placed})
+    return [f"search.trials={max(draws.values())}", *([f"search.confirm={seeds}"] if study.search else [])]
 
 
 def _experiment(name: str | None) -> list[str]:

@@ -56,5 +56,6 @@ def load(store: Store, name: str, reference: str | None = None, keys: Collection
 def analyse(study: Study, margin: Margin | None = None, family: Family = Family.task) -> Results:
     """Estimate all scores of a study and compare them, as `findings.find` does."""
     by_task = findings.find(study, margin, family)
-    searches = [search(study, task) for task in study.tasks] if study.runs.drawn else []
+    searched = study.search or study
+    searches = [search(searched, task) for task in searched.tasks] if searched.runs.drawn else []
     return Results(study, by_task, across.compare(study, by_task), searches)

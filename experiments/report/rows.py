@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
+from experiments.config.schema import Phase
 from experiments.report.readable import problem
 from experiments.tracking import StoredRun
 from experiments.tracking.lookup import described
@@ -176,7 +177,7 @@ def places(trials: Sequence[StoredRun]) -> list[Place | str]:
     different.
     """
     labels = [described(trial).params for trial in trials]
-    recorded = [{name: _plain(value) for name, value in fields(trial.params).items()} for trial in trials]
+    recorded = [_settings(trial) for trial in trials]
     old = [values for trial, values in zip(trials, recorded, strict=True) if is_from_0_1(trial.params)]
     for values in old:
         values |= dict.fromkeys(set().union(*old) - values.keys(), NOT_SET)
@@ -206,6 +207,12 @@ def places(trials: Sequence[StoredRun]) -> list[Place | str]:
         place = Place(label[Param.TASK], of_task, variant, switches, others, draw, int(label[Param.SEED]))
         positions.append(f"it ended before it had recorded its {', '.join(unknown)}" if unknown else place)
     return positions
+
+
+def _settings(trial: StoredRun) -> dict[str, str]:
+    """The fields of a trial that may tell it apart: not those that were chosen for its variant."""
+    chosen = trial.tags.get(Tag.DRAWN, "").split(",") if trial.tags.get(Tag.PHASE) == Phase.confirm else ()
+    return {name: _plain(value) for name, value in fields(trial.params).items() if name not in chosen}
 
 
 def follows_seed(pairs: Sequence[tuple[str, str | None]]) -> bool:

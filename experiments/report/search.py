@@ -13,6 +13,9 @@ from experiments.report.findings import BEST_SHARE
 from experiments.report.study import Study
 from experiments.report.tables import Table
 from experiments.report.task_results import TaskResults
+from experiments.report.tuning import Tuning, tunings
+from experiments.report.tuning import sentences as tuning_sentences
+from experiments.report.tuning import table as tuning_table
 from experiments.tracking import StoredRun
 from experiments.tracking.metadata import Tag
 
@@ -48,12 +51,14 @@ class SearchResults:
     Attributes:
         task: The task.
         best: By row.
+        tunings: By row, what was chosen and what it has cost.
         forests: By row, what predicts the score from the settings.
         reasons: Why rows have none.
     """
 
     task: TaskResults
     best: tuple[Best, ...]
+    tunings: tuple[Tuning, ...]
     forests: dict[str, Forest]
     reasons: dict[str, str]
 
@@ -65,7 +70,7 @@ def search(study: Study, task: TaskResults) -> SearchResults:
         ended = np.flatnonzero(np.isin(states, ("finished", "diverged")))
         searches[row] = [task.draws[task.replicates[number]] for number in ended], scores[ended]
     by_row, reasons = forests(searches, task.score.better)
-    return SearchResults(task, tuple(_best(study, task)), by_row, reasons)
+    return SearchResults(task, tuple(_best(study, task)), tunings(task), by_row, reasons)
 
 
 def _best(study: Study, task: TaskResults) -> list[Best]:
@@ -107,6 +112,12 @@ def _tenth(task: TaskResults, row: str) -> dict[str, StoredRun]:
     return {replicate: trials[replicate] for replicate in ordered[: math.ceil(BEST_SHARE * len(ordered))]}
 
 
+def search_tables(study: Study, result: SearchResults) -> list[Table]:
+    """What was chosen for each row; and its best draws, if all were trained to their end."""
+    paused = any("paused" in tuning.states for tuning in result.tunings)
+    return [tuning_table(result.task, result.tunings), *([] if paused else [table(study, result)])]
+
+
 def table(study: Study, result: SearchResults) -> Table:
     """The best draws of each row."""
     head = [
@@ -138,6 +149,7 @@ def sentences(result: SearchResults) -> list[str]:
     parts = [f"{row} {share.settings[0]} ({100 * share.mean:.0f} %)" for row, share in largest.items()]
     start = f"On {task}, the setting that explains most of the variance of the score is"
     return [
+        *tuning_sentences(result.task, result.tunings),
         *([f"{start}, for {listed(parts)}."] if parts else []),
         *(f"On {task}, {row}: {reason}." for row, reason in result.reasons.items()),
     ]

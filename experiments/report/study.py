@@ -3,10 +3,11 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from experiments.config.names import file_name
+from experiments.config.schema import Phase
 from experiments.errors import UserError
 from experiments.report.readable import is_number
 from experiments.report.rows import DATA_SEED, Place, Runs, collect, follows_seed, named
@@ -32,6 +33,7 @@ class Study:
         lacking: For each row whose base the study does not have, so that it is compared with another variant: that
             base.
         runs: The runs that count.
+        search: The study of the search whose best settings these trials have, with seeds of their own.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Study:
     compared: dict[str, str]
     lacking: dict[str, str]
     runs: Runs
+    search: "Study | None" = None
 
     @cached_property
     def rows(self) -> tuple[str, ...]:
@@ -68,6 +71,11 @@ class Study:
         return list(self.runs.placed.values())
 
     @property
+    def count(self) -> int:
+        """The number of trials, with those of the search."""
+        return len(self.trials) + (self.search.count if self.search else 0)
+
+    @property
     def replicate(self) -> str:
         """What one replicate is: a seed, or a draw."""
         return "draw" if self.runs.drawn else "seed"
@@ -75,6 +83,8 @@ class Study:
 
 def read(name: str, store: str, trials: Iterable[StoredRun], reference: str | None = None) -> Study | None:
     """Arrange the runs of a study, newest first, by task, row and replicate. None if none of them is a trial.
+
+    Where the best settings of a search were trained again with fresh seeds, the study is of those trials only.
 
     Args:
         name: The study.
@@ -85,7 +95,13 @@ def read(name: str, store: str, trials: Iterable[StoredRun], reference: str | No
     Raises:
         UserError: for a reference that the study does not have.
     """
-    runs = collect(trials)
+    everything = list(trials)
+    confirmed = [trial for trial in everything if trial.tags.get(Tag.PHASE) == Phase.confirm]
+    if confirmed and len(confirmed) < len(everything):
+        study = read(name, store, confirmed, reference)
+        others = [trial for trial in everything if trial.tags.get(Tag.PHASE) != Phase.confirm]
+        return None if study is None else replace(study, search=read(name, store, others))
+    runs = collect(everything)
     if not runs.placed:
         return None
     files = _files(dict.fromkeys(place.measured for place in runs.placed))

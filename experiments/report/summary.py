@@ -88,7 +88,8 @@ def _early(task: TaskFindings, row: str) -> str:
 def _too_few(study: Study, few: Sequence[Comparison]) -> str:
     most = max(comparison.test.difference.count for comparison in few)
     enough = few[0].enough
-    more = f", such as seed=range({enough})" if study.replicate == "seed" else ""
+    words = f"search.confirm={enough}" if study.search else f"seed=range({enough})"
+    more = f", such as {words}" if study.replicate == "seed" else ""
     return f"{counted(most, study.replicate)} cannot show any difference: it takes {enough}{more}."
 
 

@@ -100,12 +100,23 @@ def details(study: Study, task: TaskFindings) -> Table:
             "p\n(Holm)": _compared(lambda one: _bare(one.adjusted)),
             "correlation\nby seed": _compared(_correlation),
         }
+    if any(task.results.learning_rates(row) for row in range(len(task.rows))):
+        columns["learning\nrate"] = lambda finding: _rate(task.results, finding.row)
     columns |= {
         "units": lambda finding: sizes(finding.units),
         "parameters": lambda finding: sizes(finding.parameters),
         "step time,\nms": lambda finding: number(finding.step_ms),
     }
     return Table(list(columns), [[cell(finding) for cell in columns.values()] for finding in task.rows])
+
+
+def _rate(task: TaskResults, row: str) -> str:
+    """The learning rate of a row, and whether all rows share it, so that it may suit one better than another."""
+    rates = task.learning_rates(task.rows.index(row))
+    if len(rates) > 1:
+        return "several"
+    text = ", ".join(number(float(rate)) if is_number(rate) else rate for rate in rates) or "-"
+    return f"{text}\nshared, untuned" if task.shared_rate else text
 
 
 def _correlation(comparison: Comparison) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.analysis.format import number
 from experiments.tracking import StoredRun
-from experiments.tracking.metadata import Metric, Param, fields, recorded_number
+from experiments.tracking.metadata import Metric, Param, Tag, fields, recorded_number
 
 STATES = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "killed", "RUNNING": "running", "SCHEDULED": "paused"}
 UNSCORED = ("diverged", "paused", "failed", "killed", "running", "missing", "unmeasured")
@@ -174,6 +174,18 @@ class TaskResults:
         trials = [trial for (name, _), trial in self.trials.items() if name == self.rows[row]]
         budgets = [recorded_number(fields(trial.params).get("training.epochs")) for trial in trials]
         return max((int(budget) for budget in budgets if np.isfinite(budget)), default=None)
+
+    def learning_rates(self, row: int) -> set[str]:
+        """The learning rates of the trials of a row, as they were recorded."""
+        trials = [trial for (name, _), trial in self.trials.items() if name == self.rows[row]]
+        return {rate for trial in trials if (rate := fields(trial.params).get("training.learning_rate"))}
+
+    @property
+    def shared_rate(self) -> str | None:
+        """The one learning rate of all rows, which was tuned for none of them; None if they have several."""
+        rates = set[str]().union(*(self.learning_rates(row) for row in range(len(self.rows))))
+        tuned = any(trial.tags.get(Tag.DRAWN) for trial in self.trials.values())
+        return next(iter(rates)) if len(rates) == 1 and len(self.rows) > 1 and not tuned else None
 
     def solves(self, row: int) -> int | None:
         """How many trials of a row reach the score that counts as solved; None if there is no such score."""

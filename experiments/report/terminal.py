@@ -8,13 +8,14 @@ from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
-from experiments.report import search
+from experiments.report import search, tuning
 from experiments.report.findings import TaskFindings, Verdict
 from experiments.report.notes import notes
 from experiments.report.results import Results
 from experiments.report.study import Study
 from experiments.report.summary import across_tasks, answer, summary, task_summary
 from experiments.report.tables import SO_FAR, cell
+from experiments.report.tuning import headline
 from experiments.tracking import Store, charts_link
 
 COLUMNS = 3
@@ -27,7 +28,7 @@ def show(results: Results) -> None:
     study, findings = results.study, results.findings
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(f"\n[bold]{escape(study.name)}[/bold]", highlight=False)
-    _list(console, [*summary(study, findings), *answer(study, findings)])
+    _list(console, [*headline(study), *summary(study, findings), *answer(study, findings)])
     console.print()
     print_tables(console, study, findings)
     console.print(legend(study, findings), highlight=False, markup=False)
@@ -38,6 +39,8 @@ def show(results: Results) -> None:
     figures += remarks[:MOST_NOTES]
     if len(remarks) > MOST_NOTES:
         figures.append(f"{len(remarks) - MOST_NOTES} more remarks are in the report.")
+    for result in results.searches:
+        console.print(settings_table(result), highlight=False)
     if figures:
         console.print("\nIn figures:")
         _list(console, figures)
@@ -57,6 +60,9 @@ def legend(study: Study, findings: list[TaskFindings]) -> str:
     marks += f"; better, worse: than {study.opponent}, p < 0.05 after Holm"
     marks += "; equivalent: the interval of the difference lies within the margin" * (Verdict.EQUIVALENT in verdicts)
     marks += "; undecided: nothing is shown" * (Verdict.UNDECIDED in verdicts)
+    marks += "; all rows share one learning rate, tuned for none of them" * all(
+        task.shared_rate for task in study.tasks
+    )
     cells = [cell(finding, row) for finding in findings for row, _ in finding.comparisons]
     early = any(SO_FAR in text for text in cells)
     return f"{marks};{SO_FAR}: many trials were still improving when their epochs ran out" if early else marks
@@ -76,6 +82,15 @@ def _table(study: Study, findings: list[TaskFindings]) -> Table:
         table.add_row(Text(row), *(cell(finding, row) for finding in findings))
     table.add_section()
     table.add_row("trivial baseline", *(task.baseline_text for task in tasks))
+    return table
+
+
+def settings_table(result: search.SearchResults) -> Table:
+    """What was chosen for each row of a task."""
+    content = tuning.table(result.task, result.tunings)
+    table = Table(*(Column(Text(head)) for head in content.head), title=Text(f"Settings, {result.task.task}"))
+    for row in content.rows:
+        table.add_row(*map(Text, row))
     return table
 
 

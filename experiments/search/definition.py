@@ -106,7 +106,9 @@ class Definition:
     ) -> tuple[str, ...]:
         """The overrides of a trial, in the order in which the keys were given."""
         values = {**dict(cell), **draw, "seed": seed}
-        named = [self.fixed.get(key) or f"{element}={values[key]}" for key, element in self.keys.items() if key != "seed"]
+        named = [
+            self.fixed.get(key) or f"{element}={values[key]}" for key, element in self.keys.items() if key != "seed"
+        ]
         own = [f"seed={seed}", f"sweep.drawn=[{','.join(self.space)}]", f"sweep.phase={phase}"]
         return tuple([*named, *own, *([] if stage is None else [f"sweep.pause_after={stage}"])])
 
@@ -153,7 +155,9 @@ def begin(file: Path, definition: Definition, batch: int, is_new: bool) -> int:
         before = json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"study={study}: {file} cannot be read ({error}). Choose another study") from error
-    differing = [name for name in sorted({*before, *now} - {"batch"}) if not _agrees(name, before.get(name), now.get(name))]
+    differing = [
+        name for name in sorted({*before, *now} - {"batch"}) if not _agrees(name, before.get(name), now.get(name))
+    ]
     if differing:
         lines = [f"\n  {name}: {_short(before.get(name))} then, {_short(now.get(name))} now" for name in differing]
         raise UserError(

@@ -54,7 +54,9 @@ def stages(halving: Halving, epochs: int, name: str) -> list[Stage]:
     """
     rungs = halving.rungs
     if rungs and rungs[-1] > epochs:
-        raise UserError(f"search.halving.rungs={rungs}: {name} has training.epochs={epochs}, and no rung may be beyond it")
+        raise UserError(
+            f"search.halving.rungs={rungs}: {name} has training.epochs={epochs}, and no rung may be beyond it"
+        )
     return [*(rung for rung in rungs if rung < epochs), None]
 
 

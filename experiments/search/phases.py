@@ -118,9 +118,7 @@ class Tuning:
                 scores[cell] |= told[cell]
         return scores
 
-    def _next_rung(
-        self, rung: int, scores: dict[Cell, dict[int, float | None]]
-    ) -> dict[Cell, dict[int, float | None]]:
+    def _next_rung(self, rung: int, scores: dict[Cell, dict[int, float | None]]) -> dict[Cell, dict[int, float | None]]:
         """Train the best of each bracket further, and begin with the bracket that starts here."""
         numbers: dict[Cell, list[int]] = {}
         for cell in self.cells:
@@ -136,9 +134,7 @@ class Tuning:
             numbers[cell] = sorted([*best, *self._beginners(cell, rung)])
         return {**scores, **self._train(self._title(rung), rung, numbers)}
 
-    def _train(
-        self, title: str, rung: int, numbers: dict[Cell, Sequence[int]]
-    ) -> dict[Cell, dict[int, float | None]]:
+    def _train(self, title: str, rung: int, numbers: dict[Cell, Sequence[int]]) -> dict[Cell, dict[int, float | None]]:
         """Train some draws of each cell with all seeds to a rung. Returns the means of their validation scores."""
         words = {
             (cell, number): [self._words(cell, number, seed, rung) for seed in self.definition.seeds]

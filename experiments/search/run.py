@@ -16,7 +16,7 @@ from experiments.options import problems
 from experiments.search import definition as definitions
 from experiments.search import halving, phases, space
 from experiments.search.definition import CROSSED, Cell, Definition
-from experiments.search.phases import Batch, Choice, Scores, Tuning
+from experiments.search.phases import Choice, Scores, Tuning
 from experiments.search.samplers import Proposals
 from experiments.sweep import plan
 from experiments.sweep.workers import suitable_count
@@ -67,7 +67,9 @@ def define(overrides: Mapping[str, Override], config: DictConfig) -> Definition:
     fixed = {key: str(override.input_line) for key, override in named.items() if key not in swept and key != "seed"}
     model = OmegaConf.to_container(config.model, enum_to_str=True)
     training = OmegaConf.to_container(config.training, enum_to_str=True)
-    lasting = [line for key, line in fixed.items() if key not in RUNTIME and not key.startswith(("sweep.", "tracking."))]
+    lasting = [
+        line for key, line in fixed.items() if key not in RUNTIME and not key.startswith(("sweep.", "tracking."))
+    ]
     definition = Definition(
         settings=settings,
         keys={key: override.get_key_element() for key, override in named.items()},

@@ -42,9 +42,7 @@ class Proposals:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             chosen = _sampler(sampler, self.space, seed)
-        self.study = optuna.create_study(
-            sampler=chosen, direction="minimize" if better == "lower" else "maximize"
-        )
+        self.study = optuna.create_study(sampler=chosen, direction="minimize" if better == "lower" else "maximize")
         self.worst = math.inf if better == "lower" else -math.inf
         self.asked: list[optuna.Trial] = []
 
@@ -83,7 +81,9 @@ def count_of(sampler: Sampler, space: Space, count: int | None) -> int:
     if size > MOST_VALUES:
         raise UserError(f"search.sampler=grid: has {size} draws, more than {MOST_VALUES}; use another sampler")
     if count not in (None, size):
-        raise UserError(f"search.trials={count}: the grid has {size} draws. Leave it out, or sample it with another sampler")
+        raise UserError(
+            f"search.trials={count}: the grid has {size} draws. Leave it out, or sample it with another sampler"
+        )
     return size
 
 
@@ -123,4 +123,6 @@ def _grid_values(key: str, distribution: BaseDistribution) -> Sequence[str | int
         return distribution.choices
     if isinstance(distribution, IntDistribution) and not distribution.log:
         return range(distribution.low, distribution.high + 1, distribution.step)
-    raise UserError(f"search.sampler=grid: {key} is an interval, which has no list of values. Allowed: a,b,c, choice, range")
+    raise UserError(
+        f"search.sampler=grid: {key} is an interval, which has no list of values. Allowed: a,b,c, choice, range"
+    )

@@ -88,4 +88,3 @@ def _problem(low: float, high: float, integer: bool, log: bool) -> str:
 def word(value: Any) -> str:
     """A drawn value as a command line has it; a float parses back to the same bits."""
     return value if isinstance(value, str) else repr(value)
-

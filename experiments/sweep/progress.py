@@ -109,7 +109,12 @@ class Progress:
         head = Table.grid(padding=(0, 2))
         bar = ProgressBar(total=len(self.specs), completed=len(self.outcomes), width=30)
         title = f"{self.title}: " if self.title else ""
-        head.add_row(f"{title}{len(self.outcomes)} of {len(self.specs)} trials", bar, counts, f"about {left} left" if left else "")
+        head.add_row(
+            f"{title}{len(self.outcomes)} of {len(self.specs)} trials",
+            bar,
+            counts,
+            f"about {left} left" if left else "",
+        )
         body = Table.grid(padding=(0, 2))
         now = time.monotonic()
         for index, began in list(self.running.items()):

@@ -134,9 +134,7 @@ def run_sweep(
     return outcomes
 
 
-def _do(
-    configs: "Sequence[Config]", overrides: Sequence[tuple[str, ...]], crew: Crew, title: str
-) -> "list[Outcome]":
+def _do(configs: "Sequence[Config]", overrides: Sequence[tuple[str, ...]], crew: Crew, title: str) -> "list[Outcome]":
     from experiments.sweep.workers import check_layers
 
     workers = crew.of(configs[0], len(configs))

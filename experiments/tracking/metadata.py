@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import platform
+import re
 import shlex
 import subprocess
 import zlib
@@ -116,6 +117,7 @@ FIELDS_0_1 = {
     "clipnorm": "training.clipnorm",
 }
 FILLED_IN = ("sweep.drawn=", "sweep.phase=", "sweep.pause_after=")  # words of a trial that a search has added
+RUNG = re.compile(r"best_until_[0-9]{1,9}")
 PLAIN_0_1 = {"None": "null", "True": "true", "False": "false"}
 
 

@@ -13,9 +13,9 @@ from mlflow import entities
 from mlflow.entities import Metric, Param, RunTag
 
 from experiments.errors import first_line
-from experiments.tracking.client import STORE_ERRORS, Client, is_away
 from experiments.tracking import metadata
-from experiments.tracking.metadata import Tag, recorded_number, rung_tag
+from experiments.tracking.client import STORE_ERRORS, Client, is_away
+from experiments.tracking.metadata import RUNG, Tag, recorded_number, rung_tag
 from experiments.tracking.process import is_alive
 
 MOST_METRICS = 1000  # of one request
@@ -64,6 +64,13 @@ class StoredRun:
         """The best validation score until an epoch, of a trial that paused there; None if it did not."""
         text = self.tags.get(rung_tag(epoch))
         return None if text is None else recorded_number(text)
+
+    @property
+    def validation_so_far(self) -> float:
+        """The best validation score until the last epoch after which the trial paused; NaN if it never did."""
+        rungs = [name for name in self.tags if RUNG.fullmatch(name)]
+        last = max(rungs, key=lambda name: int(name.rpartition("_")[2]), default="")
+        return recorded_number(self.tags.get(last))
 
     @property
     def alive(self) -> bool:

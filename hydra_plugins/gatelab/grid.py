@@ -87,7 +87,11 @@ class GridSweeper(Sweeper):
         Raises:
             UserError: names them.
         """
-        set_fields = [name for name, value in vars(OmegaConf.to_object(self.config.search)).items() if value != getattr(Search(), name)]
+        set_fields = [
+            name
+            for name, value in vars(OmegaConf.to_object(self.config.search)).items()
+            if value != getattr(Search(), name)
+        ]
         if set_fields:
             raise UserError(f"search.{set_fields[0]}: is for hydra/sweeper=search; add that, or leave it out")
 

@@ -120,11 +120,14 @@ def test_the_command_for_a_random_search_has_as_many_draws(store):
     for variant in ("standard", "peephole"):
         for rate in (0.1, 0.2, 0.3):
             for seed in range(2):
-                settings = {"training.learning_rate": rate}
-                add(store, variant, seed, rate, settings=settings, drawn="training.learning_rate", experiment="search")
-    assert commands(study_of(store))[0] == (
-        "python -m experiments.train experiment=search hydra.sweeper.n_trials=3 study=s"
-    )
+                drawn = {"drawn": "training.learning_rate", "experiment": "rates"}
+                add(store, variant, seed, rate, settings={"training.learning_rate": rate}, phase="search", **drawn)
+    command = "python -m experiments.train experiment=rates search.trials=3 study=s"
+    assert commands(study_of(store))[0] == command
+    for variant, rate in (("standard", 0.1), ("peephole", 0.3)):
+        for seed in (2, 3, 4):
+            add(store, variant, seed, rate, settings={"training.learning_rate": rate}, phase="confirm", **drawn)
+    assert commands(study_of(store))[0] == command.replace("study=s", "search.confirm=3 study=s")
 
 
 STRANGE = [
@@ -148,7 +151,7 @@ STRANGE = [
 def test_what_a_stranger_has_recorded_is_one_word_of_a_command(store, text, place):
     """The shell reads it as it is; or there is no command."""
     experiment = text if place in ("experiment", "drawn") else "candidates"
-    drawn = {"drawn": "training.learning_rate"} if place == "drawn" else {}
+    drawn = {"drawn": "training.learning_rate", "phase": "search"} if place == "drawn" else {}
     for seed in (0, 1):
         variant, task = (text if place == name else default for name, default in PLACES)
         settings = {"training.learning_rate": 10.0**-seed}
@@ -159,7 +162,7 @@ def test_what_a_stranger_has_recorded_is_one_word_of_a_command(store, text, plac
         return
     words = shlex.split(train)
     assert words[:3] == ["python", "-m", "experiments.train"] and all("=" in word for word in words[3:])
-    assert [word.partition("=")[0] for word in words[3:]] == ["experiment", "hydra.sweeper.n_trials", "study"]
+    assert [word.partition("=")[0] for word in words[3:]] == ["experiment", "search.trials", "study"]
 
 
 PLACES = (("variant", "standard"), ("task", "adding"))

@@ -83,12 +83,16 @@ def test_divergence_is_the_worst_score_and_a_failure_says_nothing(sampler):
     proposals, drawn = Proposals(sampler, NUMBERS, 0), []
     for _ in range(15):
         drawn = proposals.ask(4)
-        proposals.tell([None if number == 0 else math.nan if float(draw["x"]) > 0 else 1.0 for number, draw in enumerate(drawn)])
+        proposals.tell(
+            [None if number == 0 else math.nan if float(draw["x"]) > 0 else 1.0 for number, draw in enumerate(drawn)]
+        )
     late = proposals.ask(12)
     assert sum(float(draw["x"]) > 0 for draw in late) <= 4, "half of random draws"
 
 
 def test_cmaes_needs_numbers():
     pytest.importorskip("cmaes")
-    with pytest.raises(UserError, match="search.sampler=cmaes: needs two keys with numbers, and has training.learning_rate"):
+    with pytest.raises(
+        UserError, match="search.sampler=cmaes: needs two keys with numbers, and has training.learning_rate"
+    ):
         Proposals(Sampler.cmaes, SPACE, 0)
