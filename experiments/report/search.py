@@ -1,6 +1,7 @@
 """A search over settings on one task: the best draws, and which setting matters."""
 
 import math
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -151,5 +152,13 @@ def sentences(result: SearchResults) -> list[str]:
     return [
         *tuning_sentences(result.task, result.tunings),
         *([f"{start}, for {listed(parts)}."] if parts else []),
-        *(f"On {task}, {row}: {reason}." for row, reason in result.reasons.items()),
+        *_without_forest(result),
     ]
+
+
+def _without_forest(result: SearchResults) -> list[str]:
+    """Why rows have no forest, once for each reason."""
+    rows: dict[str, list[str]] = defaultdict(list)
+    for row, reason in result.reasons.items():
+        rows[reason].append(row)
+    return [f"On {result.task.task}, {listed(names)}: {reason}." for reason, names in rows.items()]

@@ -149,7 +149,7 @@ class Run:
         The score is a tag for each rung, so that a search can be repeated when trials have gone on.
         """
         self.keep({epoch: {metadata.Metric.TRAIN_S: train_s}})
-        self.describe(tags={rung_tag(epoch): repr(validation), Tag.PAUSED: epoch})
+        self.describe(tags={rung_tag(epoch): repr(float(validation)), Tag.PAUSED: epoch})
         with self._timed():
             self.client.update_run(self.id, status="SCHEDULED")
 

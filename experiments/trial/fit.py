@@ -164,7 +164,7 @@ def _pause(config: Config) -> int | None:
 def _best_until(epoch: int, task: Task, progress: Progress) -> float:
     """The best validation score of the first epochs: a checkpoint may hold more of them."""
     choose = min if task.chooses.better == "lower" else max
-    return choose(progress.epochs[number][f"val/{task.chooses.name}"] for number in range(1, epoch + 1))
+    return float(choose(progress.epochs[number][f"val/{task.chooses.name}"] for number in range(1, epoch + 1)))
 
 
 def _save(model: keras.Model, spec: TrialSpec, task: Task, file: Path) -> None:

@@ -6,7 +6,10 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.config import credentials, names
+from experiments.config.schema import Search
 from experiments.errors import UserError, reported
+
+SEARCHERS = ("hydra_plugins.gatelab.search.SearchSweeper", "hydra_plugins.gatelab.search.RandomSweeper")
 
 
 class EarlyChecks(Callback):
@@ -20,3 +23,14 @@ class EarlyChecks(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         self.on_run_start(config)
+        with reported():
+            if config.hydra.sweeper._target_ not in SEARCHERS:
+                _refuse_search(config)
+
+
+def _refuse_search(config: DictConfig) -> None:
+    """Refuse settings of a search in a sweep that is none, which knows nothing of them."""
+    default = OmegaConf.structured(Search)
+    for name in default:
+        if config.search[name] != default[name]:
+            raise UserError(f"search.{name}: is for hydra/sweeper=search; add that, or leave it out")

@@ -16,7 +16,6 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.config.schema import Search
 from experiments.errors import UserError, reported
 from hydra_plugins.gatelab.local import LocalLauncherConf
 
@@ -56,7 +55,6 @@ class GridSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> list[Any]:
         assert self.config is not None and self.launcher is not None and self.hydra_context is not None
         with reported():
-            self.check_search()
             trials = [list(words) for words in product(*map(values, self.parse(arguments).values()))]
         self.save_config()
         if self.config.hydra.launcher._target_ != LocalLauncherConf._target_:
@@ -80,20 +78,6 @@ class GridSweeper(Sweeper):
             return {override.get_key_element().lstrip("+"): override for override in parser.parse_overrides(lines)}
         except HydraException as error:
             raise UserError(str(error)) from error
-
-    def check_search(self) -> None:
-        """Refuse settings of a search, of which a grid knows nothing.
-
-        Raises:
-            UserError: names them.
-        """
-        set_fields = [
-            name
-            for name, value in vars(OmegaConf.to_object(self.config.search)).items()
-            if value != getattr(Search(), name)
-        ]
-        if set_fields:
-            raise UserError(f"search.{set_fields[0]}: is for hydra/sweeper=search; add that, or leave it out")
 
     def save_config(self) -> None:
         """Write the configuration of the sweep into the folder of its study."""

@@ -42,7 +42,7 @@ def files_with_the_secret(folder):
     return [file for file in folder.rglob("*") if file.is_file() and SECRET.encode() in file.read_bytes()]
 
 
-@pytest.mark.parametrize("words", [(), ("-m",), ("-m", "hydra/sweeper=basic"), ("-m", "hydra/sweeper=random")])
+@pytest.mark.parametrize("words", [(), ("-m",), ("-m", "hydra/sweeper=basic"), ("-m", "hydra/sweeper=search")])
 def test_a_password_in_the_address_is_refused_before_anything_is_written(tmp_path, words):
     done = command("train", *words, f"tracking.uri=http://me:{SECRET}@127.0.0.1:1", f"output_dir={tmp_path}/out")
     assert done.returncode == 2 and "the address holds a password" in done.stderr, done.stderr

@@ -153,7 +153,7 @@ def test_a_diverged_trial_is_a_result_and_the_sweep_goes_on(train, tmp_path):
         (("seed=range(0,0)",), "the sweep has no trials"),
         (("+nonsense=1,2",), "nonsense: there is no such field"),
         (("variant=standard,foo",), "Could not find 'variant/foo'"),
-        (("model.units=interval(3,5)",), "an interval is for hydra/sweeper=random"),
+        (("model.units=interval(3,5)",), "an interval is for hydra/sweeper=search"),
     ],
 )
 def test_mistakes_anywhere_in_a_sweep_stop_it_before_the_first_trial(train, tmp_path, arguments, message):

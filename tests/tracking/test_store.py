@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pytest
 from filelock import FileLock
 
@@ -57,6 +58,22 @@ def test_a_run_comes_back_as_it_was_recorded(store):
     assert [trial.run_id for trial in store.trials("study")] == [run.id]
     assert steps(store, run.id, "val/mse") == [1, 2]
     assert store.trials("other") == [] and store.studies() == ["study"]
+
+
+def test_a_run_that_pauses_keeps_its_score_at_each_rung_to_the_last_bit(store):
+    """Also a number of NumPy, as some metrics are."""
+    run, scores = start(store), {3: 0.1 + 0.2, 9: np.float64(1) / 3}
+    for epoch, score in scores.items():
+        run.pause(epoch, score, train_s=float(epoch))
+    (paused,) = store.trials("study")
+    assert paused.status == "SCHEDULED" and paused.tags["paused_after"] == "9"
+    assert {epoch: paused.validation_after(epoch) for epoch in scores} == scores
+    assert paused.validation_so_far == scores[9] and paused.validation_after(27) is None
+    assert store.ended(store.experiment("study/task")) == {}
+    assert [run.run_id for run in store.ended(store.experiment("study/task"), pauses=True)["k"]] == [paused.run_id]
+    again = store.reopen(paused, {}, Path("lock"))
+    (running,) = store.trials("study")
+    assert again.id == paused.run_id and running.tags["paused_after"] == "" and running.validation_after(3) == scores[3]
 
 
 def test_what_is_not_finite_becomes_nan(store):
