@@ -7,7 +7,7 @@ from importlib.abc import MetaPathFinder
 MOVED = """
     archive=sweep.archive arguments=options batches=trial.batches boxes=analysis.fanova callbacks=trial.callbacks
     checkpoint=trial.checkpoint cleanup=sweep.clean colors=tracking.metadata compare=sweep.check
-    compiled=trial.model_cache description=tracking.metadata dispatch=sweep.scheduler draw=search.random_search
+    compiled=trial.model_cache description=tracking.metadata dispatch=sweep.scheduler draw=search.samplers
     identity=config.identity importance=analysis.importance job=trial.spec manage=sweep.__main__
     match=trial.parameter_match model=trial.model plan=sweep.plan prepare=sweep.preflight progress=sweep.progress
     record=sweep.run_trial repeat=sweep.check schedule=sweep.scheduler schema=config.schema status=sweep.status

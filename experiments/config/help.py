@@ -18,7 +18,7 @@ Train LSTM variants and record every trial in MLflow.
   python -m experiments.train task=char_lm task.path=FILE.txt                        your own text
   python -m experiments.train task=forecast task.path=FILE.csv task.target=COLUMN    your own series
   python -m experiments.train task=classify task.path=NAME_TRAIN.ts                   your own labelled series
-  python -m experiments.train experiment=random_search                               a random search for settings
+  python -m experiments.train experiment=fair_quickstart                             tune each variant, then test it
   python -m experiments.sweep status study=NAME                                      what a sweep has done; --help: more
   python -m experiments.train ... --cfg job                                          show the values, train nothing
   python -m experiments.tasks                                                        a table of all tasks
@@ -27,10 +27,10 @@ A trial that the store already has is not trained again, unless rerun=true is gi
 on when the same command is given again.
 """
 
-RANDOM = """
-Random search (-m hydra/sweeper=random): hydra.sweeper.n_trials=20 draws, hydra.sweeper.seed=0, and keys that are
-combined with every draw, hydra.sweeper.grid=[variant,seed]. Values: interval(a,b), tag(log, interval(a,b)),
-int(interval(a,b)), choice(a,b,c), a,b,c, range(a,b).
+SEARCH = """
+Search for settings (-m hydra/sweeper=search): every field with several values is drawn, but variant, task and seed are
+crossed with every draw. Values: interval(a,b), tag(log, interval(a,b)), int(interval(a,b)), choice(a,b,c), a,b,c,
+range(a,b). search.confirm=10 trains the best setting of each variant with fresh seeds (docs/search.md).
 Launchers (hydra/launcher=): local, slurm, ray_cluster (docs/cluster.md)"""
 
 
@@ -47,7 +47,7 @@ def help_text() -> str:
     for name, function in tasks.functions().items():
         parts.append(f"\nFields of tasks made by {name}:")
         parts += _rows(tasks.schema(function), "task.")
-    parts.append(RANDOM)
+    parts.append(SEARCH)
     return "\n".join(parts)
 
 

@@ -40,11 +40,6 @@ NOT_RUN = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --host 0.0.0.0 --port 5000 --workers 4 "
     "--allowed-hosts 'HOST,HOST:*' --backend-store-uri postgresql+psycopg2://mlflow:PASSWORD@localhost/mlflow "
     "--serve-artifacts --artifacts-destination /shared/gatelab/artifacts": "needs PostgreSQL",
-    "python -m experiments.train -m hydra/sweeper=optuna hydra.sweeper.sampler.seed=1 hydra.sweeper.n_trials=10 "
-    "hydra.sweeper.n_jobs=2 hydra.sweeper.direction=minimize study=tpe "
-    "'training.learning_rate=tag(log, interval(1e-3, 1e-1))' 'model.units=choice(4,8,16)' task.length=10 "
-    "task.train_size=256 task.validation_size=64 task.test_size=64 training.epochs=3": "needs hydra-optuna-sweeper, "
-    "which brings an Optuna of 2022; its configuration is checked",
     "python -m experiments.report": WITHOUT_ARGUMENTS,
     "python -m experiments.sweep status": WITHOUT_ARGUMENTS,
     "python -m experiments.train -m": WITHOUT_ARGUMENTS,
@@ -65,8 +60,8 @@ OTHER_MACHINES = ("hydra/launcher", "hydra.launcher.partition")
 SHORT = ["training.epochs=1", "seed=0", "sweep.workers=1"]
 SHORT_DEFAULTS = ["training.jit_compile=false", "tracking.gates=0"]  # compiling takes longer than one epoch
 SHORTER = {
-    "python -m experiments.train experiment=random_search hydra.sweeper.n_trials=40": ["variant=standard"],
-    "python -m experiments.train experiment=random_search hydra.sweeper.n_trials=8": ["variant=standard"],
+    "python -m experiments.train experiment=random_search search.trials=40": ["variant=standard"],
+    "python -m experiments.train experiment=random_search search.trials=8": ["variant=standard"],
 }
 NARROW = "model.units=4"  # of models for fetched data, which are large
 
@@ -76,13 +71,14 @@ SMALLEST = {
     "importance": ["--repetitions", "1", "--draws", "20"],
     "input": ["--tasks", "adding", "--batches", "2", "--rounds", "1"],
     "layers": ["--sizes", "XS", "--variants", "standard", "--rounds", "1"],
+    "search": ["--draws", "4", "--epochs", "3", "--kills", "1", "--tasks", "adding"],
     "report": ["--variants", "2", "--tasks", "1", "--seeds", "2", "--epochs", "2"],
     "sweep": ["--sizes", "XS", "--seeds", "1", "--epochs", "1", "--cores", "2"],
     "training_options": ["--sizes", "XS", "--rounds", "1"],
 }
 
 # Of several commands that train a study, the one after which the page goes on.
-STUDIES = {"random_search": "python -m experiments.train experiment=random_search hydra.sweeper.n_trials=40"}
+STUDIES = {"random_search": "python -m experiments.train experiment=random_search search.trials=40"}
 ANY_STUDY = "quickstart"  # of commands that name a trial only: it is the first that a reader has
 PRODUCERS = {"file=gates.zip": "python -m experiments.sweep export study=gates file=gates.zip"}
 DRAW = "docs.answers.draw"  # draws the survey of a study

@@ -1,0 +1,197 @@
+"""Successive halving against the full random search: what it finds, what it costs, and what is left after kills.
+
+python -m benchmarks.search --help
+"""
+
+import argparse
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
+import numpy as np
+import psutil
+
+from experiments.tracking import Store, StoredRun
+from experiments.tracking.metadata import Metric, Param, Tag, recorded_number
+from experiments.tracking.transfer import histories
+
+ROOT = Path(__file__).resolve().parents[1]
+VARIANTS = ("standard", "peephole", "swapped")
+RATE = "training.learning_rate=tag(log, interval(1e-4, 1e-1))"
+UNITS = "model.units=32"
+STUDY = "benchmark"
+SEEDS = 5  # of the best setting, for the spread that luck alone gives
+SLACK = 0.01  # of the score
+FINISHED = re.compile(r"^\[ *\d+/\d+\]")
+SMALL = ("task.train_size=128", "task.validation_size=64", "task.test_size=64", "tracking.gates=0")
+STORED = 500
+
+HELP = f"""
+halving    on each task {", ".join(VARIANTS)} and the same draws of the learning rate: the
+           full search trains all of them to their last epoch, halving pauses at --rungs and keeps a third. Printed: the
+           share of the epochs, and for each variant how much worse the validation score of what halving chose is; it
+           passes within {SLACK:.0%} or within the standard deviation of {SEEDS} seeds of the best setting.
+kills      a small search with halving and confirmation, run once to its end, and once with kill -9 of its whole
+           process group at --kills random moments; every metric and every choice must be equal to the last bit.
+overhead   a TPE search in a store that has {STORED} trials of the study: seconds between the last trial of a batch and
+           the first of the next that were spent neither in a trial nor in waiting for one, and the memory of the parent.
+"""
+
+
+def command(folder: Path, *words: str) -> list[str]:
+    search = ("-m", "hydra/sweeper=search", f"study={STUDY}", f"output_dir={folder}")
+    return [sys.executable, "-m", "experiments.train", *search, *words]
+
+
+def run(folder: Path, *words: str) -> None:
+    done = subprocess.run(command(folder, *words), cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(words)}\n{done.stdout}\n{done.stderr}")
+
+
+def trials(folder: Path, phase: str) -> list[StoredRun]:
+    return [trial for trial in Store(None, str(folder)).trials(STUDY) if trial.tags.get(Tag.PHASE) == phase]
+
+
+def epochs(runs: list[StoredRun]) -> int:
+    return int(sum(run.metrics.get(Metric.EPOCHS, recorded_number(run.tags.get(Tag.PAUSED))) for run in runs))
+
+
+def best(runs: list[StoredRun], variant: str) -> StoredRun:
+    ended = [run for run in runs if run.status == "FINISHED" and run.params[Param.VARIANT] == variant]
+    return min((run for run in ended if np.isfinite(run.validation)), key=lambda run: run.validation)
+
+
+def halving(task: str, arguments: argparse.Namespace, rungs: str, folder: Path) -> None:
+    """Print a line for each variant."""
+    words = (f"task={task}", f"variant={','.join(VARIANTS)}", RATE, UNITS, f"training.epochs={arguments.epochs}")
+    words = (*words, f"search.trials={arguments.draws}", "tracking.gates=0")
+    run(folder / "full", *words, f"search.confirm={SEEDS}")
+    run(folder / "halving", *words, f"search.halving.rungs={rungs}")
+    full, halved = trials(folder / "full", "search"), trials(folder / "halving", "search")
+    share = epochs(halved) / epochs(full)
+    print(f"{task}, {arguments.draws} draws, rungs {rungs}: {epochs(halved)} of {epochs(full)} epochs, {share:.1%}")
+    seeds = trials(folder / "full", "confirm")
+    for variant in VARIANTS:
+        reference, chosen = best(full, variant), best(halved, variant)
+        spread = np.std([seed.validation for seed in seeds if seed.params[Param.VARIANT] == variant], ddof=1)
+        allowed = max(SLACK * abs(reference.validation), float(spread))
+        excess = chosen.validation - reference.validation
+        verdict = "passes" if excess <= allowed else "FAILS"
+        numbers = f"{chosen.validation:.5g} against {reference.validation:.5g}, allowed +{allowed:.2g}"
+        print(f"  {variant:<10} {numbers}: {verdict}", flush=True)
+
+
+def numbers(folder: Path) -> dict[str, object]:
+    """All that a search has recorded but times, by the key of the trial."""
+    store = Store(None, str(folder))
+    recorded = {}
+    for trial in store.trials(STUDY):
+        if trial.status in ("FINISHED", "SCHEDULED"):
+            names = [name for name in trial.metrics if not name.startswith("time/")]
+            points = histories(store, trial.run_id, names)
+            values = {name: [(step, repr(value)) for step, _, value in history] for name, history in points.items()}
+            rungs = {name: text for name, text in trial.tags.items() if name.startswith("best_until")}
+            recorded[trial.tags[Tag.TRIAL_KEY]] = (trial.status, values, rungs)
+    return recorded
+
+
+def kills(count: int, folder: Path) -> None:
+    """Print whether a search that was killed again and again ends as one that was not."""
+    words = ("task=adding", "variant=standard,swapped", RATE, "model.units=8", "training.epochs=9", *SMALL)
+    words = (*words, "search.trials=9", "search.halving.rungs=[1,3]", "search.confirm=3")
+    began = time.perf_counter()
+    run(folder / "whole", *words)
+    longest = time.perf_counter() - began
+    moments = random.Random(1)
+    for _ in range(count):
+        process = subprocess.Popen(
+            command(folder / "killed", *words), cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        time.sleep(moments.uniform(0.1, 0.6) * longest)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    run(folder / "killed", *words)
+    whole, killed = numbers(folder / "whole"), numbers(folder / "killed")
+    verdict = "equal to the last bit" if whole == killed else "DIFFERENT"
+    print(f"kills: {count}, then {len(killed)} trials of {len(whole)}: {verdict}", flush=True)
+
+
+def overhead(folder: Path) -> None:
+    """Print how long the sweeper and the launcher take between two batches, and how much memory."""
+    small = ("task=adding", "model.units=4", "training.epochs=1", "training.jit_compile=false", *SMALL, RATE)
+    words = (*small, "search.sampler=tpe", "search.batch=1", "sweep.workers=1", "search.trials=12")
+    run(folder, *words)
+    _fill(folder, STORED)
+    process = subprocess.Popen(
+        command(folder, *(word.replace("trials=12", "trials=18") for word in words)),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    gaps, ended, memory = [], 0.0, 0.0
+    for line in process.stdout:
+        now = time.perf_counter()
+        if "1 to train" in line and ended:
+            gaps.append(now - ended)
+        if FINISHED.match(line):
+            ended = now
+        if process.poll() is None:
+            memory = max(memory, psutil.Process(process.pid).memory_info().rss / 1e9)
+    process.wait()
+    print(
+        f"overhead: {STORED} trials in the store, between two batches {np.median(gaps):.2f} s (median), "
+        f"{max(gaps):.2f} s (longest); parent {memory:.2f} GB",
+        flush=True,
+    )
+
+
+def _fill(folder: Path, count: int) -> None:
+    """Finished runs of other trials of the study."""
+    store = Store(None, str(folder))
+    example, experiment = store.trials(STUDY)[0], store.experiment(f"{STUDY}/adding")
+    for number in range(count):
+        tags = {**example.tags, Tag.TRIAL_KEY: f"{number:016x}"}
+        recorded = store.start(experiment, example.name, {**example.params, "seed": number + 9}, tags, folder / "lock")
+        recorded.keep({0: {"test/mse": 1.0, "best/mse": 1.0}})
+        recorded.end("FINISHED")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--what", nargs="+", choices=("halving", "kills", "overhead"), default=["halving", "kills", "overhead"]
+    )
+    parser.add_argument("--tasks", nargs="+", default=["adding", "mackey_glass"])
+    parser.add_argument("--draws", type=int, default=27)
+    parser.add_argument("--epochs", type=int, default=27)
+    parser.add_argument(
+        "--rungs", help="such as [3,9]; default: ninths and thirds of the epochs; of 81 draws also 1/27"
+    )
+    parser.add_argument("--kills", type=int, default=10)
+    arguments = parser.parse_args()
+    fractions = (27, 9, 3) if arguments.draws > 27 else (9, 3)
+    rungs = sorted({max(1, arguments.epochs // fraction) for fraction in fractions})
+    with tempfile.TemporaryDirectory() as folder:
+        for task in arguments.tasks if "halving" in arguments.what else ():
+            halving(task, arguments, arguments.rungs or str(rungs).replace(" ", ""), Path(folder) / task)
+        if "kills" in arguments.what:
+            kills(arguments.kills, Path(folder) / "kills")
+        if "overhead" in arguments.what:
+            overhead(Path(folder) / "overhead")
+
+
+if __name__ == "__main__":
+    main()
