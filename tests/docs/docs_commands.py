@@ -24,8 +24,6 @@ NOT_RUN = {
     "pip install -r requirements.lock": ENVIRONMENT,
     "pip install --no-deps --editable .": ENVIRONMENT,
     "pip install hydra-submitit-launcher==1.2.0": INDEX,
-    "pip install hydra-optuna-sweeper==1.3.0": INDEX,
-    'pip install hydra-ray-launcher==1.2.2 "joblib<1.6"': INDEX,
     "pip install psycopg2-binary uvloop": INDEX,
     "pip check": "is about the environment for Ray",
     "export RAY_AUTH_MODE=disabled RAY_USAGE_STATS_ENABLED=0": RAY,
@@ -60,6 +58,13 @@ OTHER_MACHINES = ("hydra/launcher", "hydra.launcher.partition")
 SHORT = ["training.epochs=1", "seed=0", "sweep.workers=1"]
 SHORT_DEFAULTS = ["training.jit_compile=false", "tracking.gates=0"]  # compiling takes longer than one epoch
 SHORTER = {
+    "python -m experiments.train experiment=fair_quickstart": [
+        "variant=standard",
+        "task=adding",
+        "search.trials=2",
+        "search.halving.rungs=[]",  # one epoch has none
+        "search.confirm=1",
+    ],
     "python -m experiments.train experiment=random_search search.trials=40": ["variant=standard"],
     "python -m experiments.train experiment=random_search search.trials=8": ["variant=standard"],
 }
