@@ -35,10 +35,11 @@ SMALL = ("task.train_size=128", "task.validation_size=64", "task.test_size=64", 
 STORED = 500
 
 HELP = f"""
-halving    on each task {", ".join(VARIANTS)} with the same draws of the learning rate:
-           the full search trains all of them to their last epoch, halving pauses at --rungs and keeps a third. Printed:
-           the share of the epochs, and for each variant the validation score of what was chosen. It passes if it is
-           within {SLACK:.0%} of the full search's, or within the standard deviation of {SEEDS} seeds of its best setting.
+halving    on each task {", ".join(VARIANTS)}, with the same draws of the
+           learning rate. The full search trains all of them to their last epoch, halving pauses at --rungs and keeps a
+           third. Printed: the share of the epochs, and for each variant the validation score of what was chosen. It
+           passes if it is within {SLACK:.0%} of the full search's, or within the standard deviation of {SEEDS} seeds of
+           its best setting.
 kills      a small search with halving and confirmation, run once to its end, and once with kill -9 of its whole
            process group at --kills random moments; every metric and every choice must be equal to the last bit.
 overhead   a TPE search in a store that has {STORED} trials of the study: seconds between the last trial of a batch and

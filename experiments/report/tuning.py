@@ -144,9 +144,11 @@ def _cells(tuning: Tuning) -> list[str]:
 
 
 def _short(setting: str) -> str:
-    """A setting with numbers of four digits; the trials have all of them."""
+    """A setting with the last part of its names and numbers of four digits; the trials have all of both."""
     words = [word.partition("=") for word in setting.split(" ")]
-    return " ".join(f"{name}={number(float(value)) if is_number(value) else value}" for name, _, value in words)
+    return " ".join(
+        f"{name.rpartition('.')[2]}={number(float(value)) if is_number(value) else value}" for name, _, value in words
+    )
 
 
 def sentences(task: TaskResults, found: Sequence[Tuning]) -> list[str]:

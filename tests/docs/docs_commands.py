@@ -25,6 +25,7 @@ NOT_RUN = {
     "pip install --no-deps --editable .": ENVIRONMENT,
     "pip install hydra-submitit-launcher==1.2.0": INDEX,
     "pip install psycopg2-binary uvloop": INDEX,
+    'pip install hydra-ray-launcher==1.2.2 "joblib<1.6"': INDEX,
     "pip check": "is about the environment for Ray",
     "export RAY_AUTH_MODE=disabled RAY_USAGE_STATS_ENABLED=0": RAY,
     "ray start --head --port=6379 --num-cpus=16": RAY,
