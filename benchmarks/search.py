@@ -43,7 +43,7 @@ halving    on each task {", ".join(VARIANTS)}, with the same draws of the
 kills      a small search with halving and confirmation, run once to its end, and once with kill -9 of its whole
            process group at --kills random moments; every metric and every choice must be equal to the last bit.
 overhead   a TPE search in a store that has {STORED} trials of the study: seconds between the last trial of a batch and
-           the first of the next that were spent neither in a trial nor in waiting for one, and the memory of the parent.
+           the first of the next, spent neither in a trial nor in waiting for one, and the memory of the parent.
 """
 
 

@@ -21,6 +21,7 @@ def facts(study: Study) -> str:
         "trial": len(study.trials),
     }
     sizes = ", ".join(counted(count, name) for name, count in counts.items())
+    sizes += f", after a search of {counted(study.search.count, 'trial')}" if study.search else ""
     return f"{sizes}. Written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by gatelab."
 
 

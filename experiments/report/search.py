@@ -14,7 +14,7 @@ from experiments.report.findings import BEST_SHARE
 from experiments.report.study import Study
 from experiments.report.tables import Table
 from experiments.report.task_results import TaskResults
-from experiments.report.tuning import Tuning, tunings
+from experiments.report.tuning import Tuning, is_halved, tunings
 from experiments.report.tuning import sentences as tuning_sentences
 from experiments.report.tuning import table as tuning_table
 from experiments.tracking import StoredRun
@@ -115,8 +115,8 @@ def _tenth(task: TaskResults, row: str) -> dict[str, StoredRun]:
 
 def search_tables(study: Study, result: SearchResults) -> list[Table]:
     """What was chosen for each row; and its best draws, if all were trained to their end."""
-    paused = any("paused" in tuning.states for tuning in result.tunings)
-    return [tuning_table(result.task, result.tunings), *([] if paused else [table(study, result)])]
+    tables = [tuning_table(result.task, result.tunings)]
+    return tables if is_halved(result.tunings) else [*tables, table(study, result)]
 
 
 def table(study: Study, result: SearchResults) -> Table:
@@ -157,7 +157,9 @@ def sentences(result: SearchResults) -> list[str]:
 
 
 def _without_forest(result: SearchResults) -> list[str]:
-    """Why rows have no forest, once for each reason."""
+    """Why rows have no forest, once for each reason; scores after different epochs need no forest."""
+    if is_halved(result.tunings):
+        return []
     rows: dict[str, list[str]] = defaultdict(list)
     for row, reason in result.reasons.items():
         rows[reason].append(row)

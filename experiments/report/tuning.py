@@ -55,6 +55,11 @@ def tunings(task: TaskResults) -> tuple[Tuning, ...]:
     return tuple(_tuning(task, row) for row in task.rows)
 
 
+def is_halved(found: Sequence[Tuning]) -> bool:
+    """Whether draws are paused, so that they differ in epochs."""
+    return any("paused" in tuning.states for tuning in found)
+
+
 def better(task: TaskResults) -> str:
     """Which validation scores are better."""
     first = next(iter(task.trials.values()))
@@ -156,7 +161,7 @@ def sentences(task: TaskResults, found: Sequence[Tuning]) -> list[str]:
     epochs, most = sum(t.epochs for t in found), sum(t.most for t in found)
     hours = sum(tuning.train_s for tuning in found) / 3600
     draws = counted(sum(tuning.draws for tuning in found), "draw")
-    time = f" in {hours:.2g} hours of training" if hours else ""
+    time = f", {hours:.2g} hours of training" if hours else ""
     share = f" of the {most:,} that training every draw to its last epoch takes at most" if most > epochs else ""
     cost = [f"On {task.task}, the search trained {draws} for {epochs:,} epochs{share}{time}."] if epochs else []
     return [*cost, *nothing(task, found)]

@@ -6,12 +6,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.report.figures import style
-from experiments.report.tuning import Tuning
+from experiments.report.tuning import Tuning, is_halved
 
 
 def budget(task: str, rows: Sequence[str], found: Sequence[Tuning], better: str) -> Figure:
     """Expected best validation score of n random draws by row, and the band of 80 % of such searches."""
-    figure = style.figure(f"{task}: best validation score that n draws can be expected to find, and its 80 % band", 3.5)
+    halved = ", each as far as it was trained" * is_halved(found)
+    title = f"{task}: best validation score that n draws can be expected to find{halved}, and its 80 % band"
+    figure = style.figure(title, 3.5)
     axes = figure.subplots()
     looks = style.looks(rows)
     drawn = [tuning for tuning in found if np.isfinite(tuning.budget.expected).any()]
