@@ -82,8 +82,8 @@ def test_the_choice_the_cost_and_the_quartiles_of_a_row(store):
     assert standard.quartiles == pytest.approx((0.16, 0.22, 0.225)), "of 0.1, 0.22 and 0.23"
     assert standard.budget.expected == pytest.approx([0.55 / 3, (0.1 + 0.1 + 0.22) / 3, 0.1])
     assert tuning.sentences(task, [standard, peephole]) == [
-        "On adding, the search trained 6 draws for 10 epochs of the 18 that training every draw to its last epoch takes "
-        "at most, 0.1 hours of training."
+        "On adding, the search trained 6 draws for 10 epochs of the 18 that training every draw to its last epoch "
+        "takes at most, 0.1 hours of training."
     ]
 
 
