@@ -135,9 +135,9 @@ def _data_problems(config: Config, task: Task) -> list[str]:
 
 
 def _stored(store: Store, experiments: dict[str, str], specs: Sequence[TrialSpec]) -> dict[int, Outcome]:
-    """Trials that have a score already. One is asked for by its key, of many the whole experiment is read."""
-    only = specs[0].key if len(specs) == 1 else None
-    finished = {name: store.finished(experiment, only) for name, experiment in experiments.items()}
+    """Trials that have a score already."""
+    keys = {name: {spec.key for spec in specs if spec.experiment == name} for name in experiments}
+    finished = {name: store.finished(experiment, keys[name]) for name, experiment in experiments.items()}
     stored = {}
     for index, spec in enumerate(specs):
         run = finished[spec.experiment].get(spec.key)

@@ -146,7 +146,7 @@ def show(store: Store, study: str, words: str) -> int:
         planned = plan.read(plan.file_of(store.folder, study))
     except UserError as error:
         reason = str(error)
-    rows = standings(store.trials(study), planned)
+    rows = standings(store.trials(study, brief=True), planned)
     if not rows:
         raise unknown_study(store, study)
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)

@@ -58,12 +58,15 @@ class Worker:
 
 @contextmanager
 def started(config: Config, count: int) -> Iterator[list[Worker]]:
-    """Worker processes that begin to import at once, and are ended afterwards, whatever they do."""
+    """Workers, which are ended afterwards, whatever they do.
+
+    The process of the first one begins to import at once, while this process looks up what there is to do; the others
+    begin when there is something.
+    """
     with worker.environment(config):
         workers = [Worker() for _ in range(count)]
         try:
-            for process in workers:
-                process.do(worker.start)
+            workers[0].do(worker.start)
             yield workers
         finally:
             with ThreadPoolExecutor(count) as threads:
@@ -82,6 +85,8 @@ def check_layers(workers: Sequence[Worker], configs: Sequence[Config]) -> list[L
     Raises:
         UserError: if the workers die of it.
     """
+    for process in workers:
+        process.do(worker.start)
     checks: dict[int, LayerCheck] = {}
     for _ in range(CHECKS):
         shares = {k: list(range(len(configs)))[k :: len(workers)] for k in range(len(workers))}

@@ -41,13 +41,25 @@ class StoredRun:
 
     @classmethod
     def of(cls, run: entities.Run) -> "StoredRun":
-        """The run that MLflow has read, with texts that can be printed."""
+        """The run that MLflow has read."""
         info, data = run.info, run.data
-        name, params, tags = info.run_name or "", data.params, data.tags
+        return cls.printable(info.run_id, info.run_name or "", info.status, data.params, data.tags, data.metrics)
+
+    @classmethod
+    def printable(
+        cls,
+        run_id: str,
+        name: str,
+        status: str,
+        params: dict[str, str],
+        tags: dict[str, str],
+        metrics: dict[str, float],
+    ) -> "StoredRun":
+        """A run with texts that can be printed."""
         if CONTROL.search("".join([name, *params.values(), *tags.values()])):
             name = shown(name)
             params, tags = ({key: shown(text) for key, text in texts.items()} for texts in (params, tags))
-        return cls(info.run_id, name, info.status, params, tags, data.metrics)
+        return cls(run_id, name, status, params, tags, metrics)
 
     @property
     def score(self) -> float:

@@ -3,7 +3,7 @@
 import math
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,48 +16,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from experiments.errors import UserError, first_line
 from experiments.options import StoreOptions
-from experiments.tracking import address, artifacts
+from experiments.tracking import address, artifacts, database
 from experiments.tracking.address import DATABASE
 from experiments.tracking.artifacts import Artifacts
 from experiments.tracking.client import Client, advice
 from experiments.tracking.metadata import Tag, recorded_number
 from experiments.tracking.process import process_tags, unreadable_tags
 from experiments.tracking.run import Run, StoredRun, shown
+from experiments.tracking.tables import Tables, is_database
 
-SQLITE_HEADER = b"SQLite format 3\x00"
 REPORT = "report"  # the experiment of a study that holds its reports
 TRIALS = f"tags.{Tag.KIND} = 'trial'"
+FEW_KEYS = 20  # are asked for one by one, which takes a server less time than to send all runs
 CHARTS = "workflowType=machine_learning&compareRunsMode=CHART"
-
-
-def create_database(file: Path) -> None:
-    """Make the SQLite file of a store if there is none.
-
-    MLflow makes its tables by a hundred small changes, and a process that is killed between two of them leaves a file
-    that none can use. So it gets its name only when it is complete.
-    """
-    if file.exists() and file.stat().st_size:
-        return
-    unfinished = file.with_name(f"{file.name}.unfinished")
-    for leftover in (unfinished, unfinished.with_name(f"{unfinished.name}-journal")):
-        leftover.unlink(missing_ok=True)
-    MlflowClient(tracking_uri=address.of_file(unfinished)).search_experiments(max_results=1)
-    os.replace(unfinished, file)
-
-
-def _check(file: Path, uri: str, new: bool) -> None:
-    """Raise a `UserError` for an SQLite file that cannot be made or read."""
-    if not new and not file.exists():
-        raise UserError(f"there is no store {file}: name its output_dir=FOLDER or tracking.uri=URI")
-    if file.is_dir() or not file.parent.is_dir():
-        raise UserError(f"tracking.uri={uri}: the file cannot be made (its folder must exist)")
-    if not os.access(file if file.exists() else file.parent, os.W_OK if new else os.R_OK):
-        raise UserError(f"tracking.uri={uri}: no permission to {'write' if new else 'read'} there")
-    if file.exists():
-        with file.open("rb") as opened:
-            head = opened.read(len(SQLITE_HEADER))
-        if head and head != SQLITE_HEADER:
-            raise UserError(f"tracking.uri={uri}: {file} is not an SQLite database. Choose another file")
 
 
 class Store:
@@ -82,14 +53,15 @@ class Store:
         if new:
             self._make_folder(output_dir)
         if self.file is not None:
-            _check(self.file, self.uri, new)
+            database.check(self.file, self.uri, new)
         is_there = not new if self.file is None else self.file.exists() and self.file.stat().st_size > 0
         with self.usable(), nullcontext() if is_there else self._creating():
             if self.file is not None:
-                create_database(self.file)
+                database.create(self.file)
             self.client = Client(MlflowClient(tracking_uri=self.uri), wait_s)
             self.client.search_experiments(max_results=1)
         self.artifacts = Artifacts(self.client, self.folder)
+        self.tables = Tables(self.uri) if is_database(self.uri) else None
 
     @classmethod
     def of(cls, options: StoreOptions, new: bool = False, wait_s: float = 0.0) -> "Store":
@@ -219,11 +191,16 @@ class Store:
         run.describe(missing, {**process_tags(lock), **tags})
         return run
 
-    def finished(self, experiment_id: str, key: str | None = None) -> dict[str, StoredRun]:
-        """The newest finished run of each trial of an experiment, or of one trial, by the key of the trial."""
-        which = TRIALS if key is None else f"tags.{Tag.TRIAL_KEY} = '{key}'"
-        runs = list(self._search([experiment_id], f"attributes.status = 'FINISHED' and {which}"))
-        return {run.tags[Tag.TRIAL_KEY]: run for run in reversed(runs) if Tag.TRIAL_KEY in run.tags}
+    def finished(self, experiment_id: str, keys: Collection[str] | None = None) -> dict[str, StoredRun]:
+        """The newest finished run of each trial of an experiment, by the key of the trial.
+
+        Args:
+            experiment_id: The experiment.
+            keys: The trials that are asked for. Default: all.
+        """
+        runs = self._many([experiment_id], finished=True, keys=keys)
+        keyed = (run for run in reversed(runs) if run.tags.get(Tag.KIND) == "trial" and Tag.TRIAL_KEY in run.tags)
+        return {run.tags[Tag.TRIAL_KEY]: run for run in keyed}
 
     def runs_of(self, experiment_id: str, key: str) -> list[StoredRun]:
         """All runs of a trial, newest first."""
@@ -234,15 +211,22 @@ class Store:
         self.client.set_tag(run.run_id, str(Tag.ERROR), reason)
         self.client.set_terminated(run.run_id, "FAILED")
 
-    def trials(self, study: str) -> list[StoredRun]:
-        """All trials of a study, newest first."""
-        return [run for run in self.runs(study) if run.tags.get(Tag.STUDY) == study]
+    def trials(self, study: str, brief: bool = False) -> list[StoredRun]:
+        """All trials of a study, newest first, as `runs` reads them."""
+        return [run for run in self.runs(study, brief=brief) if run.tags.get(Tag.STUDY) == study]
 
-    def runs(self, study: str) -> list[StoredRun]:
-        """Everything in the experiments of a study but its reports, newest first."""
+    def runs(self, study: str, keys: Collection[str] | None = None, brief: bool = False) -> list[StoredRun]:
+        """Everything in the experiments of a study but its reports, newest first.
+
+        Args:
+            study: The study.
+            keys: Only the runs of these trials. Default: all.
+            brief: Enough to say which trial a run is of and how it stands: where tables can be read, it comes without
+                metrics and other parameters and tags.
+        """
         names = {name: experiment for name, experiment in self.experiments().items() if name.startswith(f"{study}/")}
         names.pop(f"{study}/{REPORT}", None)
-        return list(self._search(list(names.values()), ""))
+        return self._many(list(names.values()), keys=keys, brief=brief)
 
     def history(self, run_id: str, metric: str) -> dict[int, float]:
         """Every value of a metric by step."""
@@ -297,6 +281,31 @@ class Store:
         for run in stale:
             self.client.set_terminated(run.run_id, "KILLED")
         return [run.name for run in stale]
+
+    def _many(
+        self,
+        experiment_ids: list[str],
+        *,
+        finished: bool = False,
+        keys: Collection[str] | None = None,
+        brief: bool = False,
+    ) -> list[StoredRun]:
+        """Runs of experiments, newest first: from tables where they can be read, as a server cannot leave parts out."""
+        if self.tables is not None:
+            with self.usable():
+                runs = self.tables.runs(experiment_ids, finished=finished, keys=keys, brief=brief)
+            for run in runs:
+                self._name_unreadable(run)
+            return runs
+        condition = "attributes.status = 'FINISHED'" if finished else ""
+        if keys is None or len(keys) > FEW_KEYS:
+            return [
+                run
+                for run in self._search(experiment_ids, condition)
+                if keys is None or run.tags.get(Tag.TRIAL_KEY) in keys
+            ]
+        queries = [" and ".join(filter(None, [condition, f"tags.{Tag.TRIAL_KEY} = '{key}'"])) for key in keys]
+        return [run for query in queries for run in self._search(experiment_ids, query)]
 
     def _search(self, experiment_ids: list[str], query: str) -> Iterable[StoredRun]:
         token = None
