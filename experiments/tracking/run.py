@@ -38,6 +38,7 @@ class StoredRun:
     params: dict[str, str]
     tags: dict[str, str]
     metrics: dict[str, float]
+    start_time: int = 0  # milliseconds since 1970
 
     @classmethod
     def of(cls, run: entities.Run) -> "StoredRun":
@@ -47,7 +48,7 @@ class StoredRun:
         if CONTROL.search("".join([name, *params.values(), *tags.values()])):
             name = shown(name)
             params, tags = ({key: shown(text) for key, text in texts.items()} for texts in (params, tags))
-        return cls(info.run_id, name, info.status, params, tags, data.metrics)
+        return cls(info.run_id, name, info.status, params, tags, data.metrics, info.start_time or 0)
 
     @property
     def score(self) -> float:

@@ -3,7 +3,8 @@
 import math
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from experiments.errors import UserError, first_line
 from experiments.options import StoreOptions
-from experiments.tracking import address, artifacts
+from experiments.tracking import address, artifacts, database
 from experiments.tracking.address import DATABASE
 from experiments.tracking.artifacts import Artifacts
 from experiments.tracking.client import Client, advice
@@ -24,40 +25,9 @@ from experiments.tracking.metadata import Tag, recorded_number
 from experiments.tracking.process import process_tags, unreadable_tags
 from experiments.tracking.run import Run, StoredRun, shown
 
-SQLITE_HEADER = b"SQLite format 3\x00"
 REPORT = "report"  # the experiment of a study that holds its reports
 TRIALS = f"tags.{Tag.KIND} = 'trial'"
 CHARTS = "workflowType=machine_learning&compareRunsMode=CHART"
-
-
-def create_database(file: Path) -> None:
-    """Make the SQLite file of a store if there is none.
-
-    MLflow makes its tables by a hundred small changes, and a process that is killed between two of them leaves a file
-    that none can use. So it gets its name only when it is complete.
-    """
-    if file.exists() and file.stat().st_size:
-        return
-    unfinished = file.with_name(f"{file.name}.unfinished")
-    for leftover in (unfinished, unfinished.with_name(f"{unfinished.name}-journal")):
-        leftover.unlink(missing_ok=True)
-    MlflowClient(tracking_uri=address.of_file(unfinished)).search_experiments(max_results=1)
-    os.replace(unfinished, file)
-
-
-def _check(file: Path, uri: str, new: bool) -> None:
-    """Raise a `UserError` for an SQLite file that cannot be made or read."""
-    if not new and not file.exists():
-        raise UserError(f"there is no store {file}: name its output_dir=FOLDER or tracking.uri=URI")
-    if file.is_dir() or not file.parent.is_dir():
-        raise UserError(f"tracking.uri={uri}: the file cannot be made (its folder must exist)")
-    if not os.access(file if file.exists() else file.parent, os.W_OK if new else os.R_OK):
-        raise UserError(f"tracking.uri={uri}: no permission to {'write' if new else 'read'} there")
-    if file.exists():
-        with file.open("rb") as opened:
-            head = opened.read(len(SQLITE_HEADER))
-        if head and head != SQLITE_HEADER:
-            raise UserError(f"tracking.uri={uri}: {file} is not an SQLite database. Choose another file")
 
 
 class Store:
@@ -82,11 +52,11 @@ class Store:
         if new:
             self._make_folder(output_dir)
         if self.file is not None:
-            _check(self.file, self.uri, new)
+            database.check(self.file, self.uri, new)
         is_there = not new if self.file is None else self.file.exists() and self.file.stat().st_size > 0
         with self.usable(), nullcontext() if is_there else self._creating():
             if self.file is not None:
-                create_database(self.file)
+                database.create(self.file)
             self.client = Client(MlflowClient(tracking_uri=self.uri), wait_s)
             self.client.search_experiments(max_results=1)
         self.artifacts = Artifacts(self.client, self.folder)
@@ -191,7 +161,13 @@ class Store:
             )
 
     def start(
-        self, experiment_id: str, name: str, params: Mapping[str, Any], tags: Mapping[str, Any], lock: Path
+        self,
+        experiment_id: str,
+        name: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, Any],
+        lock: Path,
+        earlier: Sequence[StoredRun] = (),
     ) -> Run:
         """Begin a run.
 
@@ -201,9 +177,12 @@ class Store:
             params: Its parameters.
             tags: Its tags.
             lock: A file that this process holds locked for as long as it is at work on the run.
+            earlier: Other runs of its trial. It begins after them, also if the clock was set back meanwhile: the
+                newest run counts.
         """
         described = {str(name): str(value) for name, value in {**tags, **process_tags(lock), Tag.ATTEMPTS: 1}.items()}
-        run = self.client.create_run(experiment_id, run_name=name, tags=described)
+        began = max([int(time.time() * 1000), *(run.start_time + 1 for run in earlier)])
+        run = self.client.create_run(experiment_id, began, described, name)
         recorded = Run(self.client, run.info.run_id)
         recorded.describe(params)
         return recorded
