@@ -120,7 +120,7 @@ class Scheduler:
             if index is None:
                 return
             free.compiled = self.queue.models[index]
-            future = free.do(worker.train, self.specs[index], timeout=self.settings.timeout_s)
+            future = free.do(worker.train, self.specs[index], False, self.settings.timeout_s)
             self.running[future] = (free, index, time.perf_counter())
             self.progress.began(index)
 

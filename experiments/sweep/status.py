@@ -22,6 +22,7 @@ from experiments.tracking.process import silence
 STATES = ("done", "running", "stale", "failed", "killed", "diverged", "missing")
 SCORED = ("done", "diverged")
 ENDS = {"FAILED": "failed", "KILLED": "killed"}
+CLOCKS_DIFFER_S = 60.0  # and nobody minds
 MOST_NAMES = 10  # of trials that have nothing to tell but their name
 
 
@@ -88,6 +89,8 @@ def sign_of_life(run: StoredRun) -> str:
     """Where the process of a run is or was, and when it last said something."""
     seconds = silence(run.tags)
     age = f"{duration(max(0.0, seconds))} ago" if math.isfinite(seconds) else "unknown"
+    if seconds < -CLOCKS_DIFFER_S:
+        age = f"{duration(-seconds)} in the future: its clock or that of this machine is wrong"
     return f"{run.tags.get(Tag.HOST, '?')}, process {run.tags.get(Tag.PID, '?')}, last sign of life {age}"
 
 

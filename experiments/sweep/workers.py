@@ -1,9 +1,10 @@
 """The worker processes of a sweep, one pool of one process each, so that every worker is given what it is good at."""
 
 import os
+import signal
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
@@ -35,12 +36,12 @@ class Worker:
         self.compiled: Hashable = None
         self.pool = ProcessPool(max_workers=1, context=worker.SPAWN)
 
-    def do(self, function: Callable[..., Any], *arguments: Any, timeout: float | None = None) -> Future:
-        """Let the process call a function; it dies if that takes longer than `timeout` seconds."""
+    def do(self, function: Callable[..., Any], *arguments: Any) -> Future:
+        """Let the process call a function."""
         for _ in range(STARTS):
             try:
                 self.pool.schedule(worker.start)  # takes time in a fresh process only, not that of the function
-                return self.pool.schedule(function, args=arguments, timeout=timeout)
+                return self.pool.schedule(function, args=arguments)
             except RuntimeError:  # its process died while it had nothing to do
                 self.renew()
         raise UserError(f"a worker process died {STARTS} times before it was given a trial")
@@ -110,9 +111,9 @@ def failure(future: Future, timeout_s: float | None) -> str:
     """Why a function of a worker ended without a result."""
     try:
         future.result()
-    except TimeoutError:
-        return f"took longer than sweep.timeout_s={timeout_s:g}"
     except (ProcessExpired, BrokenProcessPool) as error:
+        if isinstance(error, ProcessExpired) and error.exitcode == -signal.SIGALRM:
+            return f"took longer than sweep.timeout_s={timeout_s:g}"
         code = f" (exit code {error.exitcode})" if isinstance(error, ProcessExpired) else ""
         return f"its worker process died{code}"
     except Exception as error:

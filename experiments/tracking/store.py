@@ -3,7 +3,8 @@
 import math
 import os
 import shlex
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from experiments.options import StoreOptions
 from experiments.tracking import address, artifacts, database
 from experiments.tracking.address import DATABASE
 from experiments.tracking.artifacts import Artifacts
-from experiments.tracking.client import Client, advice
+from experiments.tracking.client import Client, advice, restore_commands
 from experiments.tracking.metadata import Tag, recorded_number
 from experiments.tracking.process import process_tags, unreadable_tags
 from experiments.tracking.run import Run, StoredRun, shown
@@ -28,7 +29,6 @@ from experiments.tracking.tables import Tables, is_database
 REPORT = "report"  # the experiment of a study that holds its reports
 TRIALS = f"tags.{Tag.KIND} = 'trial'"
 FEW_KEYS = 20  # are asked for one by one, which takes a server less time than to send all runs
-CHARTS = "workflowType=machine_learning&compareRunsMode=CHART"
 
 
 class Store:
@@ -149,21 +149,21 @@ class Store:
         self._check_not_deleted([experiment for experiment in experiments if experiment is not None])
 
     def _check_not_deleted(self, experiments: Iterable[Experiment]) -> None:
-        deleted = [experiment for experiment in experiments if experiment.lifecycle_stage == "deleted"]
+        deleted = {one.name: one.experiment_id for one in experiments if one.lifecycle_stage == "deleted"}
         if deleted:
-            place = shlex.quote(f"MLFLOW_TRACKING_URI={self.uri}")
-            commands = [
-                f"\n  env {place} python -m mlflow experiments restore --experiment-id {experiment.experiment_id}"
-                for experiment in deleted
-            ]
-            names = ", ".join(experiment.name for experiment in deleted)
             raise UserError(
-                f"{names}: deleted in the MLflow UI, so that no run can be recorded there. Choose another study, or "
-                f"bring back all that it had:{''.join(commands)}"
+                f"{', '.join(deleted)}: deleted in the MLflow UI, so that no run can be recorded there. Choose another "
+                f"study, or bring back all that it had:{restore_commands(self.uri, deleted.values())}"
             )
 
     def start(
-        self, experiment_id: str, name: str, params: Mapping[str, Any], tags: Mapping[str, Any], lock: Path
+        self,
+        experiment_id: str,
+        name: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, Any],
+        lock: Path,
+        earlier: Sequence[StoredRun] = (),
     ) -> Run:
         """Begin a run.
 
@@ -173,9 +173,12 @@ class Store:
             params: Its parameters.
             tags: Its tags.
             lock: A file that this process holds locked for as long as it is at work on the run.
+            earlier: Other runs of its trial. It begins after them, also if the clock was set back meanwhile: the
+                newest run counts.
         """
         described = {str(name): str(value) for name, value in {**tags, **process_tags(lock), Tag.ATTEMPTS: 1}.items()}
-        run = self.client.create_run(experiment_id, run_name=name, tags=described)
+        began = max([int(time.time() * 1000), *(run.start_time + 1 for run in earlier)])
+        run = self.client.create_run(experiment_id, began, described, name)
         recorded = Run(self.client, run.info.run_id)
         recorded.describe(params)
         return recorded
@@ -328,8 +331,3 @@ class Store:
         if problems and run.run_id not in self.named_runs:
             self.named_runs.add(run.run_id)
             print(f"run {run.run_id} ({run.name}) cannot be read in full: {'; '.join(problems)}", flush=True)
-
-
-def charts_link(experiment_id: str, server: str) -> str:
-    """The page of the MLflow UI that shows an experiment's runs as charts."""
-    return f"{server}/#/experiments/{experiment_id}/runs?{CHARTS}"

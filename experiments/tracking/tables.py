@@ -82,7 +82,7 @@ class Tables:
 
 def _runs(connection: Connection, conditions: Sequence[ColumnElement[bool]], brief: bool) -> list[StoredRun]:
     order = SqlRun.start_time.is_(None), SqlRun.start_time.desc(), SqlRun.run_uuid
-    heads = select(SqlRun.run_uuid, SqlRun.name, SqlRun.status).where(*conditions).order_by(*order)
+    heads = select(SqlRun.run_uuid, SqlRun.name, SqlRun.status, SqlRun.start_time).where(*conditions).order_by(*order)
     rows = connection.execute(heads).all()
     which = select(SqlRun.run_uuid).where(*conditions)
     params = _texts(connection, _of(SqlParam, which, BRIEF_PARAMS if brief else ()))
@@ -90,9 +90,9 @@ def _runs(connection: Connection, conditions: Sequence[ColumnElement[bool]], bri
     metrics: Values = {} if brief else _values(connection, which)
     return [
         StoredRun.printable(
-            run_id, name or "", status, params.get(run_id, {}), tags.get(run_id, {}), metrics.get(run_id, {})
+            run_id, name or "", status, *(part.get(run_id, {}) for part in (params, tags, metrics)), began
         )
-        for run_id, name, status in rows
+        for run_id, name, status, began in rows
     ]
 
 
