@@ -1,4 +1,4 @@
-"""The SQLite file of a store."""
+"""The folder and the SQLite file of a store."""
 
 import os
 from pathlib import Path
@@ -9,6 +9,18 @@ from experiments.errors import UserError
 from experiments.tracking import address
 
 SQLITE_HEADER = b"SQLite format 3\x00"
+
+
+def make_folder(folder: Path, output_dir: str) -> None:
+    """Make the folder of everything that is written.
+
+    Raises:
+        UserError: if it cannot be made; it names the option.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"output_dir={output_dir}: cannot be made ({error.strerror})") from error
 
 
 def create(file: Path) -> None:

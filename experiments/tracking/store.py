@@ -51,7 +51,7 @@ class Store:
         self.named_runs: set[str] = set()  # that cannot be read in full, of which that was said
         self.has_server = self.uri.startswith(("http", "databricks"))  # which knows where artifacts go
         if new:
-            self._make_folder(output_dir)
+            database.make_folder(self.folder, output_dir)
         if self.file is not None:
             database.check(self.file, self.uri, new)
         is_there = not new if self.file is None else self.file.exists() and self.file.stat().st_size > 0
@@ -78,12 +78,6 @@ class Store:
         """Print which store it is, and whether it is not the one of the options but that of the environment."""
         source = f" ({address.VARIABLE})" if uri is None and os.environ.get(address.VARIABLE) else ""
         print(f"Store: {self.uri}{source}", flush=True)
-
-    def _make_folder(self, output_dir: str) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"output_dir={output_dir}: cannot be made ({error.strerror})") from error
 
     def _creating(self) -> FileLock:
         """Held while the store or an experiment is made: racing creators lose runs and break an SQLite file."""
