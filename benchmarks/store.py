@@ -19,10 +19,10 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import psutil
 import sqlalchemy
 from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
 
+from benchmarks.sweep import SAMPLE_S, PeakMemory
 from experiments import tasks
 from experiments.config.compose import compose
 from experiments.tracking import Store
@@ -45,7 +45,6 @@ SETTINGS = ("task=adding", f"study={STUDY}", "task.train_size=64", "task.validat
 SETTINGS = (*SETTINGS, "model.units=4", "training.batch_size=32")
 TABLES = (SqlParam, SqlTag, SqlMetric, SqlLatestMetric)
 BATCH = 500  # runs that are written at once
-SAMPLE_S = 0.05
 
 HELP = f"""
 commands
@@ -151,36 +150,17 @@ def own_texts(spec, variant):
 
 def measure(name, command, output):
     """Run a command to its end: its seconds, and the peak memory of it and its children in GB."""
-    log = (output / f"{name}.log").open("w")
-    began, peak = time.perf_counter(), 0
-    process = psutil.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
-    while process.poll() is None:
-        peak = max(peak, memory(process))
-        time.sleep(SAMPLE_S)
-    seconds = time.perf_counter() - began
-    log.close()
-    if process.returncode:
-        raise SystemExit(
-            f"{' '.join(command)}\nended with {process.returncode}:\n{(output / f'{name}.log').read_text()}"
-        )
-    return {"command": name, "seconds": seconds, "peak GB": peak / 1e9}
-
-
-def memory(process):
-    total = 0
-    for one in [process, *children(process)]:
-        try:
-            total += one.memory_info().rss
-        except psutil.Error:  # it has ended
-            continue
-    return total
-
-
-def children(process):
-    try:
-        return process.children(recursive=True)
-    except psutil.Error:
-        return []
+    log = output / f"{name}.log"
+    with log.open("w") as opened:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, cwd=ROOT, stdout=opened, stderr=subprocess.STDOUT)
+        peak = PeakMemory(process.pid)
+        code = process.wait()
+        seconds = time.perf_counter() - began
+    gigabytes = peak.stop()
+    if code:
+        raise SystemExit(f"{' '.join(command)}\nended with {code}:\n{log.read_text()}")
+    return {"command": name, "seconds": seconds, "peak GB": gigabytes}
 
 
 def commands(arguments, output):

@@ -45,6 +45,8 @@ NOT_RUN = {
     "'training.learning_rate=tag(log, interval(1e-3, 1e-1))' 'model.units=choice(4,8,16)' task.length=10 "
     "task.train_size=256 task.validation_size=64 task.test_size=64 training.epochs=3": "needs hydra-optuna-sweeper, "
     "which brings an Optuna of 2022; its configuration is checked",
+    "python -m benchmarks.store --uri postgresql+psycopg2://mlflow@127.0.0.1/many": "needs PostgreSQL",
+    "python -m benchmarks.server --uri http://127.0.0.1:5000": "needs a server, and takes minutes",
     "python -m experiments.report": WITHOUT_ARGUMENTS,
     "python -m experiments.sweep status": WITHOUT_ARGUMENTS,
     "python -m experiments.train -m": WITHOUT_ARGUMENTS,
@@ -77,6 +79,7 @@ SMALLEST = {
     "input": ["--tasks", "adding", "--batches", "2", "--rounds", "1"],
     "layers": ["--sizes", "XS", "--variants", "standard", "--rounds", "1"],
     "report": ["--variants", "2", "--tasks", "1", "--seeds", "2", "--epochs", "2"],
+    "store": ["--runs", "20", "--epochs", "2"],
     "sweep": ["--sizes", "XS", "--seeds", "1", "--epochs", "1", "--cores", "2"],
     "training_options": ["--sizes", "XS", "--rounds", "1"],
 }
