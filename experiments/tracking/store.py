@@ -58,6 +58,9 @@ class Store:
         with self.usable(), nullcontext() if is_there else self._creating():
             if self.file is not None:
                 database.create(self.file)
+                if database.old_schema(self.file):
+                    with self._creating():
+                        database.upgrade(self.file)
             self.client = Client(MlflowClient(tracking_uri=self.uri), wait_s)
             self.client.search_experiments(max_results=1)
         self.artifacts = Artifacts(self.client, self.folder)
