@@ -49,7 +49,7 @@ def report_study(
     terminal.print_links(store, study)
     if not page:
         return
-    whole = load(store, name, reference)
+    whole = study if keys is None else load(store, name, reference)
     if whole.count > study.count:
         results = analyse(whole, smallest, corrected)
     folder = folder or study_folder(store.folder, name) / "report"

@@ -23,6 +23,7 @@ from experiments.report.task_results import TaskResults
 from experiments.tracking import Store
 
 MOST_CURVES = 10  # runs of each row whose learning curves are read: 15 ms each in an SQLite store of 5,000 trials
+LAST_EPOCH = 100_000  # a step beyond it is none of ours: any number can be written into a shared store
 MOST_GATES = 5  # the same of gates, which have six metrics for each layer
 
 
@@ -94,5 +95,8 @@ def _histories(store: Store, task: TaskResults, metric: str, most: int) -> dict[
     histories: dict[str, list[Curve]] = {row: [] for row in task.rows}
     for (row, _), trial in task.trials.items():
         if trial.status == "FINISHED" and metric in trial.metrics and len(histories[row]) < most:
-            histories[row].append(store.history(trial.run_id, metric))
+            history = store.history(trial.run_id, metric)
+            histories[row].append({step: value for step, value in history.items() if step <= LAST_EPOCH})
+            if max(history, default=0) > LAST_EPOCH:
+                print(f"run {trial.run_id} ({trial.name}): values of {metric} after epoch {LAST_EPOCH:,} are left out")
     return histories

@@ -12,7 +12,6 @@ from experiments.report.search import SearchResults, search
 from experiments.report.study import Study, read
 from experiments.tracking import Store
 from experiments.tracking.lookup import unknown_study
-from experiments.tracking.metadata import Tag
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,7 @@ def load(store: Store, name: str, reference: str | None = None, keys: Collection
     Raises:
         UserError: if the store has no trial of it, or the study does not have the reference.
     """
-    runs = store.runs(name)
-    if keys is not None:
-        runs = [run for run in runs if run.tags.get(Tag.TRIAL_KEY) in keys]
+    runs = store.runs(name, keys)
     study = read(name, store.uri, runs, reference)
     if study is None and runs:
         first = collect(runs).left_out[0]

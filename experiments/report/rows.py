@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 
 from experiments.config.schema import Phase
 from experiments.report.readable import problem
@@ -94,7 +94,7 @@ class Runs:
     left_out: tuple[LeftOut, ...] = ()
     merged: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def drawn(self) -> bool:
         """Whether a search drew the settings."""
         return any(place.draw for place in self.placed)

@@ -117,8 +117,9 @@ class TaskResults:
     def values(self, metric: str) -> np.ndarray:
         """The last value of any metric, `(rows, replicates)`, NaN where there is none or the trial has no score."""
         values = np.full((len(self.rows), len(self.replicates)), np.nan)
+        rows, columns = ({name: k for k, name in enumerate(names)} for names in (self.rows, self.replicates))
         for (row, replicate), trial in self.trials.items():
-            place = self.rows.index(row), self.replicates.index(replicate)
+            place = rows[row], columns[replicate]
             value = trial.metrics.get(metric, np.nan)
             if self.states[place] == "finished" and abs(value) < LARGEST:
                 values[place] = value

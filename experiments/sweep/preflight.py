@@ -139,13 +139,10 @@ def _data_problems(config: Config, task: Task) -> list[str]:
 
 
 def _stored(store: Store, experiments: dict[str, str], specs: Sequence[TrialSpec]) -> dict[int, Outcome]:
-    """Trials that the store has as far as they are to be trained.
-
-    One is asked for by its key, of many the whole experiment is read.
-    """
-    only = specs[0].key if len(specs) == 1 else None
+    """Trials that the store has as far as they are to be trained."""
+    keys = {name: {spec.key for spec in specs if spec.experiment == name} for name in experiments}
     pauses = any(spec.config.sweep.pause_after for spec in specs)
-    runs = {name: store.ended(experiment, only, pauses) for name, experiment in experiments.items()}
+    runs = {name: store.ended(experiment, keys[name], pauses) for name, experiment in experiments.items()}
     stored = {}
     for index, spec in enumerate(specs):
         outcomes = [stored_outcome(run, spec) for run in runs[spec.experiment].get(spec.key, [])]

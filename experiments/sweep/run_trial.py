@@ -140,7 +140,8 @@ def _run_trial(spec: TrialSpec, verbose: int, folder: Path, lock: Path) -> Outco
     config = spec.config
     store = _store(config.tracking.uri, config.output_dir, config.tracking.wait_s)
     experiment = _experiment(store, spec.experiment)
-    earlier = [] if config.rerun else store.runs_of(experiment, spec.key)
+    runs = store.runs_of(experiment, spec.key)
+    earlier = [] if config.rerun else runs
     stored = next((outcome for run in earlier if (outcome := stored_outcome(run, spec))), None)
     if any(_at_work(run, lock) for run in earlier):
         return Outcome("busy")
@@ -148,7 +149,7 @@ def _run_trial(spec: TrialSpec, verbose: int, folder: Path, lock: Path) -> Outco
         task = tasks.build(config.task, config.data_dir)
         if task.digest != spec.digest:
             raise UserError(f"task={config.task.name}: its data have changed since this command began")
-        run = _begin(store, experiment, spec, task, earlier, lock)
+        run = _begin(store, experiment, spec, task, runs, lock)
         run.seconds = time.perf_counter() - began  # with those that it has counted itself
         outcome = _train(run, spec, task, folder, verbose)
     else:
@@ -178,7 +179,7 @@ def _at_work(run: StoredRun, lock: Path) -> bool:
     return run.status == "RUNNING" and not shared and run.alive
 
 
-def _begin(store: Store, experiment: str, spec: TrialSpec, task: Task, earlier: list[StoredRun], lock: Path) -> Run:
+def _begin(store: Store, experiment: str, spec: TrialSpec, task: Task, runs: list[StoredRun], lock: Path) -> Run:
     """The run that an interruption of the same code has left, or a new one."""
     from experiments.trial.model import make_layer
 
@@ -189,10 +190,10 @@ def _begin(store: Store, experiment: str, spec: TrialSpec, task: Task, earlier: 
     for name, content in {"config": plain(spec.config), "layer": layer, "versions": metadata.versions()}.items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     params = metadata.params(spec, layer)
-    interrupted = [run for run in earlier if run.tags.get(Tag.CODE) == source_digest()]
-    if interrupted:
+    interrupted = [run for run in runs if run.tags.get(Tag.CODE) == source_digest()]
+    if interrupted and not spec.config.rerun:
         return store.reopen(interrupted[0], params, lock)
-    return store.start(experiment, spec.name, params, metadata.tags(spec, task), lock)
+    return store.start(experiment, spec.name, params, metadata.tags(spec, task), lock, runs)
 
 
 def _train(run: Run, spec: TrialSpec, task: Task, folder: Path, verbose: int) -> Outcome:

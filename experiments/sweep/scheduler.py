@@ -121,7 +121,7 @@ class Scheduler:
             if index is None:
                 return
             free.compiled, free.has_worked = self.queue.models[index], True
-            future = free.do(worker.train, self.specs[index], timeout=self.settings.timeout_s)
+            future = free.do(worker.train, self.specs[index], False, self.settings.timeout_s)
             self.running[future] = (free, index, time.perf_counter())
             self.progress.began(index)
 

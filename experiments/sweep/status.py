@@ -22,6 +22,7 @@ from experiments.tracking.process import silence
 STATES = ("done", "paused", "running", "stale", "failed", "killed", "diverged", "missing")
 ENDED = ("done", "diverged", "paused")  # a search leaves most of its trials paused
 ENDS = {"FAILED": "failed", "KILLED": "killed", "SCHEDULED": "paused"}
+CLOCKS_DIFFER_S = 60.0  # and nobody minds
 MOST_NAMES = 10  # of trials that have nothing to tell but their name
 
 
@@ -88,6 +89,8 @@ def sign_of_life(run: StoredRun) -> str:
     """Where the process of a run is or was, and when it last said something."""
     seconds = silence(run.tags)
     age = f"{duration(max(0.0, seconds))} ago" if math.isfinite(seconds) else "unknown"
+    if seconds < -CLOCKS_DIFFER_S:
+        age = f"{duration(-seconds)} in the future: its clock or that of this machine is wrong"
     return f"{run.tags.get(Tag.HOST, '?')}, process {run.tags.get(Tag.PID, '?')}, last sign of life {age}"
 
 
@@ -152,7 +155,7 @@ def show(store: Store, study: str, words: str) -> int:
         planned = plan.read(plan.file_of(store.folder, study))
     except UserError as error:
         reason = str(error)
-    rows = standings(store.trials(study), planned)
+    rows = standings(store.trials(study, brief=True), planned)
     if not rows:
         raise unknown_study(store, study)
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)

@@ -98,18 +98,19 @@ def start() -> None:
         _starting_s = time.time() - psutil.Process().create_time()
 
 
-def train(spec: "TrialSpec", wait: bool = False) -> "Outcome":
+def train(spec: "TrialSpec", wait: bool = False, timeout_s: float | None = None) -> "Outcome":
     """Train one trial, with everything that it prints in `trial.log` of its run.
 
     Args:
         spec: The trial.
         wait: For another process that is at work on the same trial; else the outcome is then `busy`.
+        timeout_s: Seconds after which the kernel ends this process, whatever it does; the clock has no part in it.
     """
     from experiments.sweep.run_trial import Outcome, not_writable, run_trial, scratch_folder
 
     global _starting_s
     folder = scratch_folder(spec)
-    with output_to(os.devnull if not_writable(folder) else str(folder / "trial.log")):
+    with ending_after(timeout_s), output_to(os.devnull if not_writable(folder) else str(folder / "trial.log")):
         try:
             with terminable():
                 outcome = run_trial(spec, verbose=2, wait=wait)
@@ -117,6 +118,16 @@ def train(spec: "TrialSpec", wait: bool = False) -> "Outcome":
             outcome = Outcome("killed", error="interrupted")
     parts, _starting_s = {**outcome.parts, "start": _starting_s}, 0.0
     return replace(outcome, parts=parts, memory_gb=psutil.Process().memory_info().rss / 1e9)
+
+
+@contextmanager
+def ending_after(seconds: float | None) -> Iterator[None]:
+    """Let the kernel kill this process by SIGALRM if that takes longer; None: never."""
+    signal.setitimer(signal.ITIMER_REAL, seconds or 0.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
 
 
 def _end_with_parent() -> None:

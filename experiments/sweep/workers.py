@@ -1,9 +1,10 @@
 """The worker processes of a sweep, one pool of one process each, so that every worker is given what it is good at."""
 
 import os
+import signal
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
@@ -37,12 +38,12 @@ class Worker:
         self.compiled: Hashable = None
         self.pool = ProcessPool(max_workers=1, context=worker.SPAWN)
 
-    def do(self, function: Callable[..., Any], *arguments: Any, timeout: float | None = None) -> Future:
-        """Let the process call a function; it dies if that takes longer than `timeout` seconds."""
+    def do(self, function: Callable[..., Any], *arguments: Any) -> Future:
+        """Let the process call a function."""
         for _ in range(STARTS):
             try:
                 self.pool.schedule(worker.start)  # takes time in a fresh process only, not that of the function
-                return self.pool.schedule(function, args=arguments, timeout=timeout)
+                return self.pool.schedule(function, args=arguments)
             except RuntimeError:  # its process died while it had nothing to do
                 self.renew()
         raise UserError(f"a worker process died {STARTS} times before it was given a trial")
@@ -60,12 +61,15 @@ class Worker:
 
 @contextmanager
 def started(config: Config, count: int) -> Iterator[list[Worker]]:
-    """Worker processes that begin to import at once, and are ended afterwards, whatever they do."""
+    """Workers, which are ended afterwards, whatever they do.
+
+    The process of the first one begins to import at once, while this process looks up what there is to do; the others
+    begin when there is something.
+    """
     with worker.environment(config):
         workers = [Worker() for _ in range(count)]
         try:
-            for process in workers:
-                process.do(worker.start)
+            workers[0].do(worker.start)
             yield workers
         finally:
             with ThreadPoolExecutor(count) as threads:
@@ -84,6 +88,8 @@ def check_layers(workers: Sequence[Worker], configs: Sequence[Config]) -> list[L
     Raises:
         UserError: if the workers die of it.
     """
+    for process in workers:
+        process.do(worker.start)
     checks: dict[int, LayerCheck] = {}
     for _ in range(CHECKS):
         shares = {k: list(range(len(configs)))[k :: len(workers)] for k in range(len(workers))}
@@ -107,9 +113,9 @@ def failure(future: Future, timeout_s: float | None) -> str:
     """Why a function of a worker ended without a result."""
     try:
         future.result()
-    except TimeoutError:
-        return f"took longer than sweep.timeout_s={timeout_s:g}"
     except (ProcessExpired, BrokenProcessPool) as error:
+        if isinstance(error, ProcessExpired) and error.exitcode == -signal.SIGALRM:
+            return f"took longer than sweep.timeout_s={timeout_s:g}"
         code = f" (exit code {error.exitcode})" if isinstance(error, ProcessExpired) else ""
         return f"its worker process died{code}"
     except Exception as error:

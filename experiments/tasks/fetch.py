@@ -175,6 +175,8 @@ def _reason(error: Exception) -> str:
         requests.exceptions.SSLError: "the certificate of the server cannot be verified",
         requests.ConnectionError: "no connection",
         requests.exceptions.ChunkedEncodingError: "the connection broke",
+        requests.TooManyRedirects: "the server sends from one address to the next without end",
+        requests.exceptions.InvalidSchema: "the server sends to an address that is none of http or https",
         ValueError: "what came has another checksum: it is incomplete or has changed",
     }
     if isinstance(error, requests.HTTPError):

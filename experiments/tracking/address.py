@@ -11,6 +11,7 @@ from experiments.errors import UserError
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 DATABASE = "mlflow.db"
+CHARTS = "workflowType=machine_learning&compareRunsMode=CHART"
 
 
 def resolved(uri: str | None, folder: Path) -> str:
@@ -50,3 +51,8 @@ def file_of(uri: str) -> Path | None:
     except ArgumentError:
         return None
     return Path(database) if database else None
+
+
+def charts_link(experiment_id: str, server: str) -> str:
+    """The page of the MLflow UI that shows an experiment's runs as charts."""
+    return f"{server}/#/experiments/{experiment_id}/runs?{CHARTS}"

@@ -2,8 +2,9 @@
 
 import logging
 import os
+import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -88,3 +89,10 @@ def advice(error: BaseException) -> str:
     if "no password supplied" in text:
         return ". Set PGPASSWORD, or write ~/.pgpass"
     return ""
+
+
+def restore_commands(uri: str, experiment_ids: Iterable[str]) -> str:
+    """The commands that restore deleted experiments, a line each."""
+    place = shlex.quote(f"MLFLOW_TRACKING_URI={uri}")
+    command = f"\n  env {place} python -m mlflow experiments restore --experiment-id"
+    return "".join(f"{command} {experiment_id}" for experiment_id in experiment_ids)

@@ -70,15 +70,28 @@ def is_alive(tags: Mapping[str, str]) -> bool:
     """Whether a process is at work on a running trial.
 
     On this machine its lock is held. Of another machine, or of a lock that only another user can open, all that is
-    known is when it last said something.
+    known is when it last said something: by its clock, which may be wrong, and by how long we have seen nothing new.
     """
     held = is_held(Path(tags.get(Tag.LOCK, ""))) if is_here(tags) else None
-    return abs(silence(tags)) < SILENT_S if held is None else held
+    if held is not None:
+        return held
+    return silence(tags) < SILENT_S and _watched(tags) < SILENT_S
 
 
 def silence(tags: Mapping[str, str]) -> float:
-    """Seconds since the last sign of life; NaN if there is none that can be read."""
-    return time.time() - recorded_number(tags.get(Tag.HEARTBEAT))
+    """Seconds since the last sign of life, below zero if clocks differ; NaN if there is none that can be read."""
+    heartbeat = recorded_number(tags.get(Tag.HEARTBEAT))
+    return time.time() - heartbeat if math.isfinite(heartbeat) else math.nan
+
+
+_first_seen: dict[tuple[str | None, ...], float] = {}
+
+
+def _watched(tags: Mapping[str, str]) -> float:
+    """For how many seconds this process has known of a sign of life, whatever the clocks say."""
+    sign = tuple(tags.get(tag) for tag in (Tag.HOST, Tag.NAMESPACE, Tag.PID, Tag.LOCK, Tag.HEARTBEAT))
+    now = time.monotonic()
+    return now - _first_seen.setdefault(sign, now)
 
 
 def is_held(lock: Path) -> bool | None:

@@ -39,16 +39,31 @@ class StoredRun:
     params: dict[str, str]
     tags: dict[str, str]
     metrics: dict[str, float]
+    start_time: int = 0  # milliseconds since 1970
 
     @classmethod
     def of(cls, run: entities.Run) -> "StoredRun":
-        """The run that MLflow has read, with texts that can be printed."""
+        """The run that MLflow has read."""
         info, data = run.info, run.data
-        name, params, tags = info.run_name or "", data.params, data.tags
+        about = data.params, data.tags, data.metrics
+        return cls.printable(info.run_id, info.run_name or "", info.status, *about, info.start_time)
+
+    @classmethod
+    def printable(
+        cls,
+        run_id: str,
+        name: str,
+        status: str,
+        params: dict[str, str],
+        tags: dict[str, str],
+        metrics: dict[str, float],
+        start_time: int | None,
+    ) -> "StoredRun":
+        """A run with texts that can be printed."""
         if CONTROL.search("".join([name, *params.values(), *tags.values()])):
             name = shown(name)
             params, tags = ({key: shown(text) for key, text in texts.items()} for texts in (params, tags))
-        return cls(info.run_id, name, info.status, params, tags, data.metrics)
+        return cls(run_id, name, status, params, tags, metrics, start_time or 0)
 
     @property
     def score(self) -> float:

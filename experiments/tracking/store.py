@@ -3,7 +3,8 @@
 import math
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,16 @@ from experiments.options import StoreOptions
 from experiments.tracking import address, artifacts, database
 from experiments.tracking.address import DATABASE
 from experiments.tracking.artifacts import Artifacts
-from experiments.tracking.client import Client, advice
+from experiments.tracking.client import Client, advice, restore_commands
 from experiments.tracking.metadata import Tag, recorded_number
 from experiments.tracking.process import process_tags, unreadable_tags
 from experiments.tracking.run import Run, StoredRun, shown
+from experiments.tracking.tables import Tables, is_database
 
 REPORT = "report"  # the experiment of a study that holds its reports
 TRIALS = f"tags.{Tag.KIND} = 'trial'"
-CHARTS = "workflowType=machine_learning&compareRunsMode=CHART"
+ByTrial = dict[str, list[StoredRun]]  # by the key of the trial
+FEW_KEYS = 20  # are asked for one by one, which takes a server less time than to send all runs
 
 
 class Store:
@@ -49,16 +52,20 @@ class Store:
         self.named_runs: set[str] = set()  # that cannot be read in full, of which that was said
         self.has_server = self.uri.startswith(("http", "databricks"))  # which knows where artifacts go
         if new:
-            self._make_folder(output_dir)
+            database.make_folder(self.folder, output_dir)
         if self.file is not None:
             database.check(self.file, self.uri, new)
         is_there = not new if self.file is None else self.file.exists() and self.file.stat().st_size > 0
         with self.usable(), nullcontext() if is_there else self._creating():
             if self.file is not None:
                 database.create(self.file)
+                if database.old_schema(self.file):
+                    with self._creating():
+                        database.upgrade(self.file)
             self.client = Client(MlflowClient(tracking_uri=self.uri), wait_s)
             self.client.search_experiments(max_results=1)
         self.artifacts = Artifacts(self.client, self.folder)
+        self.tables = Tables(self.uri) if is_database(self.uri) else None
 
     @classmethod
     def of(cls, options: StoreOptions, new: bool = False, wait_s: float = 0.0) -> "Store":
@@ -75,12 +82,6 @@ class Store:
         """Print which store it is, and whether it is not the one of the options but that of the environment."""
         source = f" ({address.VARIABLE})" if uri is None and os.environ.get(address.VARIABLE) else ""
         print(f"Store: {self.uri}{source}", flush=True)
-
-    def _make_folder(self, output_dir: str) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"output_dir={output_dir}: cannot be made ({error.strerror})") from error
 
     def _creating(self) -> FileLock:
         """Held while the store or an experiment is made: racing creators lose runs and break an SQLite file."""
@@ -146,21 +147,21 @@ class Store:
         self._check_not_deleted([experiment for experiment in experiments if experiment is not None])
 
     def _check_not_deleted(self, experiments: Iterable[Experiment]) -> None:
-        deleted = [experiment for experiment in experiments if experiment.lifecycle_stage == "deleted"]
+        deleted = {one.name: one.experiment_id for one in experiments if one.lifecycle_stage == "deleted"}
         if deleted:
-            place = shlex.quote(f"MLFLOW_TRACKING_URI={self.uri}")
-            commands = [
-                f"\n  env {place} python -m mlflow experiments restore --experiment-id {experiment.experiment_id}"
-                for experiment in deleted
-            ]
-            names = ", ".join(experiment.name for experiment in deleted)
             raise UserError(
-                f"{names}: deleted in the MLflow UI, so that no run can be recorded there. Choose another study, or "
-                f"bring back all that it had:{''.join(commands)}"
+                f"{', '.join(deleted)}: deleted in the MLflow UI, so that no run can be recorded there. Choose another "
+                f"study, or bring back all that it had:{restore_commands(self.uri, deleted.values())}"
             )
 
     def start(
-        self, experiment_id: str, name: str, params: Mapping[str, Any], tags: Mapping[str, Any], lock: Path
+        self,
+        experiment_id: str,
+        name: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, Any],
+        lock: Path,
+        earlier: Sequence[StoredRun] = (),
     ) -> Run:
         """Begin a run.
 
@@ -170,9 +171,12 @@ class Store:
             params: Its parameters.
             tags: Its tags.
             lock: A file that this process holds locked for as long as it is at work on the run.
+            earlier: Other runs of its trial. It begins after them, also if the clock was set back meanwhile: the
+                newest run counts.
         """
         described = {str(name): str(value) for name, value in {**tags, **process_tags(lock), Tag.ATTEMPTS: 1}.items()}
-        run = self.client.create_run(experiment_id, run_name=name, tags=described)
+        began = max([int(time.time() * 1000), *(run.start_time + 1 for run in earlier)])
+        run = self.client.create_run(experiment_id, began, described, name)
         recorded = Run(self.client, run.info.run_id)
         recorded.describe(params)
         return recorded
@@ -189,22 +193,16 @@ class Store:
         run.describe(missing, {**process_tags(lock), **tags})
         return run
 
-    def ended(self, experiment_id: str, key: str | None = None, pauses: bool = False) -> dict[str, list[StoredRun]]:
-        """The finished runs of each trial of an experiment, or of one trial, by the key of the trial, newest first.
+    def ended(self, experiment_id: str, keys: Collection[str] | None = None, pauses: bool = False) -> ByTrial:
+        """The finished runs of the trials of an experiment, all or those of some keys, newest first.
 
-        Args:
-            experiment_id: The experiment.
-            key: The key of the one trial; None: all.
-            pauses: After the finished runs come others, which may have paused on their way.
+        With `pauses` others follow them, which may have paused on their way.
         """
-        which = TRIALS if key is None else f"tags.{Tag.TRIAL_KEY} = '{key}'"
-        states = ["attributes.status = 'FINISHED'", *(["attributes.status != 'FINISHED'"] if pauses else [])]
-        runs: dict[str, list[StoredRun]] = {}
-        for state in states:
-            for run in self._search([experiment_id], f"{state} and {which}"):
-                if Tag.TRIAL_KEY in run.tags:
-                    runs.setdefault(run.tags[Tag.TRIAL_KEY], []).append(run)
-        return runs
+        runs: ByTrial = {}
+        for run in self._many([experiment_id], finished=not pauses, keys=keys):
+            if run.tags.get(Tag.KIND) == "trial" and Tag.TRIAL_KEY in run.tags:
+                runs.setdefault(run.tags[Tag.TRIAL_KEY], []).append(run)
+        return {key: sorted(alike, key=lambda run: run.status != "FINISHED") for key, alike in runs.items()}
 
     def runs_of(self, experiment_id: str, key: str) -> list[StoredRun]:
         """All runs of a trial, newest first."""
@@ -215,15 +213,22 @@ class Store:
         self.client.set_tag(run.run_id, str(Tag.ERROR), reason)
         self.client.set_terminated(run.run_id, "FAILED")
 
-    def trials(self, study: str) -> list[StoredRun]:
-        """All trials of a study, newest first."""
-        return [run for run in self.runs(study) if run.tags.get(Tag.STUDY) == study]
+    def trials(self, study: str, brief: bool = False) -> list[StoredRun]:
+        """All trials of a study, newest first, as `runs` reads them."""
+        return [run for run in self.runs(study, brief=brief) if run.tags.get(Tag.STUDY) == study]
 
-    def runs(self, study: str) -> list[StoredRun]:
-        """Everything in the experiments of a study but its reports, newest first."""
+    def runs(self, study: str, keys: Collection[str] | None = None, brief: bool = False) -> list[StoredRun]:
+        """Everything in the experiments of a study but its reports, newest first.
+
+        Args:
+            study: The study.
+            keys: Only the runs of these trials. Default: all.
+            brief: Enough to say which trial a run is of and how it stands: where tables can be read, it comes without
+                metrics and other parameters and tags.
+        """
         names = {name: experiment for name, experiment in self.experiments().items() if name.startswith(f"{study}/")}
         names.pop(f"{study}/{REPORT}", None)
-        return list(self._search(list(names.values()), ""))
+        return self._many(list(names.values()), keys=keys, brief=brief)
 
     def history(self, run_id: str, metric: str) -> dict[int, float]:
         """Every value of a metric by step."""
@@ -279,6 +284,28 @@ class Store:
             self.client.set_terminated(run.run_id, "KILLED")
         return [run.name for run in stale]
 
+    def _many(
+        self,
+        experiment_ids: list[str],
+        *,
+        finished: bool = False,
+        keys: Collection[str] | None = None,
+        brief: bool = False,
+    ) -> list[StoredRun]:
+        """Runs of experiments, newest first: from tables where they can be read, as a server cannot leave parts out."""
+        if self.tables is not None:
+            with self.usable():
+                runs = self.tables.runs(experiment_ids, finished=finished, keys=keys, brief=brief)
+            for run in runs:
+                self._name_unreadable(run)
+            return runs
+        condition = "attributes.status = 'FINISHED'" if finished else ""
+        if keys is None or len(keys) > FEW_KEYS:
+            every = self._search(experiment_ids, condition)
+            return [run for run in every if keys is None or run.tags.get(Tag.TRIAL_KEY) in keys]
+        queries = [" and ".join(filter(None, [condition, f"tags.{Tag.TRIAL_KEY} = '{key}'"])) for key in keys]
+        return [run for query in queries for run in self._search(experiment_ids, query)]
+
     def _search(self, experiment_ids: list[str], query: str) -> Iterable[StoredRun]:
         token = None
         while experiment_ids:
@@ -300,8 +327,3 @@ class Store:
         if problems and run.run_id not in self.named_runs:
             self.named_runs.add(run.run_id)
             print(f"run {run.run_id} ({run.name}) cannot be read in full: {'; '.join(problems)}", flush=True)
-
-
-def charts_link(experiment_id: str, server: str) -> str:
-    """The page of the MLflow UI that shows an experiment's runs as charts."""
-    return f"{server}/#/experiments/{experiment_id}/runs?{CHARTS}"

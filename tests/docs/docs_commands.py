@@ -39,6 +39,8 @@ NOT_RUN = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --host 0.0.0.0 --port 5000 --workers 4 "
     "--allowed-hosts 'HOST,HOST:*' --backend-store-uri postgresql+psycopg2://mlflow:PASSWORD@localhost/mlflow "
     "--serve-artifacts --artifacts-destination /shared/gatelab/artifacts": "needs PostgreSQL",
+    "python -m benchmarks.store --uri postgresql+psycopg2://mlflow@127.0.0.1/many": "needs PostgreSQL",
+    "python -m benchmarks.server --uri http://127.0.0.1:5000": "needs a server, and takes minutes",
     "python -m experiments.report": WITHOUT_ARGUMENTS,
     "python -m experiments.sweep status": WITHOUT_ARGUMENTS,
     "python -m experiments.train -m": WITHOUT_ARGUMENTS,
@@ -79,6 +81,7 @@ SMALLEST = {
     "layers": ["--sizes", "XS", "--variants", "standard", "--rounds", "1"],
     "search": ["--draws", "4", "--epochs", "3", "--kills", "1", "--tasks", "adding"],
     "report": ["--variants", "2", "--tasks", "1", "--seeds", "2", "--epochs", "2"],
+    "store": ["--runs", "20", "--epochs", "2"],
     "sweep": ["--sizes", "XS", "--seeds", "1", "--epochs", "1", "--cores", "2"],
     "training_options": ["--sizes", "XS", "--rounds", "1"],
 }

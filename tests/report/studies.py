@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import count
 from pathlib import Path
 
@@ -49,8 +49,9 @@ class MemoryStore:
         self.recorded.append(MemoryRun(experiment, name, params, tags))
         return self.recorded[-1]
 
-    def runs(self, study: str) -> list[StoredRun]:
-        return [run.stored() for run in reversed(self.recorded) if run.experiment.startswith(f"{study}/")]
+    def runs(self, study: str, keys: Collection[str] | None = None) -> list[StoredRun]:
+        runs = [run.stored() for run in reversed(self.recorded) if run.experiment.startswith(f"{study}/")]
+        return [run for run in runs if keys is None or run.tags.get("trial_key") in keys]
 
     def history(self, run_id: str, metric: str) -> dict[int, float]:
         (run,) = (run for run in self.recorded if run.id == run_id)

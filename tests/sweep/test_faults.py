@@ -14,7 +14,7 @@ from experiments.errors import TrialFailed
 from experiments.sweep import run_trial as module
 from experiments.sweep.run import run_alone
 from experiments.sweep.run_trial import run_trial, scratch_folder
-from experiments.tracking import Store
+from experiments.tracking import Run, Store
 from experiments.trial import fit
 from tests.conftest import ROOT, another_user, spec_of
 from tests.stores import new_store, put_store
@@ -66,6 +66,24 @@ def test_two_people_who_start_the_same_sweep_share_the_work(tmp_path):
 
 
 @pytest.mark.slow
+def test_two_output_folders_on_one_store_share_the_work(tmp_path):
+    """As two clones have them: their locks are apart."""
+    (tmp_path / "shared").mkdir()
+    store = f"sqlite:///{tmp_path}/shared/mlflow.db"
+    sweep = ("-m", "seed=range(4)", *QUICK, "training.epochs=200", "sweep.workers=1", f"tracking.uri={store}")
+    command = [sys.executable, "-m", "experiments.train", *sweep]
+    both = [
+        subprocess.Popen([*command, f"output_dir={tmp_path}/{name}"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for name in ("one", "two")
+    ]
+    printed = [process.communicate(timeout=300)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], printed
+    runs = Store(store, str(tmp_path / "one")).trials("default")
+    assert len({run.tags["trial_key"] for run in runs}) == 4 and {run.status for run in runs} == {"FINISHED"}
+    assert len(runs) == 4, "no trial is trained twice"
+
+
+@pytest.mark.slow
 def test_a_worker_that_has_grown_is_replaced(train, tmp_path):
     done = train("-m", "seed=0,1", *SMALL, "sweep.workers=1", "sweep.worker_memory_gb=0.01")
     assert done.returncode == 0, done.stdout
@@ -90,6 +108,33 @@ def test_a_trial_that_raises_is_recorded_as_failed_and_goes_on_when_tried_again(
     (finished,) = Store(None, config.output_dir).trials("default")
     assert again.status == "finished" and finished.run_id == failed.run_id and finished.status == "FINISHED"
     assert finished.tags["error"] == ""
+
+
+@pytest.mark.parametrize("recorded", [0, 2, len(module.ARTIFACTS)])
+def test_an_interruption_while_files_are_recorded_costs_no_training(make_config, monkeypatch, recorded):
+    """As Ctrl-C and SIGTERM raise it: after so many files, the last time between the last file and the end."""
+    config = make_config(*QUICK, "sweep.checkpoint_s=0")
+    add_files = Run.add_files
+
+    def interrupted(run, files):
+        add_files(run, list(files)[:recorded])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "add_files", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(spec_of(config), verbose=0)
+    store = Store(None, config.output_dir)
+    (killed,) = store.trials("default")
+    assert killed.status == "KILLED" and store.ended(store.experiment("default/adding")) == {}
+    monkeypatch.undo()
+    outcome = run_trial(spec_of(config), verbose=0)
+    (finished,) = store.trials("default")
+    assert (finished.run_id, finished.status, outcome.status) == (killed.run_id, "FINISHED", "finished")
+    assert outcome.parts["train"] == 0
+    assert finished.score == killed.score == outcome.score
+    assert set(store.history(finished.run_id, "val/mse")) == {1, 2}
+    names = sorted(artifact.path for artifact in store.client.list_artifacts(finished.run_id))
+    assert {"config.yaml", "layer.yaml", "model.keras", "versions.yaml"} <= set(names) and len(set(names)) == len(names)
 
 
 def test_a_renamed_study_is_another_study(make_config):

@@ -112,6 +112,7 @@ def test_what_a_run_holds(train, tmp_path):
     assert shlex.split(command) == [*words, f"output_dir={tmp_path}/out", "rerun=true"]
 
 
+@pytest.mark.slow
 def test_a_trial_that_fails_does_not_take_the_others_along(train, tmp_path):
     done = train("-m", "seed=0,1", *QUICK, "training.epochs=100000", "sweep.timeout_s=0.01", "sweep.retries=0")
     assert done.returncode == 1

@@ -31,6 +31,7 @@ class Server:
         self.sent = len(CONTENT)
         self.promised = len(CONTENT)
         self.delay = 0.0
+        self.moved = {}  # addresses to which paths redirect
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
         self.http.handle_error = lambda *_: None  # a client that has hung up
         self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.05})
@@ -41,6 +42,12 @@ class Server:
             def do_GET(self):  # noqa: N802
                 server.requests.append(self.path)
                 time.sleep(server.delay)
+                if self.path in server.moved:
+                    self.send_response(302)
+                    self.send_header("Location", server.moved[self.path])
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
                 self.send_response(server.status)
                 self.send_header("Content-Length", str(server.promised))
                 self.end_headers()
@@ -128,6 +135,36 @@ def test_parallel_threads_download_once(server, tmp_path):
 
 def left_behind(folder):
     return sorted(path.name for path in folder.iterdir() if path.name != ".gatelab.lock")
+
+
+def test_a_redirect_is_followed_to_another_host(server, tmp_path):
+    server.moved["/one.txt"] = f"http://localhost:{server.http.server_port}/there"
+    assert fetch("one.txt", str(tmp_path)).read_bytes() == CONTENT
+    assert server.requests == ["/one.txt", "/there"]
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("/one.txt", "the server sends from one address to the next without end"),
+        ("file:///etc/hostname", "the server sends to an address that is none of http or https"),
+        ("ftp://127.0.0.1/one.txt", "the server sends to an address that is none of http or https"),
+    ],
+)
+def test_a_redirect_that_leads_nowhere_leaves_no_file(server, tmp_path, address, reason):
+    server.moved["/one.txt"] = address
+    with pytest.raises(UserError, match=rf"one.txt cannot be downloaded \({reason}\)"):
+        fetch("one.txt", str(tmp_path))
+    assert left_behind(tmp_path) == []
+
+
+def test_a_redirect_to_a_page_that_asks_to_log_in_is_not_the_file(server, tmp_path):
+    """Any page with status 200: the checksum tells."""
+    server.moved["/one.txt"] = "/login"
+    server.sent = server.promised = 500
+    with pytest.raises(UserError, match="what came has another checksum"):
+        fetch("one.txt", str(tmp_path))
+    assert left_behind(tmp_path) == []
 
 
 @pytest.mark.parametrize(
