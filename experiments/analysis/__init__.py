@@ -18,7 +18,7 @@ Zhang (2009) Computational Statistics and Data Analysis 53.
 """
 
 from experiments.analysis.across import Profile, aggregate, normalised, over_tasks, performance_profile
-from experiments.analysis.comparison import Comparison, compare, holm, improvement, independent, rates
+from experiments.analysis.comparison import Comparison, compare, holm, improvement, independent, p_value, rates
 from experiments.analysis.estimators import Estimate, deviation, mean, median
 from experiments.analysis.planning import (
     detectable,
@@ -53,6 +53,7 @@ __all__ = [
     "median",
     "normalised",
     "over_tasks",
+    "p_value",
     "parse_margin",
     "performance_profile",
     "rates",

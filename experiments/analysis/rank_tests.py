@@ -80,7 +80,7 @@ def _differences(costs: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Differences, 0 where both are infinite or where they differ by rounding only."""
     with np.errstate(invalid="ignore"):
         differences = costs - reference
-        rounding = np.abs(differences) <= SAME * np.abs(reference)
+        rounding = np.isfinite(reference) & (np.abs(differences) <= SAME * np.abs(reference))
         return np.where(np.isnan(differences) | rounding, 0.0, differences)
 
 
@@ -127,12 +127,17 @@ def _first(cells: range, holds: Callable[[int], bool]) -> int:
 
 def _rank_sum_tails(costs: np.ndarray, reference: np.ndarray) -> Tails:
     """Chance of a sum of the ranks of `costs` that is at most, and at least, the one that is there."""
-    ranks = stats.rankdata(np.concatenate([costs, reference]))
-    if len(ranks) > EXACT:
-        return _normal_rank_sum(ranks, len(costs))
-    doubled = np.rint(2 * ranks).astype(int)
+    doubled = _doubled_ranks(np.concatenate([costs, reference]))
+    if len(doubled) > EXACT:
+        return _normal_rank_sum(doubled / 2, len(costs))
     below = _rank_sums(tuple(np.sort(doubled).tolist()), len(costs))
     return _tails(below, doubled[: len(costs)].sum())
+
+
+def _doubled_ranks(values: np.ndarray) -> np.ndarray:
+    """Twice the ranks, 1 the smallest, ties sharing the mean of theirs: whole numbers."""
+    ordered = np.sort(values)
+    return np.searchsorted(ordered, values) + np.searchsorted(ordered, values, "right") + 1
 
 
 def _normal_rank_sum(ranks: np.ndarray, count: int) -> Tails:
@@ -144,11 +149,11 @@ def _normal_rank_sum(ranks: np.ndarray, count: int) -> Tails:
 def _sign_tails(pairs: np.ndarray) -> Tails:
     """Chance of a sum of the positive ranks that is at most, and at least, the one that is there."""
     size = np.abs(pairs)
-    ranks = stats.rankdata(np.round(size, 14 - _magnitude(size)))
-    ranks, positive = ranks[pairs != 0], pairs[pairs != 0] > 0
-    if len(ranks) > EXACT:
+    doubled = _doubled_ranks(np.round(size, 14 - _magnitude(size)))
+    doubled, positive = doubled[pairs != 0], pairs[pairs != 0] > 0
+    if len(doubled) > EXACT:
+        ranks = doubled / 2
         return _normal_tails(ranks[positive].sum() - ranks.sum() / 2, np.sqrt((ranks**2).sum()) / 2)
-    doubled = np.rint(2 * ranks).astype(int)
     return _tails(_sign_sums(tuple(np.sort(doubled).tolist())), doubled[positive].sum())
 
 
