@@ -32,6 +32,7 @@ from experiments.analysis.comparison import Comparison, compare, holm, p_value
 from experiments.analysis.rank_tests import ALPHA, rank_sum_levels, sign_levels
 from experiments.analysis.verdict import Margin, Verdict, conclude
 
+NAME = "Wang-Tsiatis boundary, shape 0.25, of exact rank tests; repeated p-values by Holm, repeated intervals"
 SHAPE = 0.25
 ORDERS = 100_000
 CHUNK = 2_000
