@@ -36,26 +36,28 @@ class RankTest:
     side: int
 
 
-def _test(tails: Tails, differences: np.ndarray, shifted: Callable[[float], Tails], count: int) -> RankTest:
+def _test(
+    tails: Tails, differences: np.ndarray, shifted: Callable[[float], Tails], count: int, alpha: float
+) -> RankTest:
     low, high = tails
-    shift = Estimate(_median(differences), *_inverted(differences, tails, shifted), count)
+    shift = Estimate(_median(differences), *_inverted(differences, tails, shifted, alpha), count)
     return RankTest(min(1.0, 2 * min(tails)), shift, int(low > high) - int(low < high))
 
 
-def mann_whitney(costs: np.ndarray, reference: np.ndarray) -> RankTest:
+def mann_whitney(costs: np.ndarray, reference: np.ndarray, alpha: float = ALPHA) -> RankTest:
     """Test of Mann and Whitney (1947) of two independent groups, and the shift of Hodges and Lehmann (1963).
 
     The shift is the median of all differences costs - reference between a score of the one and one of the other group.
-    Its 95 % interval holds every shift that the test at 5 % does not refuse. An end is infinite where it refuses none;
-    two trials that diverged differ by 0.
+    Its 1 - alpha interval holds every shift that the test at alpha does not refuse. An end is infinite where it refuses
+    none; two trials that diverged differ by 0.
     """
     tails = _rank_sum_tails(costs, reference)
     differences = _differences(costs[:, None], reference).ravel()
     count = min(len(costs), len(reference))
-    return _test(tails, differences, lambda shift: _rank_sum_tails(costs, reference + shift), count)
+    return _test(tails, differences, lambda shift: _rank_sum_tails(costs, reference + shift), count, alpha)
 
 
-def signed_ranks(costs: np.ndarray, reference: np.ndarray) -> RankTest:
+def signed_ranks(costs: np.ndarray, reference: np.ndarray, alpha: float = ALPHA) -> RankTest:
     """Signed-rank test of Wilcoxon (1945) of pairs, and the median of the Walsh averages as the shift.
 
     Pairs without a difference are ranked and then left out (Pratt 1959), so that the test and the Walsh averages, the
@@ -65,14 +67,20 @@ def signed_ranks(costs: np.ndarray, reference: np.ndarray) -> RankTest:
     first, second = np.triu_indices(len(pairs))
     with np.errstate(invalid="ignore"):
         walsh = np.nan_to_num((pairs[first] + pairs[second]) / 2, nan=0.0, posinf=np.inf, neginf=-np.inf)
-    return _test(_sign_tails(pairs), walsh, lambda shift: _sign_tails(pairs - shift), len(pairs))
+    return _test(_sign_tails(pairs), walsh, lambda shift: _sign_tails(pairs - shift), len(pairs), alpha)
+
+
+def rank_p_value(costs: np.ndarray, reference: np.ndarray, paired: bool) -> float:
+    """P-value alone, of signed ranks for pairs, else of Mann and Whitney: a fraction of the time of the interval."""
+    tails = _sign_tails(_differences(costs, reference)) if paired else _rank_sum_tails(costs, reference)
+    return min(1.0, 2 * min(tails))
 
 
 def _differences(costs: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Differences, 0 where both are infinite or where they differ by rounding only."""
     with np.errstate(invalid="ignore"):
         differences = costs - reference
-        rounding = np.abs(differences) <= SAME * np.abs(reference)
+        rounding = np.isfinite(reference) & (np.abs(differences) <= SAME * np.abs(reference))
         return np.where(np.isnan(differences) | rounding, 0.0, differences)
 
 
@@ -81,7 +89,9 @@ def _median(differences: np.ndarray) -> float:
         return float(np.nan_to_num(np.median(differences), nan=0.0, posinf=np.inf, neginf=-np.inf))
 
 
-def _inverted(differences: np.ndarray, tails: Tails, shifted: Callable[[float], Tails]) -> tuple[float, float]:
+def _inverted(
+    differences: np.ndarray, tails: Tails, shifted: Callable[[float], Tails], alpha: float
+) -> tuple[float, float]:
     """Ends of the shifts that are not refused.
 
     A test by ranks changes at the differences only: it is tried between each two neighbours of them, and at 0.
@@ -98,10 +108,10 @@ def _inverted(differences: np.ndarray, tails: Tails, shifted: Callable[[float], 
         return low + (high - low) / 2
 
     cells = range(len(edges) - 1)
-    first = _first(cells, lambda cell: 2 * shifted(between(cell))[1] >= ALPHA)
-    last = len(cells) - 1 - _first(cells, lambda cell: 2 * shifted(between(len(cells) - 1 - cell))[0] >= ALPHA)
+    first = _first(cells, lambda cell: 2 * shifted(between(cell))[1] >= alpha)
+    last = len(cells) - 1 - _first(cells, lambda cell: 2 * shifted(between(len(cells) - 1 - cell))[0] >= alpha)
     low, high = sorted((float(edges[first]), float(edges[last + 1])))  # one point, if both cells beside it are refused
-    if 2 * min(tails) >= ALPHA:
+    if 2 * min(tails) >= alpha:
         low, high = min(low, 0.0), max(high, 0.0)
     return low, high
 
@@ -117,12 +127,17 @@ def _first(cells: range, holds: Callable[[int], bool]) -> int:
 
 def _rank_sum_tails(costs: np.ndarray, reference: np.ndarray) -> Tails:
     """Chance of a sum of the ranks of `costs` that is at most, and at least, the one that is there."""
-    ranks = stats.rankdata(np.concatenate([costs, reference]))
-    if len(ranks) > EXACT:
-        return _normal_rank_sum(ranks, len(costs))
-    doubled = np.rint(2 * ranks).astype(int)
+    doubled = _doubled_ranks(np.concatenate([costs, reference]))
+    if len(doubled) > EXACT:
+        return _normal_rank_sum(doubled / 2, len(costs))
     below = _rank_sums(tuple(np.sort(doubled).tolist()), len(costs))
     return _tails(below, doubled[: len(costs)].sum())
+
+
+def _doubled_ranks(values: np.ndarray) -> np.ndarray:
+    """Twice the ranks, 1 the smallest, ties sharing the mean of theirs: whole numbers."""
+    ordered = np.sort(values)
+    return np.searchsorted(ordered, values) + np.searchsorted(ordered, values, "right") + 1
 
 
 def _normal_rank_sum(ranks: np.ndarray, count: int) -> Tails:
@@ -134,11 +149,11 @@ def _normal_rank_sum(ranks: np.ndarray, count: int) -> Tails:
 def _sign_tails(pairs: np.ndarray) -> Tails:
     """Chance of a sum of the positive ranks that is at most, and at least, the one that is there."""
     size = np.abs(pairs)
-    ranks = stats.rankdata(np.round(size, 14 - _magnitude(size)))
-    ranks, positive = ranks[pairs != 0], pairs[pairs != 0] > 0
-    if len(ranks) > EXACT:
+    doubled = _doubled_ranks(np.round(size, 14 - _magnitude(size)))
+    doubled, positive = doubled[pairs != 0], pairs[pairs != 0] > 0
+    if len(doubled) > EXACT:
+        ranks = doubled / 2
         return _normal_tails(ranks[positive].sum() - ranks.sum() / 2, np.sqrt((ranks**2).sum()) / 2)
-    doubled = np.rint(2 * ranks).astype(int)
     return _tails(_sign_sums(tuple(np.sort(doubled).tolist())), doubled[positive].sum())
 
 
@@ -157,6 +172,31 @@ def _normal_tails(distance: float, deviation: float) -> Tails:
     if not deviation:
         return 1.0, 1.0
     return tuple(float(stats.norm.cdf((side * distance + 0.5) / deviation)) for side in (1, -1))
+
+
+def rank_sum_levels(count: int) -> np.ndarray:
+    """Two-sided p-values of Mann and Whitney's test of `count` untied scores in each group.
+
+    They stand by the number of pairs, out of count^2, of which the first is the larger.
+    """
+    wins = np.arange(count**2 + 1)
+    if 2 * count > EXACT:
+        return _two_sided(wins - count**2 / 2, np.sqrt(count**2 * (2 * count + 1) / 12))
+    below = _rank_sums(tuple(range(2, 4 * count + 1, 2)), count)[2 * wins + count * (count + 1)]
+    return np.minimum(1, 2 * np.minimum(below, below[::-1]))
+
+
+def sign_levels(count: int) -> np.ndarray:
+    """Two-sided p-values of Wilcoxon's test of `count` untied pairs, by the sum of the positive ranks."""
+    sums = np.arange(count * (count + 1) // 2 + 1)
+    if count > EXACT:
+        return _two_sided(sums - sums[-1] / 2, np.sqrt(count * (count + 1) * (2 * count + 1) / 24))
+    below = _sign_sums(tuple(range(2, 2 * count + 1, 2)))[2 * sums]
+    return np.minimum(1, 2 * np.minimum(below, below[::-1]))
+
+
+def _two_sided(distances: np.ndarray, deviation: float) -> np.ndarray:
+    return np.minimum(1, 2 * stats.norm.cdf((0.5 - np.abs(distances)) / deviation))
 
 
 @lru_cache(maxsize=4096)

@@ -37,9 +37,10 @@ def report_study(
         UserError: if the store has no trial of the study, the study does not have the reference, the margin or
             the family cannot be read, or the files cannot be written.
     """
+    from experiments.analysis import parse_margin
     from experiments.report import terminal  # takes a while, as it imports SciPy and matplotlib
     from experiments.report.files import write_files
-    from experiments.report.findings import parse_family, parse_margin
+    from experiments.report.findings import parse_family
     from experiments.report.results import analyse, load
 
     corrected, smallest = parse_family(family), None if margin is None else parse_margin(margin)

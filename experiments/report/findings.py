@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 
 from experiments import analysis
-from experiments.analysis import Estimate
+from experiments.analysis import Estimate, Margin, Verdict, conclude
 from experiments.errors import UserError
 from experiments.report.study import Study
 from experiments.report.task_results import TaskResults
@@ -24,56 +24,6 @@ class Family(StrEnum):
 
     task = "task"
     study = "study"
-
-
-class Verdict(StrEnum):
-    """What is known of a row and the one that it is compared with."""
-
-    BETTER = "better"
-    WORSE = "worse"
-    EQUIVALENT = "equivalent"
-    UNDECIDED = "undecided"
-
-
-@dataclass(frozen=True)
-class Margin:
-    """The size of a difference below which it makes no difference.
-
-    Attributes:
-        value: In units of the score, or as a share of the reference's score.
-        is_share: Whether it is a share.
-    """
-
-    value: float
-    is_share: bool = False
-
-    def holds(self, comparison: analysis.Comparison) -> bool:
-        """Whether the interval of a comparison lies within the margin."""
-        if not self.is_share:
-            shift = comparison.difference
-            return -self.value <= shift.low and shift.high <= self.value
-        factor = comparison.ratio
-        return 1 / (1 + self.value) <= factor.low and factor.high <= 1 + self.value
-
-    @property
-    def text(self) -> str:
-        """Such as `0.02`, or `5 %`."""
-        return f"{100 * self.value:g} %" if self.is_share else f"{self.value:g}"
-
-
-def parse_margin(text: str) -> Margin:
-    """A margin as a command line has it: `0.02`, or `5%`.
-
-    Raises:
-        UserError: if it is no number greater than 0.
-    """
-    try:
-        value = float(text.removesuffix("%"))
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise UserError(f"margin={text}: must be a number greater than 0 in units of the score, or a share such as 5%")
-    return Margin(value / 100, is_share=True) if text.endswith("%") else Margin(value)
 
 
 def parse_family(text: str) -> Family:
@@ -131,12 +81,8 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """Equivalent if the interval lies within the margin, else better or worse if p < 0.05 after correction."""
-        if self.margin is not None and self.margin.holds(self.test):
-            return Verdict.EQUIVALENT
-        if not self.adjusted < ALPHA or self.test.better is None:
-            return Verdict.UNDECIDED
-        return Verdict.BETTER if self.test.better else Verdict.WORSE
+        """Better, worse, equivalent or undecided."""
+        return conclude(self.test, self.adjusted, self.margin, ALPHA)
 
     @property
     def enough(self) -> int:

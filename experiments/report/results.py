@@ -3,10 +3,11 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from experiments.analysis import Margin
 from experiments.errors import UserError
 from experiments.report import across, findings
 from experiments.report.across import Across
-from experiments.report.findings import Family, Margin, TaskFindings
+from experiments.report.findings import Family, TaskFindings
 from experiments.report.rows import collect
 from experiments.report.search import SearchResults, search
 from experiments.report.study import Study, read

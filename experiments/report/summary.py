@@ -4,10 +4,10 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 
-from experiments.analysis import Estimate
+from experiments.analysis import Estimate, Verdict
 from experiments.analysis.format import chance, counted, interval, listed, number
 from experiments.report.across import Across
-from experiments.report.findings import Comparison, TaskFindings, Verdict
+from experiments.report.findings import Comparison, TaskFindings
 from experiments.report.study import Study
 
 MOST_ROWS = 4  # comparisons of one task in words; the table has the rest

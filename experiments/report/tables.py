@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.analysis import Estimate
+from experiments.analysis import Estimate, Verdict
 from experiments.analysis.format import chance, interval, number, sizes
 from experiments.report.across import Across
-from experiments.report.findings import Comparison, Finding, TaskFindings, Verdict
+from experiments.report.findings import Comparison, Finding, TaskFindings
 from experiments.report.notes import failures
 from experiments.report.readable import is_number
 from experiments.report.study import PUBLISHED, Study

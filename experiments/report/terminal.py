@@ -8,8 +8,9 @@ from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
+from experiments.analysis import Verdict
 from experiments.report import search, tuning
-from experiments.report.findings import TaskFindings, Verdict
+from experiments.report.findings import TaskFindings
 from experiments.report.notes import notes
 from experiments.report.results import Results
 from experiments.report.study import Study

@@ -170,6 +170,51 @@ def test_effect_interval_direction_and_p_never_contradict_each_other(pairs, bett
     assert (high <= 0 and result.difference.value <= 0) if lower else (low >= 0 and result.difference.value >= 0)
 
 
+@given(
+    st.lists(st.tuples(*[st.sampled_from([0.0, 1.0, 2.5, 4.0, INF, NAN])] * 2), min_size=3, max_size=9),
+    st.sampled_from(["lower", "higher"]),
+    st.booleans(),
+)
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_exchanging_the_two_turns_the_result_round(pairs, better, paired):
+    """Also if runs of the reference diverged: they are its loss, as those of the variant are its own."""
+    scores, reference = np.array(pairs).T
+    one, other = (analysis.compare(*rows, better, paired=paired) for rows in [(scores, reference), (reference, scores)])
+    np.testing.assert_allclose(one.p, other.p, rtol=1e-9)
+    assert one.better is (None if other.better is None else not other.better)
+    np.testing.assert_allclose(
+        [one.difference.value, *ends(one.difference)],
+        [-other.difference.value, -other.difference.high, -other.difference.low],
+    )
+    np.testing.assert_allclose(one.improvement.value, 1 - other.improvement.value)
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_a_reference_that_always_diverged_is_worse(paired):
+    result = analysis.compare(np.arange(6.0), np.full(6, INF), "lower", paired=paired)
+    assert result.better and result.difference.value == -INF
+    assert result.p == pytest.approx(2 / (2**6 if paired else math.comb(12, 6)))
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_the_p_value_alone_is_that_of_the_comparison(generator, paired):
+    scores, reference = np.round(generator.normal(size=(2, 9)), 1)
+    scores[[2, 5]], reference[4] = (NAN, INF), NAN
+    expected = analysis.compare(scores, reference, "higher", paired=paired)
+    assert expected.paired == paired and analysis.p_value(scores, reference, "higher", paired) == expected.p
+    assert math.isnan(analysis.p_value(np.full(2, NAN), np.ones(2), "lower", paired))
+
+
+@pytest.mark.parametrize("alpha", [0.01, 0.2])
+@pytest.mark.parametrize("paired", [False, True])
+def test_intervals_of_any_level_hold_what_the_test_of_that_level_does_not_refuse(generator, paired, alpha):
+    scores, reference = generator.normal(size=(2, 11)) + [[0.5], [0]]
+    low, high = ends(analysis.compare(scores, reference, "lower", paired=paired, alpha=alpha).difference)
+    step = 1e-6
+    for shift, refused in [(low - step, True), (low + step, False), (high - step, False), (high + step, True)]:
+        assert (analysis.p_value(scores - shift, reference, "lower", paired) < alpha) == refused
+
+
 def test_the_direction_is_that_of_the_test_and_not_of_the_mean(generator):
     """19 of 20 seeds are better by 0.05, one is worse by 20: the mean says worse."""
     reference = generator.normal(1, 0.5, size=20)

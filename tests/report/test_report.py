@@ -7,11 +7,12 @@ import pytest
 from scipy import stats
 
 from experiments import analysis
+from experiments.analysis import Margin, Verdict, parse_margin
 from experiments.errors import UserError
 from experiments.report.__main__ import main
 from experiments.report.across import compare
 from experiments.report.command import report_study
-from experiments.report.findings import Family, Margin, Share, Verdict, find, parse_family, parse_margin
+from experiments.report.findings import Family, Share, find, parse_family
 from experiments.report.notes import failures, notes
 from experiments.report.results import analyse, load
 from experiments.report.search import search, sentences

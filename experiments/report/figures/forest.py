@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from experiments.analysis import Estimate
+from experiments.analysis import Estimate, Verdict
 from experiments.report.figures import style
-from experiments.report.findings import Finding, TaskFindings, Verdict
+from experiments.report.findings import Finding, TaskFindings
 from experiments.report.study import Study
 
 COLUMNS = 3
