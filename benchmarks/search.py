@@ -33,10 +33,14 @@ SLACK = 0.01  # of the score
 FINISHED = re.compile(r"^\[ *\d+/\d+\]")
 SMALL = ("task.train_size=128", "task.validation_size=64", "task.test_size=64", "tracking.gates=0")
 STORED = 500
+SIZES = {  # so that hundreds of trials take minutes
+    "adding": ("task.length=30", "task.train_size=1024", "task.validation_size=256", "task.test_size=256"),
+    "mackey_glass": ("task.train_steps=1500",),
+}
 
 HELP = f"""
-halving    on each task {", ".join(VARIANTS)}, with the same draws of the
-           learning rate. The full search trains all of them to their last epoch, halving pauses at --rungs and keeps a
+halving    on each task (adding with sequences of 30 steps, mackey_glass with half of its training part) the variants
+           {", ".join(VARIANTS)}, with the same draws of the learning rate. The full search trains all of them to their last epoch, halving pauses at --rungs and keeps a
            third. Printed: the share of the epochs, and for each variant the validation score of what was chosen. It
            passes if it is within {SLACK:.0%} of the full search's, or within the standard deviation of {SEEDS} seeds of
            its best setting.
@@ -74,7 +78,7 @@ def best(runs: list[StoredRun], variant: str) -> StoredRun:
 def halving(task: str, arguments: argparse.Namespace, rungs: str, folder: Path) -> None:
     """Print a line for each variant."""
     words = (f"task={task}", f"variant={','.join(VARIANTS)}", RATE, UNITS, f"training.epochs={arguments.epochs}")
-    words = (*words, f"search.trials={arguments.draws}", "tracking.gates=0")
+    words = (*words, *SIZES.get(task, ()), f"search.trials={arguments.draws}", "tracking.gates=0")
     run(folder / "full", *words, f"search.confirm={SEEDS}")
     run(folder / "halving", *words, f"search.halving.rungs={rungs}")
     full, halved = trials(folder / "full", "search"), trials(folder / "halving", "search")
