@@ -40,7 +40,8 @@ SIZES = {  # so that hundreds of trials take minutes
 
 HELP = f"""
 halving    on each task (adding with sequences of 30 steps, mackey_glass with half of its training part) the variants
-           {", ".join(VARIANTS)}, with the same draws of the learning rate. The full search trains all of them to their last epoch, halving pauses at --rungs and keeps a
+           {", ".join(VARIANTS)}, with the same draws of the
+           learning rate. The full search trains all of them to their last epoch, halving pauses at --rungs and keeps a
            third. Printed: the share of the epochs, and for each variant the validation score of what was chosen. It
            passes if it is within {SLACK:.0%} of the full search's, or within the standard deviation of {SEEDS} seeds of
            its best setting.
