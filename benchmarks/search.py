@@ -28,23 +28,19 @@ VARIANTS = ("standard", "peephole", "swapped")
 RATE = "training.learning_rate=tag(log, interval(1e-4, 1e-1))"
 UNITS = "model.units=32"
 STUDY = "benchmark"
+MANY = 27  # draws
 SEEDS = 5  # of the best setting, for the spread that luck alone gives
 SLACK = 0.01  # of the score
 FINISHED = re.compile(r"^\[ *\d+/\d+\]")
 SMALL = ("task.train_size=128", "task.validation_size=64", "task.test_size=64", "tracking.gates=0")
 STORED = 500
-SIZES = {  # so that hundreds of trials take minutes
-    "adding": ("task.length=30", "task.train_size=1024", "task.validation_size=256", "task.test_size=256"),
-    "mackey_glass": ("task.train_steps=1500",),
-}
 
 HELP = f"""
-halving    on each task (adding with sequences of 30 steps, mackey_glass with half of its training part) the variants
-           {", ".join(VARIANTS)}, with the same draws of the
-           learning rate. The full search trains all of them to their last epoch, halving pauses at --rungs and keeps a
-           third. Printed: the share of the epochs, and for each variant the validation score of what was chosen. It
-           passes if it is within {SLACK:.0%} of the full search's, or within the standard deviation of {SEEDS} seeds of
-           its best setting.
+halving    on each task {", ".join(VARIANTS)}, with the same draws of the
+           learning rate. The full search trains all of them to their last epoch, halving pauses at ninths and thirds
+           of the epochs, of more than {MANY} draws also at 1/27, and keeps a third. Printed: the share of the epochs,
+           and for each variant the validation score of what was chosen. It passes if it is within {SLACK:.0%} of the
+           full search's, or within the standard deviation of {SEEDS} seeds of its best setting.
 kills      a small search with halving and confirmation, run once to its end, and once with kill -9 of its whole
            process group at --kills random moments; every metric and every choice must be equal to the last bit.
 overhead   a TPE search in a store that has {STORED} trials of the study: seconds between the last trial of a batch and
@@ -76,24 +72,29 @@ def best(runs: list[StoredRun], variant: str) -> StoredRun:
     return min((run for run in ended if np.isfinite(run.validation)), key=lambda run: run.validation)
 
 
-def halving(task: str, arguments: argparse.Namespace, rungs: str, folder: Path) -> None:
-    """Print a line for each variant."""
-    words = (f"task={task}", f"variant={','.join(VARIANTS)}", RATE, UNITS, f"training.epochs={arguments.epochs}")
-    words = (*words, *SIZES.get(task, ()), f"search.trials={arguments.draws}", "tracking.gates=0")
+def halving(task: str, draws: int, epochs_of_all: int, folder: Path) -> None:
+    """Print a line for each variant. The full search of more draws goes on with that of fewer."""
+    fractions = (27, 9, 3) if draws > MANY else (9, 3)
+    rungs = ",".join(map(str, sorted({max(1, epochs_of_all // fraction) for fraction in fractions})))
+    words = (f"task={task}", f"variant={','.join(VARIANTS)}", RATE, UNITS, f"training.epochs={epochs_of_all}")
+    words = (*words, f"search.trials={draws}", "tracking.gates=0")
     run(folder / "full", *words, f"search.confirm={SEEDS}")
-    run(folder / "halving", *words, f"search.halving.rungs={rungs}")
-    full, halved = trials(folder / "full", "search"), trials(folder / "halving", "search")
+    run(folder / f"halving{draws}", *words, f"search.halving.rungs=[{rungs}]")
+    full, halved = trials(folder / "full", "search"), trials(folder / f"halving{draws}", "search")
     share = epochs(halved) / epochs(full)
-    print(f"{task}, {arguments.draws} draws, rungs {rungs}: {epochs(halved)} of {epochs(full)} epochs, {share:.1%}")
-    seeds = trials(folder / "full", "confirm")
+    print(f"{task}, {draws} draws, rungs {rungs}: {epochs(halved)} of {epochs(full)} epochs, {share:.1%}")
     for variant in VARIANTS:
         reference, chosen = best(full, variant), best(halved, variant)
-        spread = np.std([seed.validation for seed in seeds if seed.params[Param.VARIANT] == variant], ddof=1)
-        allowed = max(SLACK * abs(reference.validation), float(spread))
+        alike = [run for run in trials(folder / "full", "confirm") if setting(run) == setting(reference)]
+        allowed = max(SLACK * abs(reference.validation), float(np.std([run.validation for run in alike], ddof=1)))
         excess = chosen.validation - reference.validation
         verdict = "passes" if excess <= allowed else "FAILS"
         numbers = f"{chosen.validation:.5g} against {reference.validation:.5g}, allowed +{allowed:.2g}"
         print(f"  {variant:<10} {numbers}: {verdict}", flush=True)
+
+
+def setting(run: StoredRun) -> tuple[str, str]:
+    return run.params[Param.VARIANT], run.params["training.learning_rate"]
 
 
 def numbers(folder: Path) -> dict[str, object]:
@@ -181,18 +182,14 @@ def main() -> None:
         "--what", nargs="+", choices=("halving", "kills", "overhead"), default=["halving", "kills", "overhead"]
     )
     parser.add_argument("--tasks", nargs="+", default=["adding", "mackey_glass"])
-    parser.add_argument("--draws", type=int, default=27)
+    parser.add_argument("--draws", type=int, nargs="+", default=[27, 81])
     parser.add_argument("--epochs", type=int, default=27)
-    parser.add_argument(
-        "--rungs", help="such as [3,9]; default: ninths and thirds of the epochs; of 81 draws also 1/27"
-    )
     parser.add_argument("--kills", type=int, default=10)
     arguments = parser.parse_args()
-    fractions = (27, 9, 3) if arguments.draws > 27 else (9, 3)
-    rungs = sorted({max(1, arguments.epochs // fraction) for fraction in fractions})
     with tempfile.TemporaryDirectory() as folder:
         for task in arguments.tasks if "halving" in arguments.what else ():
-            halving(task, arguments, arguments.rungs or str(rungs).replace(" ", ""), Path(folder) / task)
+            for draws in sorted(arguments.draws):
+                halving(task, draws, arguments.epochs, Path(folder) / task)
         if "kills" in arguments.what:
             kills(arguments.kills, Path(folder) / "kills")
         if "overhead" in arguments.what:

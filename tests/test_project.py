@@ -29,7 +29,7 @@ ROOMS = {
     "report": LOWEST | {"analysis", "tasks", "config", "trial", "tracking"},
     "gates": LOWEST | {"analysis", "tasks", "config", "trial", "tracking"},
     "sweep": LOWEST | {"tasks", "config", "trial", "tracking"},
-    "search": LOWEST | {"tasks", "config", "trial", "tracking", "sweep"},
+    "search": LOWEST | {"analysis", "tasks", "config", "trial", "tracking", "report", "sweep"},
 }
 REPORT = "experiments.report.command"  # what a sweep calls at its end
 OUTSIDE = {  # packages that only these rooms know

@@ -81,6 +81,11 @@ class Rule:
         largest = null[len(null) - refused - 1] + ROUNDING
         return float(2 * special.ndtr(-largest / _weight(self.looks, look)))
 
+    def can_conclude(self, comparisons: int) -> bool:
+        """Whether the smallest p-value that so many seeds can give is below the first level of Holm's procedure."""
+        table = sign_levels if self.paired else rank_sum_levels
+        return bool(table(self.looks[-1]).min() < self.level(len(self.looks), self.alpha / comparisons))
+
     def levels(self, comparisons: int) -> tuple[tuple[float, ...], ...]:
         """The critical values: the level of each look by step of Holm's procedure, alpha / comparisons first."""
         looks = range(1, len(self.looks) + 1)

@@ -42,6 +42,10 @@ class Phase(StrEnum):
     confirm = "confirm"
 
 
+class Until(StrEnum):
+    decided = "decided"
+
+
 class Optimizer(StrEnum):
     adam = "adam"
     rmsprop = "rmsprop"
@@ -157,6 +161,7 @@ class Sweep:
         default_factory=list
     )
     phase: Annotated[Phase | None, Field("of a search that this trial belongs to, which it fills in too")] = None
+    registered: Annotated[str | None, Field("hash of the plan that this trial is for, which it fills in too")] = None
 
 
 @dataclass
@@ -187,6 +192,12 @@ class Search:
     confirm: Annotated[
         int, Field("fresh seeds with which the best setting of each variant is trained; 0: none", minimum=0)
     ] = 0
+    until: Annotated[Until | None, Field("decided: add seeds until each comparison is; null: no more")] = None
+    group: Annotated[int, Field("seeds that it adds at a time", minimum=1)] = 3
+    max_seeds: Annotated[int, Field("seeds of each variant at most", minimum=1)] = 20
+    margin: Annotated[
+        Any, Field("smallest difference of the score that matters, or 5% of it; null: that of each task")
+    ] = None
 
 
 @dataclass

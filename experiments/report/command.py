@@ -2,11 +2,15 @@
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from experiments.config.names import study_folder
 from experiments.errors import UserError
 from experiments.tracking import Store
 from experiments.tracking.metadata import Tag
+
+if TYPE_CHECKING:
+    from experiments.report.study import Study
 
 
 def report_study(
@@ -35,7 +39,7 @@ def report_study(
 
     Raises:
         UserError: if the store has no trial of the study, the study does not have the reference, the margin or
-            the family cannot be read, or the files cannot be written.
+            the family cannot be read, they are not those that were registered, or the files cannot be written.
     """
     from experiments.analysis import parse_margin
     from experiments.report import terminal  # takes a while, as it imports SciPy and matplotlib
@@ -45,6 +49,7 @@ def report_study(
 
     corrected, smallest = parse_family(family), None if margin is None else parse_margin(margin)
     study = load(store, name, reference, keys)
+    _check_registered(study, reference=reference, margin=margin, family=None if family == "task" else family)
     results = analyse(study, smallest, corrected)
     terminal.show(results)
     terminal.print_links(store, study)
@@ -65,3 +70,17 @@ def report_study(
         print(f"The report is not recorded in the store: {error}")
     count = whole.count
     print(f"Report of {count:,} trial{'' if count == 1 else 's'} of the study: {file}")
+
+
+def _check_registered(study: "Study", **options: str | None) -> None:
+    """Refuse other comparisons than those which were registered: their error rates would not be known.
+
+    Raises:
+        UserError: names the option.
+    """
+    given = [f"{name}={value}" for name, value in options.items() if value is not None]
+    if study.registration is not None and given:
+        raise UserError(
+            f"{' '.join(given)}: study {study.name} registered what is compared before its first trial "
+            f"({study.registration.short}), and seeds were added until that was decided; leave it out"
+        )

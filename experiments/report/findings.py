@@ -8,8 +8,10 @@ from enum import StrEnum
 import numpy as np
 
 from experiments import analysis
-from experiments.analysis import Estimate, Margin, Verdict, conclude
+from experiments.analysis import Estimate, Margin, Verdict, conclude, parse_margin
+from experiments.analysis.sequential import Decision
 from experiments.errors import UserError
+from experiments.report.group_sequential import Progress, progress
 from experiments.report.study import Study
 from experiments.report.task_results import TaskResults
 from experiments.tracking.metadata import Param
@@ -63,6 +65,7 @@ class Comparison:
         deviation: Upper limit of the deviation of the scores over seeds, for plans.
         solved: P-value, after Holm, that the shares of solved trials are equal; NaN if none can count as solved.
         diverged: The same of trials that diverged.
+        progress: Of seeds that are added until it is decided; None where their number was fixed.
     """
 
     reference: str
@@ -73,6 +76,7 @@ class Comparison:
     deviation: float
     solved: float
     diverged: float
+    progress: Progress | None = None
 
     @property
     def is_possible(self) -> bool:
@@ -91,8 +95,8 @@ class Comparison:
 
     @property
     def too_few(self) -> bool:
-        """Whether there are fewer."""
-        return self.test.difference.count < self.enough
+        """Whether there are fewer, of a fixed number."""
+        return self.progress is None and self.test.difference.count < self.enough
 
     @property
     def detectable(self) -> float:
@@ -190,12 +194,13 @@ def find(study: Study, margin: Margin | None = None, family: Family = Family.tas
         margin: Of all tasks, instead of that of each.
         family: The comparisons that Holm's correction is for: those of one task, or of all.
     """
-    findings = [_find(study, task, margin) for task in study.tasks]
+    registered = {} if study.registration is None else progress(study, study.registration)
+    findings = [_find(study, task, margin, registered.get(task.task)) for task in study.tasks]
     groups = [[finding] for finding in findings] if family is Family.task else [findings]
     return [corrected for group in groups for corrected in _corrected(group)]
 
 
-def _find(study: Study, task: TaskResults, margin: Margin | None) -> TaskFindings:
+def _find(study: Study, task: TaskResults, margin: Margin | None, registered: Progress | None) -> TaskFindings:
     compared = {row: study.compared[row] for row in task.rows if study.compared.get(row) in task.rows}
     margin = margin or (Margin(task.margin) if task.margin else None)
     ranked, steps = task.by_draw(task.ranked()), task.values("time/step_ms")
@@ -210,7 +215,7 @@ def _find(study: Study, task: TaskResults, margin: Margin | None) -> TaskFinding
                 median=analysis.median(ranked[number], task.score.better),
                 mean=analysis.mean(task.scores[number]).value,
                 deviation=analysis.deviation(ranked[number]),
-                comparison=_compare(task, row, compared[row], ranked, margin) if row in compared else None,
+                comparison=_compared(task, row, compared.get(row), ranked, margin, registered),
                 improving=Share(int(improving.sum()), len(improving)),
                 epochs=task.epochs(number),
                 solved=None if solved is None else Share(solved, ended),
@@ -220,6 +225,33 @@ def _find(study: Study, task: TaskResults, margin: Margin | None) -> TaskFinding
             )
         )
     return TaskFindings(task, tuple(findings))
+
+
+def _compared(
+    task: TaskResults,
+    row: str,
+    other: str | None,
+    ranked: np.ndarray,
+    margin: Margin | None,
+    registered: Progress | None,
+) -> Comparison | None:
+    if other is None:
+        return None
+    if registered is None:
+        return _compare(task, row, other, ranked, margin)
+    decision = registered.stage.decisions.get(row) if registered.stage else None
+    return None if decision is None else _decided(task, row, decision, ranked, registered)
+
+
+def _decided(task: TaskResults, row: str, decision: Decision, ranked: np.ndarray, registered: Progress) -> Comparison:
+    """What is known of a comparison that goes on until it is decided."""
+    text, other = registered.family.margin, decision.reference
+    places = task.rows.index(row), task.rows.index(other)
+    family = len(registered.family.comparisons)
+    deviation = analysis.upper_deviation(*(ranked[place][np.isfinite(ranked[place])] for place in places))
+    margin = None if text is None else parse_margin(text)
+    others = math.nan, math.nan  # shares of trials, which were not registered
+    return Comparison(other, decision.comparison, decision.adjusted, family, margin, deviation, *others, registered)
 
 
 def _compare(task: TaskResults, row: str, other: str, ranked: np.ndarray, margin: Margin | None) -> Comparison:
@@ -245,7 +277,10 @@ def _rates(task: TaskResults, row: int, other: int) -> tuple[float, float]:
 
 
 def _corrected(findings: Sequence[TaskFindings]) -> list[TaskFindings]:
-    """The findings of one family of comparisons, with Holm's correction for all of them."""
+    """The findings of one family of comparisons, with Holm's correction for all of them.
+
+    Those that go on until they are decided have had theirs at each look.
+    """
     rows = [finding for task in findings for finding in task.rows if finding.comparison is not None]
     comparisons = [finding.comparison for finding in rows if finding.comparison is not None]
     count = max(sum(comparison.is_possible for comparison in comparisons), 1)
@@ -260,7 +295,7 @@ def _corrected(findings: Sequence[TaskFindings]) -> list[TaskFindings]:
     by_place = {id(finding): number for number, finding in enumerate(rows)}
 
     def correct(finding: Finding) -> Finding:
-        if finding.comparison is None:
+        if finding.comparison is None or finding.comparison.progress is not None:
             return finding
         numbers = {name: float(values[by_place[id(finding)]]) for name, values in adjusted.items()}
         return replace(finding, comparison=replace(finding.comparison, family=count, **numbers))

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from experiments.analysis.format import counted
+from experiments.report.group_sequential import registered
 from experiments.report.study import Study
 from experiments.tracking.metadata import Tag, fields
 
@@ -74,6 +75,7 @@ def method(study: Study) -> list[tuple[str, str]]:
             "Learning curves are medians over the first 10 runs of each row at most; a run that has ended keeps its "
             "last value. Curves of gates are means over 5.",
         ),
+        *([("Registered", " ".join(registered(study)))] if study.registration else []),
         ("Settings", _settings(study)),
         ("Code", _code(study)),
         ("Store", study.store),

@@ -75,7 +75,7 @@ def _missing(study: Study) -> Iterator[str]:
 def _unscored(task: TaskResults) -> Iterator[str]:
     for row, name in enumerate(task.rows):
         counts = task.counts(row)
-        total = len(task.replicates)
+        total = sum(counts.values())
         parts = [f"{counts[state]} of {total} {state}" for state in UNSCORED if counts[state]]
         if parts:
             yield f"{task.task}, {name}: {', '.join(parts)}; without a score."

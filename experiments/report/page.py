@@ -12,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from experiments.analysis.format import number
-from experiments.report import gates, search, tables
+from experiments.report import gates, group_sequential, search, tables
 from experiments.report.across import Across
 from experiments.report.findings import TaskFindings
 from experiments.report.method import facts, method
@@ -90,9 +90,10 @@ def page(results: Results, pictures: dict[str, Picture]) -> str:
 def _answer(results: Results) -> list[str]:
     """What fits on a first screen: of many tasks what holds for all."""
     study, findings = results.study, results.findings
+    first = [*group_sequential.headline(study), *headline(study)]
     if len(findings) <= FEW_TASKS:
-        return [*headline(study), *summary(study, findings), *answer(study, findings)]
-    return [*headline(study), *summary(study, findings), *across_tasks(study, results.across)]
+        return [*first, *summary(study, findings), *answer(study, findings)]
+    return [*first, *summary(study, findings), *across_tasks(study, results.across)]
 
 
 def _across(study: Study, across: Across, pictures: dict[str, Picture]) -> dict[str, Any]:

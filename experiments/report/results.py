@@ -11,7 +11,7 @@ from experiments.report.findings import Family, TaskFindings
 from experiments.report.rows import collect
 from experiments.report.search import SearchResults, search
 from experiments.report.study import Study, read
-from experiments.tracking import Store
+from experiments.tracking import Store, registration
 from experiments.tracking.lookup import unknown_study
 
 
@@ -36,10 +36,11 @@ def load(store: Store, name: str, reference: str | None = None, keys: Collection
     """Read a study, or the trials of some keys, from the store.
 
     Raises:
-        UserError: if the store has no trial of it, or the study does not have the reference.
+        UserError: if the store has no trial of it, the study does not have the reference, or what was registered
+            of it was edited.
     """
     runs = store.runs(name, keys)
-    study = read(name, store.uri, runs, reference)
+    study = read(name, store.uri, runs, reference, registration.read(registration.file_of(store.folder, name)))
     if study is None and runs:
         first = collect(runs).left_out[0]
         raise UserError(

@@ -14,6 +14,7 @@ from experiments.report.rows import DATA_SEED, Place, Runs, collect, follows_see
 from experiments.report.task_results import Score, TaskResults
 from experiments.tracking import StoredRun
 from experiments.tracking.metadata import NULL, Param, Tag, fields
+from experiments.tracking.registration import Registration
 
 PUBLISHED = ("metric", "score", "model", "source")
 REFERENCES = ("standard", "peephole")  # what variants without a base are compared with, if a study has it
@@ -34,6 +35,7 @@ class Study:
             base.
         runs: The runs that count.
         search: The study of the search whose best settings these trials have, with seeds of their own.
+        registration: What was going to be compared until it is decided, if these are trials of that.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Study:
     lacking: dict[str, str]
     runs: Runs
     search: "Study | None" = None
+    registration: Registration | None = None
 
     @cached_property
     def rows(self) -> tuple[str, ...]:
@@ -81,7 +84,13 @@ class Study:
         return "draw" if self.runs.drawn else "seed"
 
 
-def read(name: str, store: str, trials: Iterable[StoredRun], reference: str | None = None) -> Study | None:
+def read(
+    name: str,
+    store: str,
+    trials: Iterable[StoredRun],
+    reference: str | None = None,
+    registration: Registration | None = None,
+) -> Study | None:
     """Arrange the runs of a study, newest first, by task, row and replicate. None if none of them is a trial.
 
     Where the best settings of a search were trained again with fresh seeds, the study is of those trials only.
@@ -91,6 +100,7 @@ def read(name: str, store: str, trials: Iterable[StoredRun], reference: str | No
         store: Address of the store.
         trials: Its runs.
         reference: What every row is compared with. Default: the base of its variant, if the study has it.
+        registration: What was registered before the first trial, which says what is compared.
 
     Raises:
         UserError: for a reference that the study does not have.
@@ -98,14 +108,15 @@ def read(name: str, store: str, trials: Iterable[StoredRun], reference: str | No
     everything = list(trials)
     confirmed = [trial for trial in everything if trial.tags.get(Tag.PHASE) == Phase.confirm]
     if confirmed and len(confirmed) < len(everything):
-        study = read(name, store, confirmed, reference)
+        study = read(name, store, confirmed, reference, registration)
         others = [trial for trial in everything if trial.tags.get(Tag.PHASE) != Phase.confirm]
         return None if study is None else replace(study, search=read(name, store, others))
     runs = collect(everything)
     if not runs.placed:
         return None
     files = _files(dict.fromkeys(place.measured for place in runs.placed))
-    tasks = tuple(_task(task, file, runs.placed) for task, file in files.items())
+    registration = registration if confirmed else None
+    tasks = tuple(_task(task, file, runs.placed, registration is not None) for task, file in files.items())
     rows = {place.row: place for place in runs.placed}
     bases = _bases(runs)
     if reference not in (*bases, *rows):
@@ -117,8 +128,22 @@ def read(name: str, store: str, trials: Iterable[StoredRun], reference: str | No
     else:
         raise UserError(f"reference={reference}: study {name} does not have it. Allowed: {', '.join(rows)}")
     compared = _compared(rows, bases, reference)
+    if registration is not None:
+        pairs = {row: other for family in registration.tasks.values() for row, other in family.comparisons.items()}
+        compared = {row: other for row, other in pairs.items() if row in rows and other in rows}
     lacking = {row: bases[rows[row].variant] for row, other in compared.items() if _is_lacking(rows, bases, row, other)}
-    return Study(name, store, tasks, reference, compared, lacking, runs)
+    return Study(name, store, tasks, reference, compared, lacking, runs, registration=registration)
+
+
+def comparisons(bases: Mapping[str, str]) -> dict[str, str]:
+    """What each variant of a study is compared with, before there is a trial of it.
+
+    Args:
+        bases: The base of each variant, "" if it has none.
+    """
+    ordered = sorted(bases, key=lambda variant: (variant != "standard", variant))
+    rows = {variant: Place("", (), variant, (), (), (), 0) for variant in ordered}
+    return _compared(rows, bases, _reference(rows, {variant: bases[variant] for variant in ordered}))
 
 
 def _bases(runs: Runs) -> dict[str, str]:
@@ -175,7 +200,7 @@ def _files(tasks: Iterable[str]) -> dict[str, str]:
     return files
 
 
-def _task(name: str, file: str, placed: Mapping[Place, StoredRun]) -> TaskResults:
+def _task(name: str, file: str, placed: Mapping[Place, StoredRun], grows: bool) -> TaskResults:
     trials = {place: trial for place, trial in placed.items() if place.measured == name}
     metric = max(trials.values(), key=lambda trial: trial.status == "FINISHED").tags[Tag.SCORE_METRIC]
     alike = [trial for trial in trials.values() if trial.tags[Tag.SCORE_METRIC] == metric]
@@ -200,6 +225,7 @@ def _task(name: str, file: str, placed: Mapping[Place, StoredRun]) -> TaskResult
         draws=draws,
         resampled=follows_seed([(str(place.seed), fields(run.params).get(DATA_SEED)) for place, run in trials.items()]),
         margin=float(tags[Tag.MARGIN]) if is_number(tags.get(Tag.MARGIN, "")) else None,
+        grows=grows,
     )
 
 

@@ -39,11 +39,19 @@ def _answer(study: Study, task: TaskFindings) -> str:
     undecided = by_verdict[Verdict.UNDECIDED]
     if undecided:
         few = [comparison for _, comparison in task.comparisons if comparison.is_possible and comparison.too_few]
-        sentences.append(f"Undecided: {listed(undecided)}.")
+        sentences.append(f"Undecided{_so_far(task)}: {listed(undecided)}.")
         sentences += [_too_few(study, few)] if few else []
     if by_verdict[None]:
         sentences.append(f"Not comparable: {listed(by_verdict[None])}, as one of the two has no score.")
     return " ".join(sentences)
+
+
+def _so_far(task: TaskFindings) -> str:
+    """After how many seeds, if more are added until something is decided."""
+    progress = next((comparison.progress for _, comparison in task.comparisons if comparison.progress), None)
+    if progress is None:
+        return ""
+    return f" after {counted(progress.seeds, 'seed')}{f' of at most {progress.looks[-1]}' if progress.needed else ''}"
 
 
 def _is_compared(task: TaskFindings) -> bool:
@@ -129,6 +137,7 @@ def _numbers(study: Study, task: TaskFindings, row: str, comparison: Comparison)
     test = comparison.test
     factor = f", {_times(test.ratio)}" if math.isfinite(test.ratio.value) else ""
     paired = f", by {study.replicate}" if test.paired else ""
+    paired += ", repeated interval and p" if comparison.progress else ""
     family = f" (Holm, {comparison.family} comparisons)" if comparison.family > 1 else ""
     verdict = f"{comparison.verdict}{_early(task, row) if comparison.verdict in DECIDED else ''}"
     return (
@@ -164,6 +173,9 @@ def _rates(task: TaskFindings, row: str, comparison: Comparison) -> str:
 def _decides(study: Study, task: TaskFindings, undecided: Sequence[Comparison]) -> str:
     """What would decide the comparisons that are not."""
     name, unit = task.results.task, task.results.score.short_unit
+    if undecided[0].progress is not None:
+        more = "the sweep adds seeds" if undecided[0].progress.needed else "no more seeds were registered"
+        return f"{name}: undecided{_so_far(task)}; {more}."
     few = [comparison for comparison in undecided if comparison.too_few]
     if few:
         return f"{name}: {_too_few(study, few)}"

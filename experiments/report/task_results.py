@@ -64,6 +64,7 @@ class TaskResults:
         draws: The settings that a search drew, by dotted name, for each replicate.
         resampled: Whether each seed has data of its own.
         margin: The difference of the score below which one makes no difference in practice, if the task says so.
+        grows: Whether seeds are added until something is decided, so that rows have different numbers of them.
     """
 
     task: str
@@ -80,6 +81,7 @@ class TaskResults:
     draws: dict[str, dict[str, str]]
     resampled: bool = False
     margin: float | None = None
+    grows: bool = False
 
     @property
     def is_drawn(self) -> bool:
@@ -200,7 +202,7 @@ class TaskResults:
 
     def counts(self, row: int) -> Counter[str]:
         """How many trials of a row are in which state."""
-        return Counter(self.states[row].tolist())
+        return Counter(state for state in self.states[row].tolist() if not (self.grows and state == "missing"))
 
     def number(self, row: int, param: Param) -> tuple[int, int] | None:
         """The least and the largest value of a numeric parameter of the runs of a row, if they have it."""

@@ -9,7 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from experiments.analysis import Verdict
-from experiments.report import search, tuning
+from experiments.report import group_sequential, search, tuning
 from experiments.report.findings import TaskFindings
 from experiments.report.notes import notes
 from experiments.report.results import Results
@@ -29,7 +29,10 @@ def show(results: Results) -> None:
     study, findings = results.study, results.findings
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(f"\n[bold]{escape(study.name)}[/bold]", highlight=False)
-    _list(console, [*headline(study), *summary(study, findings), *answer(study, findings)])
+    _list(
+        console,
+        [*group_sequential.headline(study), *headline(study), *summary(study, findings), *answer(study, findings)],
+    )
     console.print()
     print_tables(console, study, findings)
     console.print(legend(study, findings), highlight=False, markup=False)

@@ -20,7 +20,7 @@ CROSSED = ("variant", "task", "seed")
 MAY_GROW = ("trials", "confirm")  # more of them only add
 NO_DRAW = (
     "a search needs a field to draw, such as training.learning_rate='tag(log, interval(1e-4, 1e-1))', that is not in "
-    "search.grid; a sweep without one is hydra/sweeper=grid"
+    "search.grid; a sweep without one is hydra/sweeper=grid, or search.until=decided"
 )
 
 
@@ -30,12 +30,16 @@ class Cell:
 
     Attributes:
         values: Its words by key.
+        task: The name of its task.
+        variant: That of its variant.
         name: How lines and tables call it.
         epochs: How many epochs its trials have at most.
         better: Whether `lower` or `higher` validation scores are better.
     """
 
     values: tuple[tuple[str, str], ...]
+    task: str
+    variant: str
     name: str
     epochs: int
     better: str
@@ -74,7 +78,7 @@ class Definition:
             if key in self.space or key not in known:
                 swept = ", ".join(self.keys) or "none"
                 raise UserError(f"search.grid: {key} has no list of values to be crossed with draws. Swept: {swept}")
-        if not self.space:
+        if not self.space and (self.settings.until is None or self.settings.halving.rungs):
             raise UserError(NO_DRAW)
         halving.check(self.settings.halving)
         if self.settings.halving.rungs:
@@ -92,8 +96,8 @@ class Definition:
         return tuple(self.grid.get("seed", (str(self.seed),)))
 
     def fresh_seeds(self) -> list[str]:
-        """Seeds that the search does not use."""
-        first = max(map(int, self.seeds)) + 1
+        """Seeds that the search does not use: after its own, if it draws anything."""
+        first = max(map(int, self.seeds)) + 1 if self.space else int(self.seeds[0])
         return [str(seed) for seed in range(first, first + self.settings.confirm)]
 
     def cells(self) -> list[tuple[tuple[str, str], ...]]:
@@ -102,7 +106,13 @@ class Definition:
         return [tuple(zip(lists, words, strict=True)) for words in product(*lists.values())]
 
     def words(
-        self, cell: Sequence[tuple[str, str]], draw: Draw, seed: str, phase: Phase, stage: Stage = None
+        self,
+        cell: Sequence[tuple[str, str]],
+        draw: Draw,
+        seed: str,
+        phase: Phase,
+        stage: Stage = None,
+        registered: str = "",
     ) -> tuple[str, ...]:
         """The overrides of a trial, in the order in which the keys were given."""
         values = {**dict(cell), **draw, "seed": seed}
@@ -110,7 +120,8 @@ class Definition:
             self.fixed.get(key) or f"{element}={values[key]}" for key, element in self.keys.items() if key != "seed"
         ]
         own = [f"seed={seed}", f"sweep.drawn=[{','.join(self.space)}]", f"sweep.phase={phase}"]
-        return tuple([*named, *own, *([] if stage is None else [f"sweep.pause_after={stage}"])])
+        own += [] if stage is None else [f"sweep.pause_after={stage}"]
+        return (*named, *own, *([f"sweep.registered='{registered}'"] if registered else []))
 
     def recorded(self) -> dict[str, Any]:
         """What must stay the same from one command to the next, and what may grow, as JSON has it."""

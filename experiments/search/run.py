@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from hydra.core.override_parser.types import Override
@@ -13,16 +14,20 @@ from experiments.config.names import study_folder
 from experiments.config.schema import Config, Phase, Search
 from experiments.errors import UserError
 from experiments.options import problems
+from experiments.report.group_sequential import Progress, progress
+from experiments.report.study import read
 from experiments.search import definition as definitions
-from experiments.search import halving, phases, space
+from experiments.search import group_sequential, halving, phases, space
 from experiments.search.definition import CROSSED, Cell, Definition
-from experiments.search.phases import Choice, Scores, Tuning
+from experiments.search.phases import Batch, Choice, Scores, Tuning
 from experiments.search.samplers import Proposals
 from experiments.sweep import plan
 from experiments.sweep.workers import suitable_count
+from experiments.tracking import Store
+from experiments.tracking.registration import Registration, file_of, register
 
 RUNTIME = ("study", "output_dir", "data_dir", "rerun", "experiment", *CROSSED)  # fields that are no setting of a search
-OWN = ("sweep.pause_after", "sweep.drawn", "sweep.phase")  # which the search fills in
+OWN = ("sweep.pause_after", "sweep.drawn", "sweep.phase", "sweep.registered")  # which the search fills in
 
 Launch = Callable[[str, Sequence[tuple[str, ...]]], Scores]  # title and overrides of trials to validation scores
 
@@ -39,17 +44,36 @@ def run(overrides: Mapping[str, Override], config: DictConfig, launch: Launch) -
         UserError: before anything is trained, for whatever is wrong.
     """
     definition = define(overrides, config)
-    cells = _cells(definition)
+
+    def train(batch: Batch) -> Scores:
+        return launch(batch.title, batch.trials) if batch.trials else []
+
+    configs = _configs(definition)
+    cells = list(configs)
+    registration = group_sequential.plan(definition, configs, config.study) if definition.settings.until else None
     batch = _batch(definition, config, len(cells))
-    tuning = Tuning(definition, cells, batch, lambda batch: launch(batch.title, batch.trials))
-    print(phases.announcement(definition, cells), flush=True)
-    choices = tuning.run()
-    for choice in choices:
-        print(f"chosen on validation: {choice}", flush=True)
-    confirmed = phases.confirmation(definition, choices)
-    if confirmed.trials:
-        launch(confirmed.title, confirmed.trials)
+    if definition.space:
+        print(phases.announcement(definition, cells), flush=True)
+    if registration is not None:
+        registration = register(file_of(_folder(config), config.study), registration)
+        print(group_sequential.announcement(registration), flush=True)
+    choices = [Choice(cell, {}, math.nan, 0) for cell in cells]
+    if definition.space:
+        choices = Tuning(definition, cells, batch, train).run()
+        for choice in choices:
+            print(f"chosen on validation: {choice}", flush=True)
+    if registration is not None:
+        look = partial(_progress, config, registration)
+        group_sequential.until_decided(definition, registration, choices, train, look)
+    elif definition.settings.confirm:
+        train(phases.confirmation(definition, choices))
     return choices
+
+
+def _progress(config: DictConfig, registration: Registration) -> dict[str, Progress]:
+    """How the registered comparisons stand by what the store has."""
+    store = Store(config.tracking.uri, config.output_dir, config.tracking.wait_s)
+    return progress(read(config.study, store.uri, store.runs(config.study), registration=registration), registration)
 
 
 def define(overrides: Mapping[str, Override], config: DictConfig) -> Definition:
@@ -80,6 +104,7 @@ def define(overrides: Mapping[str, Override], config: DictConfig) -> Definition:
         base={"words": sorted(lasting), "model": model, "training": training},
     )
     definition.check()
+    group_sequential.check(settings, [key for key in settings.grid if key not in CROSSED])
     return definition
 
 
@@ -97,18 +122,26 @@ def _refuse(overrides: Mapping[str, Override], config: DictConfig, settings: Sea
         raise UserError("\n".join(wrong))
 
 
-def _cells(definition: Definition) -> list[Cell]:
-    """The cells, each of which is composed once: so that nothing is trained if one cannot be."""
+def _configs(definition: Definition) -> dict[Cell, list[Config]]:
+    """The cells, with the configurations of two seeds of each: so that nothing is trained if one cannot be made."""
     first = Proposals(definition.settings.sampler, definition.space, definition.settings.seed).ask(1)[0]
-    cells = []
+    seeds = definition.seeds[0], str(max(map(int, definition.seeds)) + 1)
+    configs = {}
     for values in definition.cells():
-        config = compose(definition.words(values, first, definition.seeds[0], Phase.search))
+        pair = [compose(definition.words(values, first, seed, Phase.search)) for seed in seeds]
+        config = pair[0]
         task = tasks.build(config.task, config.data_dir)
         if definition.settings.confirm and not task.chooses.keras:
             raise UserError(f"search.confirm: {config.task.name} has no validation score to choose settings by")
-        cells.append(Cell(values, _name(config, values), config.training.epochs, task.chooses.better))
-        halving.stages(definition.settings.halving, config.training.epochs, cells[-1].name)
-    return cells
+        names = config.task.name, config.variant.name, _name(config, values)
+        cell = Cell(values, *names, config.training.epochs, task.chooses.better)
+        halving.stages(definition.settings.halving, config.training.epochs, cell.name)
+        configs[cell] = pair
+    return configs
+
+
+def _folder(config: DictConfig) -> Path:
+    return Path(config.output_dir).expanduser().resolve()
 
 
 def _name(config: Config, values: Sequence[tuple[str, str]]) -> str:
@@ -120,6 +153,6 @@ def _batch(definition: Definition, config: DictConfig, cells: int) -> int:
     """Draws to ask for at a time, as many as when the study was begun."""
     workers = suitable_count(config, cells * len(definition.seeds) * 10**6)
     batch = definition.settings.batch or math.ceil(workers / (cells * len(definition.seeds)))
-    folder = Path(config.output_dir).expanduser().resolve()
+    folder = _folder(config)
     file = study_folder(folder, config.study) / "search.json"
     return definitions.begin(file, definition, batch, is_new=not plan.file_of(folder, config.study).exists())

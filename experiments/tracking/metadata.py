@@ -70,6 +70,7 @@ class Tag(StrEnum):
     BASE = "base"
     DRAWN = "drawn"
     PHASE = "phase"  # of a search: search or confirm
+    REGISTERED = "registered"  # hash of the plan that it is for
     PAUSED = "paused_after"  # the last epoch of a trial that is paused
     DIVERGED = "diverged"
     ERROR = "error"
@@ -116,7 +117,7 @@ FIELDS_0_1 = {
     "learning_rate": "training.learning_rate",
     "clipnorm": "training.clipnorm",
 }
-FILLED_IN = ("sweep.drawn=", "sweep.phase=", "sweep.pause_after=")  # words of a trial that a search has added
+FILLED_IN = ("sweep.drawn=", "sweep.phase=", "sweep.pause_after=", "sweep.registered=")  # words that a search adds
 RUNG = re.compile(r"best_until_[0-9]{1,9}")
 PLAIN_0_1 = {"None": "null", "True": "true", "False": "false"}
 
@@ -229,6 +230,7 @@ def tags(spec: TrialSpec, task: Task) -> dict[str, Any]:
         Tag.BASE: config.variant.base or "",
         Tag.DRAWN: ",".join(config.sweep.drawn),
         Tag.PHASE: config.sweep.phase or "",
+        Tag.REGISTERED: config.sweep.registered or "",
         Tag.SCORE_SOLVED: "" if task.solved is None else task.solved,
         Tag.BASELINE: task.baseline,
         Tag.BASELINE_TITLE: task.baseline_title,

@@ -47,6 +47,7 @@ class Registration:
     Attributes:
         study: Its name.
         tasks: The comparisons on each task.
+        first_seed: The first of the seeds, which are consecutive.
         looks: Seeds of each variant at each look; the last is the most there will be.
         alpha: Chance of any false alarm on a task.
         rule: The rule in words.
@@ -57,6 +58,7 @@ class Registration:
 
     study: str
     tasks: Mapping[str, Family]
+    first_seed: int
     looks: tuple[int, ...]
     alpha: float
     rule: str
@@ -65,9 +67,19 @@ class Registration:
     time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     @property
+    def seeds(self) -> range:
+        """The seeds, as many as there are at most."""
+        return range(self.first_seed, self.first_seed + self.looks[-1])
+
+    @property
     def digest(self) -> str:
         """SHA-256 of everything in it, in hexadecimal digits."""
         return _digest(_content(self))
+
+    @property
+    def short(self) -> str:
+        """The beginning of it, which people compare."""
+        return self.digest[:SHORT]
 
     @property
     def text(self) -> str:
@@ -170,9 +182,10 @@ def words(registration: Registration, first_trial: datetime | None = None) -> li
     when = "AFTER the first trial, which says nothing about what was planned" if late else "before the first trial"
     search = ", ".join(f"{name}={_shown(value)}" for name, value in registration.search.items())
     return [
-        f"Registered {_time(registration)} {when}; hash {registration.digest[:SHORT]}, gatelab {registration.version}.",
+        f"Registered {_time(registration)} {when}; hash {registration.short}, gatelab {registration.version}.",
         *(f"{task}: {_family(family)}." for task, family in registration.tasks.items()),
-        f"Looks at {_shown(registration.looks)} seeds, until each comparison is decided; false alarms at most "
+        f"Looks at {_shown(registration.looks)} seeds, from {registration.first_seed} on, until each comparison is "
+        f"decided; false alarms at most "
         f"{100 * registration.alpha:g} % on a task, over all looks and comparisons ({registration.rule}).",
         *([f"Search: {search}."] if search else []),
     ]

@@ -23,7 +23,7 @@ def define(grid=None, **settings):
     return Definition(Search(**settings), KEYS, {"task.length": "task.length=9"}, grid, SPACE, base={"words": ["a=1"]})
 
 
-CELLS = [Cell((("variant", name),), f"adding/{name}", 9, "lower") for name in ("standard", "swapped")]
+CELLS = [Cell((("variant", name),), "adding", name, f"adding/{name}", 9, "lower") for name in ("standard", "swapped")]
 
 
 class Trainer:

@@ -18,6 +18,7 @@ FAMILY = Family({"swapped": "standard", "peephole": "standard"}, "test/bpc", "lo
 PLAN = Registration(
     study="gates",
     tasks={"char_lm": FAMILY},
+    first_seed=1,
     looks=RULE.looks,
     alpha=RULE.alpha,
     rule=sequential.NAME,
