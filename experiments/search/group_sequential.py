@@ -9,7 +9,7 @@ from experiments.analysis import Margin, parse_margin, sequential
 from experiments.analysis.format import counted, listed
 from experiments.config.schema import Config, Phase, Search
 from experiments.errors import UserError
-from experiments.report.group_sequential import Progress, names
+from experiments.report.group_sequential import Progress
 from experiments.report.rows import follows_seed
 from experiments.report.study import comparisons
 from experiments.search.definition import Cell, Definition
@@ -128,15 +128,15 @@ def until_decided(
         look: How the comparisons of each task stand.
     """
     chosen = {(choice.cell.task, choice.cell.variant): choice for choice in choices if choice.draw is not None}
-    needed = {task: names(family) for task, family in registration.tasks.items()}
+    needed = list(chosen)
     printed: set[tuple[str, str]] = set()
     seeds = 0
     for number, count in enumerate(registration.looks, 1):
         trials = [
             definition.words(choice.cell.values, choice.draw, str(seed), Phase.confirm, registered=registration.short)
             for seed in registration.seeds[seeds:count]
-            for (task, variant), choice in chosen.items()
-            if variant in needed.get(task, ()) and choice.draw is not None
+            for choice in map(chosen.__getitem__, needed)
+            if choice.draw is not None
         ]
         if not trials:
             return
@@ -147,10 +147,17 @@ def until_decided(
                 if (task, row) not in printed:
                     printed.add((task, row))
                     print(f"decided after {decision.seeds} seeds: {task}/{row} is {decision.verdict}", flush=True)
-        late = [task for task in needed if seen[task].look < number]
+        late = [task for task in registration.tasks if seen[task].look < number and task in dict(needed)]
         if late:
             print(f"{listed(late)}: trials are without an end; the same command goes on", flush=True)
-        seeds, needed = count, {task: seen[task].needed for task in needed if task not in late and seen[task].needed}
+        going_on = {
+            (task, name): None
+            for task, family in registration.tasks.items()
+            for pair in family.comparisons.items()
+            if task not in late and pair[0] not in seen[task].decided and all((task, name) in chosen for name in pair)
+            for name in pair
+        }
+        seeds, needed = count, [place for place in chosen if place in going_on]
     left = [f"{task}/{row}" for task, family in registration.tasks.items() for row in family.comparisons]
     left = [name for name in left if tuple(name.split("/", 1)) not in printed]
     if left:
