@@ -45,9 +45,9 @@ halving    on each task {", ".join(VARIANTS)}, with the same draws of the
            two thirds of the epochs and keeps a half, of more than {MANY} draws at 2/27, 2/9 and 2/3 and keeps a third.
            Printed: the share of the epochs, and for each variant the validation score of the setting that was chosen,
            the mean of {SEEDS} seeds that neither search has used, as the best of many scores is a lucky one. Halving
-           passes if its setting is within {SLACK:.0%} of that of the full search, or within their standard deviation over
-           seeds. In brackets the scores by which they were chosen. Sequences of adding have 30 steps, and mackey_glass
-           has half of its training part.
+           passes if its setting is within {SLACK:.0%} of that of the full search, or within their standard deviation
+           over seeds. In brackets the scores by which they were chosen. Sequences of adding have 30 steps, and
+           mackey_glass has half of its training part.
 kills      a small search with halving and confirmation, run once to its end, and once with kill -9 of its whole
            process group at --kills random moments; every metric and every choice must be equal to the last bit.
 overhead   a TPE search in a store that has {STORED} trials of the study: seconds between the last trial of a batch and
