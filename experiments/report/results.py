@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from experiments.analysis import Margin
+from experiments.config import names
 from experiments.errors import UserError
 from experiments.report import across, findings
 from experiments.report.across import Across
@@ -40,7 +41,9 @@ def load(store: Store, name: str, reference: str | None = None, keys: Collection
             of it was edited.
     """
     runs = store.runs(name, keys)
-    study = read(name, store.uri, runs, reference, registration.read(registration.file_of(store.folder, name)))
+    is_ours = not names.problem(name)  # of a shared store names may be anything, and lead anywhere
+    registered = registration.read(registration.file_of(store.folder, name)) if is_ours else None
+    study = read(name, store.uri, runs, reference, registered)
     if study is None and runs:
         first = collect(runs).left_out[0]
         raise UserError(
