@@ -185,6 +185,6 @@ def headline(study: Study) -> list[str]:
     draws = max(tuning.draws for task in study.search.tasks for tuning in tunings(task))
     return [
         f"Each row has its own best setting of {counted(draws, 'draw')}, chosen on validation, and is compared with "
-        f"{counted(seeds, 'seed')} that the search did not use.",
+        f"{'up to ' * (study.registration is not None)}{counted(seeds, 'seed')} that the search did not use.",
         *(line for task in study.search.tasks for line in nothing(task, tunings(task))),
     ]

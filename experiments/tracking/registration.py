@@ -182,11 +182,12 @@ def words(registration: Registration, first_trial: datetime | None = None) -> li
     when = "AFTER the first trial, which says nothing about what was planned" if late else "before the first trial"
     search = ", ".join(f"{name}={_shown(value)}" for name, value in registration.search.items())
     return [
-        f"Registered {_time(registration)} {when}; hash {registration.short}, gatelab {registration.version}.",
+        f"Registered {_time(registration)} {when} ({registration.short}, gatelab {registration.version}): seeds are "
+        "added until each comparison is decided.",
         *(f"{task}: {_family(family)}." for task, family in registration.tasks.items()),
-        f"Looks at {_shown(registration.looks)} seeds, from {registration.first_seed} on, until each comparison is "
-        f"decided; false alarms at most "
-        f"{100 * registration.alpha:g} % on a task, over all looks and comparisons ({registration.rule}).",
+        f"Looks at {_shown(registration.looks)} seeds, from {registration.first_seed} on; false alarms at most "
+        f"{100 * registration.alpha:g} % on a task, over all looks and comparisons ({registration.rule}): they hold at "
+        "whichever look one stops.",
         *([f"Search: {search}."] if search else []),
     ]
 

@@ -132,12 +132,11 @@ def test_words_say_what_was_registered_and_whether_before_the_first_trial():
     early = words(PLAN, registered + timedelta(seconds=1))
     assert early == words(PLAN)
     assert early[0] == (
-        f"Registered 2026-11-29 03:20 UTC before the first trial; hash {PLAN.digest[:8]}, gatelab 0.2.0."
+        f"Registered 2026-11-29 03:20 UTC before the first trial ({PLAN.digest[:8]}, gatelab 0.2.0): seeds are added "
+        "until each comparison is decided."
     )
     assert "swapped with standard, peephole with standard, by test/bpc (lower is better; margin 0.02; " in early[1]
-    assert early[2].startswith(
-        "Looks at 5, 8, 11 seeds, from 1 on, until each comparison is decided; false alarms at most 5 %"
-    )
+    assert early[2].startswith("Looks at 5, 8, 11 seeds, from 1 on; false alarms at most 5 %")
     assert early[3] == "Search: sampler=tpe, draws=8, rungs=3, 9."
     assert "AFTER the first trial" in words(PLAN, registered - timedelta(seconds=1))[0]
 
