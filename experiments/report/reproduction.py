@@ -45,10 +45,11 @@ def commands(study: Study) -> list[str]:
 
 
 def _amount(study: Study, drawn: Runs) -> list[str]:
-    """How many draws of each variant and fresh seeds a search has."""
+    """How many draws of each variant a search has, and how many fresh seeds if their number was fixed."""
     draws = Counter((place.task, place.row) for place in {replace(place, seed=0) for place in drawn.placed})
     seeds = len({place.seed for place in study.runs.placed})
-    return [f"search.trials={max(draws.values())}", *([f"search.confirm={seeds}"] if study.search else [])]
+    is_fixed = study.search is not None and study.registration is None
+    return [f"search.trials={max(draws.values())}", *([f"search.confirm={seeds}"] if is_fixed else [])]
 
 
 def _experiment(name: str | None) -> list[str]:
