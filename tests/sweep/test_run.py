@@ -92,7 +92,7 @@ def test_what_a_run_holds(train, tmp_path):
         "epochs/trained",
         "epochs/best",
     }
-    times = {"time/epoch_s", "time/step_ms", "time/compile_s"}
+    times = {"time/epoch_s", "time/step_ms", "time/compile_s", "time/train_s"}
     assert {name for name in trial.metrics if not name.startswith("gates/")} == scores | times
     assert "gates/lstm_1/forget_gate/mean" in trial.metrics
     client, files = artifacts(tmp_path, trial)
