@@ -115,5 +115,6 @@ def _show(sweep: "Sweep", study: str, page: bool) -> None:
     try:
         command.report_study(sweep.store, study, keys={spec.key for spec in sweep.specs}, page=page)
     except Exception as error:  # the trials are done, and a report can be made again
-        again = shlex.join(["python", "-m", "experiments.report", f"study={study}"])
+        place = f"output_dir={sweep.store.folder}", f"tracking.uri={sweep.store.uri}"
+        again = shlex.join(["python", "-m", "experiments.report", f"study={study}", *place])
         print(f"There is no report now ({first_line(error)}). Again: {again}")

@@ -19,6 +19,7 @@ from experiments.config.identity import plain
 from experiments.errors import UserError, first_line
 from experiments.tasks import Task
 from experiments.tracking import STORE_ERRORS, Run, Store, StoredRun, is_away, is_deleted, metadata
+from experiments.tracking.client import SHARED_FOLDER
 from experiments.tracking.metadata import Metric, Param, Tag
 from experiments.tracking.process import is_namesake
 from experiments.trial.source_digest import source_digest
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 PICTURES = 3  # of the gates of each layer, where it is not said how often they are traced
 POLL_S = 2.0  # between two looks at a trial that another process is at work on
+RUNNING = "running"  # the folder in the output folder where trials keep their files
 TRACEBACK = "traceback.txt"
 ARTIFACTS = ("config.yaml", "layer.yaml", "versions.yaml", "model.keras", "trial.log", TRACEBACK)
 
@@ -89,7 +91,7 @@ def run_trial(spec: TrialSpec, verbose: int, wait: bool = True) -> Outcome:
 
 def scratch_folder(spec: TrialSpec) -> Path:
     """Where a trial keeps its files until it has a score; then they are artifacts of its run."""
-    folder = Path(spec.config.output_dir).expanduser().resolve() / "running" / spec.key
+    folder = Path(spec.config.output_dir).expanduser().resolve() / RUNNING / spec.key
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -110,8 +112,7 @@ def _of_another_user(spec: TrialSpec, denied: Path) -> Outcome:
         return Outcome("stored", stored.score, run_id=stored.run_id, validation=stored.validation)
     if any(run.status == "RUNNING" and run.alive for run in runs):
         return Outcome("busy")
-    advice = "in a shared output_dir all must work with umask 002; chmod g+w lets others go on with what is there"
-    return Outcome("failed", error=f"{denied} belongs to another user: {advice}")
+    return Outcome("failed", error=f"{denied} belongs to another user: {SHARED_FOLDER}")
 
 
 def _run_trial(spec: TrialSpec, verbose: int, folder: Path, lock: Path) -> Outcome:
@@ -171,9 +172,10 @@ def _begin(store: Store, experiment: str, spec: TrialSpec, task: Task, runs: lis
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     params = metadata.params(spec, layer)
     interrupted = [run for run in runs if run.tags.get(Tag.CODE) == source_digest()]
-    if interrupted and not spec.config.rerun:
-        return store.reopen(interrupted[0], params, lock)
-    return store.start(experiment, spec.name, params, metadata.tags(spec, task), lock, runs)
+    with store.usable():
+        if interrupted and not spec.config.rerun:
+            return store.reopen(interrupted[0], params, lock)
+        return store.start(experiment, spec.name, params, metadata.tags(spec, task), lock, runs)
 
 
 def _train(run: Run, spec: TrialSpec, task: Task, folder: Path, verbose: int) -> Outcome:
