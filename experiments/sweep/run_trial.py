@@ -17,11 +17,11 @@ from filelock import FileLock, Timeout
 from experiments import tasks
 from experiments.config.identity import plain
 from experiments.errors import UserError, first_line
+from experiments.sweep.claim import claim, is_rival
 from experiments.tasks import Task
 from experiments.tracking import STORE_ERRORS, Run, Store, StoredRun, is_away, is_deleted, metadata
 from experiments.tracking.client import SHARED_FOLDER
 from experiments.tracking.metadata import Metric, Param, Tag
-from experiments.tracking.process import is_namesake
 from experiments.trial.source_digest import source_digest
 from experiments.trial.spec import TrialSpec
 
@@ -124,13 +124,16 @@ def _run_trial(spec: TrialSpec, verbose: int, folder: Path, lock: Path) -> Outco
     runs = store.runs_of(experiment, spec.key)
     earlier = [] if config.rerun else runs
     stored = next((run for run in earlier if run.status == "FINISHED"), None)
-    if any(_at_work(run, lock) for run in earlier):
+    if any(is_rival(run, lock) for run in earlier):
         return Outcome("busy")
     if stored is None:
         task = tasks.build(config.task, config.data_dir)
         if task.digest != spec.digest:
             raise UserError(f"task={config.task.name}: its data have changed since this command began")
         run = _begin(store, experiment, spec, task, runs, lock)
+        resumed = any(run.id == other.run_id for other in runs)
+        if not config.rerun and not claim(store, experiment, spec.key, run, lock, resumed=resumed):
+            return Outcome("busy")
         run.seconds = time.perf_counter() - began  # with those that it has counted itself
         outcome = _train(run, spec, task, folder, verbose)
     else:
@@ -149,15 +152,6 @@ def _store(uri: str | None, output_dir: str, wait_s: float) -> Store:
 @lru_cache(maxsize=256)
 def _experiment(store: Store, name: str) -> str:
     return store.experiment(name)
-
-
-def _at_work(run: StoredRun, lock: Path) -> bool:
-    """Whether another process trains it that does not share our locks: in another output folder or on another machine.
-
-    Whoever shares them is gone, since we hold the lock. A container of our name has a lock of its own at the same path.
-    """
-    shared = run.tags.get(Tag.LOCK) == str(lock) and not is_namesake(run.tags)
-    return run.status == "RUNNING" and not shared and run.alive
 
 
 def _begin(store: Store, experiment: str, spec: TrialSpec, task: Task, runs: list[StoredRun], lock: Path) -> Run:

@@ -182,13 +182,13 @@ class Store:
 
     def reopen(self, stored: StoredRun, params: Mapping[str, Any], lock: Path) -> Run:
         """Go on with a run that ended before its trial did, perhaps before it had its parameters."""
+        attempts = recorded_number(stored.tags.get(Tag.ATTEMPTS))
+        tags = {Tag.ATTEMPTS: int(attempts) + 1 if math.isfinite(attempts) else 2, Tag.ERROR: ""}
+        Run(self.client, stored.run_id).describe(tags={**process_tags(lock), **tags})  # at once: others may be about to
         self.client.update_run(stored.run_id, status="RUNNING")
         histories = {name: self.client.get_metric_history(stored.run_id, name) for name in stored.metrics}
         run = Run(self.client, stored.run_id, {name: max(point.step for point in h) for name, h in histories.items()})
-        missing = {name: value for name, value in params.items() if name not in stored.params}
-        attempts = recorded_number(stored.tags.get(Tag.ATTEMPTS))
-        tags = {Tag.ATTEMPTS: int(attempts) + 1 if math.isfinite(attempts) else 2, Tag.ERROR: ""}
-        run.describe(missing, {**process_tags(lock), **tags})
+        run.describe({name: value for name, value in params.items() if name not in stored.params})
         return run
 
     def finished(self, experiment_id: str, keys: Collection[str] | None = None) -> dict[str, StoredRun]:
