@@ -9,10 +9,11 @@ from experiments import tasks
 from experiments.config.schema import Config, Match
 from experiments.errors import UserError
 from experiments.sweep import plan
-from experiments.sweep.run_trial import Outcome, stored_outcome
+from experiments.sweep.run_trial import RUNNING, Outcome, stored_outcome
 from experiments.sweep.worker import LayerCheck
 from experiments.tasks import Task
 from experiments.tracking import Store
+from experiments.tracking.database import check_writable
 from experiments.trial.spec import TrialSpec
 
 DESCRIBED = 5  # settings of tasks of which a sweep says what was read
@@ -47,7 +48,9 @@ class Sweep:
 
     def mark_stale(self) -> None:
         """Give runs whose process is gone their true end."""
-        for name in self.store.mark_stale(self.experiments.values()):
+        with self.store.usable():
+            names = self.store.mark_stale(self.experiments.values())
+        for name in names:
             print(f"{name} ended without saying so; its run is now marked KILLED")
 
     def fail(self, spec: TrialSpec, reason: str) -> None:
@@ -76,6 +79,7 @@ def prepare(
     store = Store(first.tracking.uri, first.output_dir)
     if announces:
         store.announce(first.tracking.uri)
+    check_writable(store.folder / RUNNING)
     studies = dict.fromkeys(spec.config.study for spec in specs)
     for study in studies:
         store.check_study(study, sorted({spec.config.task.name for spec in specs if spec.config.study == study}))

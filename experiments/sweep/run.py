@@ -166,5 +166,6 @@ def _show(sweep: "Sweep", study: str, page: bool, everything: bool = False) -> N
     try:
         command.report_study(sweep.store, study, keys=keys, page=page)
     except Exception as error:  # the trials are done, and a report can be made again
-        again = shlex.join(["python", "-m", "experiments.report", f"study={study}"])
+        place = f"output_dir={sweep.store.folder}", f"tracking.uri={sweep.store.uri}"
+        again = shlex.join(["python", "-m", "experiments.report", f"study={study}", *place])
         print(f"There is no report now ({first_line(error)}). Again: {again}")

@@ -17,10 +17,11 @@ from filelock import FileLock, Timeout
 from experiments import tasks
 from experiments.config.identity import plain
 from experiments.errors import UserError, first_line
+from experiments.sweep.claim import claim, is_rival
 from experiments.tasks import Task
 from experiments.tracking import STORE_ERRORS, Run, Store, StoredRun, is_away, is_deleted, metadata
+from experiments.tracking.client import SHARED_FOLDER
 from experiments.tracking.metadata import Metric, Param, Tag
-from experiments.tracking.process import is_namesake
 from experiments.trial.source_digest import source_digest
 from experiments.trial.spec import TrialSpec
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 PICTURES = 3  # of the gates of each layer, where it is not said how often they are traced
 POLL_S = 2.0  # between two looks at a trial that another process is at work on
+RUNNING = "running"  # the folder in the output folder where trials keep their files
 TRACEBACK = "traceback.txt"
 ARTIFACTS = ("config.yaml", "layer.yaml", "versions.yaml", "model.keras", "trial.log", TRACEBACK)
 
@@ -96,7 +98,7 @@ def run_trial(spec: TrialSpec, verbose: int, wait: bool = True) -> Outcome:
 
 def scratch_folder(spec: TrialSpec) -> Path:
     """Where a trial keeps its files until it has a score; then they are artifacts of its run."""
-    folder = Path(spec.config.output_dir).expanduser().resolve() / "running" / spec.key
+    folder = Path(spec.config.output_dir).expanduser().resolve() / RUNNING / spec.key
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -130,8 +132,7 @@ def _of_another_user(spec: TrialSpec, denied: Path) -> Outcome:
         return stored
     if any(run.status == "RUNNING" and run.alive for run in runs):
         return Outcome("busy")
-    advice = "in a shared output_dir all must work with umask 002; chmod g+w lets others go on with what is there"
-    return Outcome("failed", error=f"{denied} belongs to another user: {advice}")
+    return Outcome("failed", error=f"{denied} belongs to another user: {SHARED_FOLDER}")
 
 
 def _run_trial(spec: TrialSpec, verbose: int, folder: Path, lock: Path) -> Outcome:
@@ -143,13 +144,16 @@ def _run_trial(spec: TrialSpec, verbose: int, folder: Path, lock: Path) -> Outco
     runs = store.runs_of(experiment, spec.key)
     earlier = [] if config.rerun else runs
     stored = next((outcome for run in earlier if (outcome := stored_outcome(run, spec))), None)
-    if any(_at_work(run, lock) for run in earlier):
+    if any(is_rival(run, lock) for run in earlier):
         return Outcome("busy")
     if stored is None:
         task = tasks.build(config.task, config.data_dir)
         if task.digest != spec.digest:
             raise UserError(f"task={config.task.name}: its data have changed since this command began")
         run = _begin(store, experiment, spec, task, runs, lock)
+        resumed = any(run.id == other.run_id for other in runs)
+        if not config.rerun and not claim(store, experiment, spec.key, run, lock, resumed=resumed):
+            return Outcome("busy")
         run.seconds = time.perf_counter() - began  # with those that it has counted itself
         outcome = _train(run, spec, task, folder, verbose)
     else:
@@ -170,15 +174,6 @@ def _experiment(store: Store, name: str) -> str:
     return store.experiment(name)
 
 
-def _at_work(run: StoredRun, lock: Path) -> bool:
-    """Whether another process trains it that does not share our locks: in another output folder or on another machine.
-
-    Whoever shares them is gone, since we hold the lock. A container of our name has a lock of its own at the same path.
-    """
-    shared = run.tags.get(Tag.LOCK) == str(lock) and not is_namesake(run.tags)
-    return run.status == "RUNNING" and not shared and run.alive
-
-
 def _begin(store: Store, experiment: str, spec: TrialSpec, task: Task, runs: list[StoredRun], lock: Path) -> Run:
     """The run that an interruption of the same code has left, or a new one."""
     from experiments.trial.model import make_layer
@@ -191,9 +186,10 @@ def _begin(store: Store, experiment: str, spec: TrialSpec, task: Task, runs: lis
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     params = metadata.params(spec, layer)
     interrupted = [run for run in runs if run.tags.get(Tag.CODE) == source_digest()]
-    if interrupted and not spec.config.rerun:
-        return store.reopen(interrupted[0], params, lock)
-    return store.start(experiment, spec.name, params, metadata.tags(spec, task), lock, runs)
+    with store.usable():
+        if interrupted and not spec.config.rerun:
+            return store.reopen(interrupted[0], params, lock)
+        return store.start(experiment, spec.name, params, metadata.tags(spec, task), lock, runs)
 
 
 def _train(run: Run, spec: TrialSpec, task: Task, folder: Path, verbose: int) -> Outcome:

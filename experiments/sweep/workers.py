@@ -17,6 +17,8 @@ from experiments.sweep import worker
 from experiments.sweep.worker import LayerCheck
 
 STARTS = 5  # tries to begin a process
+OF_MEMORY = (signal.SIGKILL, signal.SIGABRT)  # by the kernel, and by C++ that gets none
+LACKING = ", usually for lack of memory: fewer sweep.workers or a smaller model need less"
 CHECKS = 3  # tries of a check, should workers die of it
 
 
@@ -117,7 +119,7 @@ def failure(future: Future, timeout_s: float | None) -> str:
         if isinstance(error, ProcessExpired) and error.exitcode == -signal.SIGALRM:
             return f"took longer than sweep.timeout_s={timeout_s:g}"
         code = f" (exit code {error.exitcode})" if isinstance(error, ProcessExpired) else ""
-        return f"its worker process died{code}"
+        return f"its worker process died{code}{LACKING if code and -error.exitcode in OF_MEMORY else ''}"
     except Exception as error:
         return f"{type(error).__name__}: {first_line(error)}"
     return ""

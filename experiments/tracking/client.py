@@ -6,19 +6,22 @@ import shlex
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 # MLflow itself would wait for minutes before it says that a server is not there. `Client` does the waiting.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from requests import RequestException
 
-from experiments.errors import first_line
+from experiments.errors import UserError, first_line
 
 LONGEST_PAUSE_S = 30.0
+LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 # Packages that are called otherwise than their modules.
 DRIVERS = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 
@@ -28,6 +31,7 @@ for _name in ("mlflow", "alembic"):
 # What SQLite says on a full disk, without inodes (it cannot make its journal) and on a disk that is read-only.
 UNWRITABLE = ("disk is full", "unable to open database file", "readonly database")
 STORE_ERRORS = (MlflowException, RequestException)
+SHARED_FOLDER = "in a shared output_dir all must work with umask 002; chmod g+w lets others go on with what is there"
 
 
 def is_away(error: BaseException) -> bool:
@@ -82,8 +86,15 @@ def advice(error: BaseException) -> str:
         return ". Another program holds it: close that, or choose another tracking.uri"
     if "Can't locate revision" in text or "out-of-date" in text.lower():
         return ". It belongs to another version of MLflow: install that one, or choose another tracking.uri"
-    if isinstance(error, MlflowException) and error.get_http_status_code() in (401, 403):
-        return ". Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+    status = error.get_http_status_code() if isinstance(error, MlflowException) else None
+    if status == HTTPStatus.UNAUTHORIZED:
+        return f". {'Correct' if LOGIN[0] in os.environ else 'Set'} {' and '.join(LOGIN)}, or MLFLOW_TRACKING_TOKEN"
+    if status == HTTPStatus.FORBIDDEN and "Invalid Host header" in text:
+        return ". Start the server with this host in its --allowed-hosts"
+    if status == HTTPStatus.FORBIDDEN:
+        return f". The user may not do this there: get the permission, or set {' and '.join(LOGIN)} to one who may"
+    if isinstance(error, PermissionError):
+        return f"; {SHARED_FOLDER}"
     if any(reason in text for reason in UNWRITABLE):
         return ". Is there space, are there inodes (df -i), may you write there?"
     if "no password supplied" in text:
@@ -91,8 +102,14 @@ def advice(error: BaseException) -> str:
     return ""
 
 
-def restore_commands(uri: str, experiment_ids: Iterable[str]) -> str:
-    """The commands that restore deleted experiments, a line each."""
+def check_not_deleted(uri: str, experiments: Iterable[Experiment]) -> None:
+    """Raise a `UserError` with the commands that restore those of some experiments that were deleted."""
+    deleted = {one.name: one.experiment_id for one in experiments if one.lifecycle_stage == "deleted"}
+    if not deleted:
+        return
     place = shlex.quote(f"MLFLOW_TRACKING_URI={uri}")
     command = f"\n  env {place} python -m mlflow experiments restore --experiment-id"
-    return "".join(f"{command} {experiment_id}" for experiment_id in experiment_ids)
+    raise UserError(
+        f"{', '.join(deleted)}: deleted in the MLflow UI, so that no run can be recorded there. Choose another "
+        f"study, or bring back all that it had:{''.join(f'{command} {number}' for number in deleted.values())}"
+    )

@@ -14,6 +14,7 @@ from mlflow.tracking import MlflowClient
 
 from experiments.errors import UserError
 from experiments.tracking import address
+from experiments.tracking.client import SHARED_FOLDER
 
 CONTINUED = re.compile(r"^down_revision = ['\"](\w+)['\"]", re.MULTILINE)
 _numbers = count()
@@ -30,6 +31,13 @@ def make_folder(folder: Path, output_dir: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"output_dir={output_dir}: cannot be made ({error.strerror})") from error
+
+
+def check_writable(folder: Path) -> None:
+    """Raise a `UserError` if files cannot be put into a folder that may have to be made, before there are any."""
+    place = next(place for place in (folder, *folder.parents) if place.exists())
+    if not os.access(place, os.W_OK, effective_ids=True):
+        raise UserError(f"{place}: no permission to write there; {SHARED_FOLDER}")
 
 
 def create(file: Path) -> None:

@@ -20,7 +20,7 @@ from experiments.options import StoreOptions
 from experiments.tracking import address, artifacts, database
 from experiments.tracking.address import DATABASE
 from experiments.tracking.artifacts import Artifacts
-from experiments.tracking.client import Client, advice, restore_commands
+from experiments.tracking.client import Client, advice, check_not_deleted
 from experiments.tracking.metadata import Tag, recorded_number
 from experiments.tracking.process import process_tags, unreadable_tags
 from experiments.tracking.run import Run, StoredRun, shown
@@ -101,16 +101,24 @@ class Store:
         """The id of an experiment, made if there is none of this name.
 
         Raises:
-            UserError: if it was deleted, which keeps its name and refuses runs, or has its files in another folder.
+            UserError: if it was deleted, which keeps its name and refuses runs, has its files in another folder, or
+                cannot be written.
         """
-        with self.usable(), self._creating():
-            experiment = self.client.get_experiment_by_name(name)
-            if experiment is not None:
-                self._check_not_deleted([experiment])
-                self._refuse_elsewhere(experiment.artifact_location)
-                return experiment.experiment_id
+        with self.usable():
+            experiment = self.client.get_experiment_by_name(name) or self._created(name)
+            check_not_deleted(self.uri, [experiment])
+            self._refuse_elsewhere(experiment.artifact_location)
+            if place := artifacts.path_of(experiment.artifact_location):
+                database.check_writable(place)
+            self.client.set_experiment_tag(experiment.experiment_id, str(Tag.STUDY), name.split("/")[0])
+            return str(experiment.experiment_id)
+
+    def _created(self, name: str) -> Experiment:
+        with self._creating():
+            if experiment := self.client.get_experiment_by_name(name):
+                return experiment
             place = None if self.has_server else artifacts.location(self.folder, name).as_uri()
-            return self.client.create_experiment(name, artifact_location=place)
+            return self.client.get_experiment(self.client.create_experiment(name, artifact_location=place))
 
     def is_elsewhere(self, address: str) -> bool:
         """Whether an address of files is that of another output folder, from which this one was moved or copied.
@@ -144,15 +152,7 @@ class Store:
         names = [f"{study}/{name}" for name in (*tasks, REPORT)]
         with self.usable():
             experiments = list(map(self.client.get_experiment_by_name, names))
-        self._check_not_deleted([experiment for experiment in experiments if experiment is not None])
-
-    def _check_not_deleted(self, experiments: Iterable[Experiment]) -> None:
-        deleted = {one.name: one.experiment_id for one in experiments if one.lifecycle_stage == "deleted"}
-        if deleted:
-            raise UserError(
-                f"{', '.join(deleted)}: deleted in the MLflow UI, so that no run can be recorded there. Choose another "
-                f"study, or bring back all that it had:{restore_commands(self.uri, deleted.values())}"
-            )
+        check_not_deleted(self.uri, [experiment for experiment in experiments if experiment is not None])
 
     def start(
         self,
@@ -183,14 +183,14 @@ class Store:
 
     def reopen(self, stored: StoredRun, params: Mapping[str, Any], lock: Path) -> Run:
         """Go on with a run that ended before its trial did, perhaps before it had its parameters."""
-        self.client.update_run(stored.run_id, status="RUNNING")
-        histories = {name: self.client.get_metric_history(stored.run_id, name) for name in stored.metrics}
-        run = Run(self.client, stored.run_id, {name: max(point.step for point in h) for name, h in histories.items()})
-        missing = {name: value for name, value in params.items() if name not in stored.params}
         attempts = recorded_number(stored.tags.get(Tag.ATTEMPTS))
         tags = {Tag.ATTEMPTS: int(attempts) + 1 if math.isfinite(attempts) else 2, Tag.ERROR: ""}
         tags |= {Tag.PAUSED: ""} if Tag.PAUSED in stored.tags else {}
-        run.describe(missing, {**process_tags(lock), **tags})
+        Run(self.client, stored.run_id).describe(tags={**process_tags(lock), **tags})  # at once: others may be about to
+        self.client.update_run(stored.run_id, status="RUNNING")
+        histories = {name: self.client.get_metric_history(stored.run_id, name) for name in stored.metrics}
+        run = Run(self.client, stored.run_id, {name: max(point.step for point in h) for name, h in histories.items()})
+        run.describe({name: value for name, value in params.items() if name not in stored.params})
         return run
 
     def ended(self, experiment_id: str, keys: Collection[str] | None = None, pauses: bool = False) -> ByTrial:
@@ -313,8 +313,7 @@ class Store:
                 page = self.client.search_runs(
                     experiment_ids, query, order_by=["attributes.start_time DESC"], page_token=token
                 )
-            for run in page:
-                stored = StoredRun.of(run)
+            for stored in map(StoredRun.of, page):
                 self._name_unreadable(stored)
                 yield stored
             token = page.token

@@ -3,6 +3,8 @@
 import shlex
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,9 @@ from experiments.config.schema import Match
 from experiments.errors import UserError
 from experiments.sweep.preflight import prepare
 from experiments.sweep.worker import LayerCheck, check_layers
+from tests.conftest import another_user
 from tests.stores import new_store, put_store
+from tests.tracking.test_store import answering
 
 SMALL = ("task.train_size=64", "task.validation_size=32", "task.test_size=32")
 
@@ -102,3 +106,52 @@ def test_a_deleted_experiment_is_told_of_before_the_first_trial_and_can_be_resto
     store.client.restore_experiment(ids[2])
     assert [store.experiment(name) for name in names] == ids
     prepare(configs, words, checks)
+
+
+EXPERIMENT = b"""{"experiment": {"experiment_id": "1", "name": "default/adding", "lifecycle_stage": "active",
+"artifact_location": "mlflow-artifacts:/1"}}"""
+
+
+def test_a_user_who_may_only_read_is_told_before_the_first_trial(make_config):
+    """As MLflow's server with users answers one who has the permission READ."""
+    with answering(200, EXPERIMENT, to_writing=(403, b"Permission denied")) as uri:
+        config = make_config(f"tracking.uri={uri}")
+        with pytest.raises(UserError, match="Permission denied.*The user may not do this there: get the permission"):
+            prepare([config], [()], check_layers)
+
+
+def shared_with(mode, *paths):
+    for path in paths:
+        path.chmod(mode)
+
+
+def test_what_only_another_user_can_write_is_told_before_the_first_trial(make_config):
+    """Each thing that a trial would write, until all can be written; the lock of the database is for new tasks only."""
+    words = ("study=s", *SMALL)
+    checks = lambda configs: [LayerCheck(config.model.units) for config in configs]  # noqa: E731
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "out")
+        store = new_store(out)
+        store.experiment("s/adding")
+        artifacts, running = out / "artifacts" / "s", out / "running"
+        artifacts.mkdir(parents=True)
+        running.mkdir()
+        shared_with(0o755, Path(folder), artifacts.parent, artifacts, running)
+        shared_with(0o644, out / "mlflow.db.lock")
+        shared_with(0o777, out)
+        shared_with(0o666, out / "mlflow.db")
+
+        def refused():
+            with another_user(), pytest.raises(UserError, match="umask 002") as told:
+                prepare([config], [words], checks)
+            return str(told.value)
+
+        config = make_config(f"output_dir={out}", *words)
+        assert f"{running}: no permission" in refused()
+        shared_with(0o777, running)
+        assert f"{artifacts}: no permission" in refused()
+        shared_with(0o777, artifacts)
+        with another_user():
+            assert len(prepare([config], [words], checks).specs) == 1
+        config = make_config(f"output_dir={out}", "study=other", *SMALL)
+        assert f"Permission denied: '{out}/mlflow.db.lock'" in refused()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from experiments.sweep.run_trial import _at_work
+from experiments.sweep.claim import is_rival
 from experiments.tracking import process
 from tests.conftest import ROOT, another_user
 from tests.stores import new_store
@@ -147,7 +147,7 @@ def test_two_containers_of_one_host_name_do_not_take_each_other_for_dead(tmp_pat
         assert run.tags["host"] == socket.gethostname() and run.tags["namespace"] != process.namespace()
         assert store.mark_stale([experiment]) == []
         with FileLock(lock):
-            assert _at_work(run, lock), "the lock that we hold is another one"
+            assert is_rival(run, lock), "the lock that we hold is another one"
     finally:
         container.kill()
         container.wait()

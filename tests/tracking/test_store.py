@@ -226,16 +226,20 @@ def test_four_writers_of_one_sqlite_file_lose_no_metric(tmp_path):
 
 
 @contextlib.contextmanager
-def answering(status, body=b"{}"):
-    """A server that has one answer to everything."""
+def answering(status, body=b"{}", to_writing=None):
+    """A server that has one answer to everything, or to what reads and to what writes."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self):
+            self.answer(status, body)
+
+        def do_POST(self):
+            self.answer(*(to_writing or (status, body)))
+
+        def answer(self, status, body):
             self.send_response(status)
             self.end_headers()
             self.wfile.write(body)
-
-        do_POST = do_GET
 
         def log_message(self, *_):
             pass
@@ -249,11 +253,26 @@ def answering(status, body=b"{}"):
 
 
 @pytest.mark.parametrize(
-    ("status", "message"), [(500, "cannot be used"), (401, "MLFLOW_TRACKING_USERNAME"), (403, "MLFLOW_TRACKING_TOKEN")]
+    ("status", "body", "message"),
+    [
+        (500, b"no", "cannot be used"),
+        (401, b"You are not authenticated.", "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
+        (403, b"Permission denied", "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to one who may"),
+        (403, b"Invalid Host header - possible DNS rebinding attack detected", "--allowed-hosts"),
+    ],
 )
-def test_servers_that_refuse(tmp_path, status, message):
-    with answering(status, b"no") as uri, pytest.raises(UserError, match=message):
+def test_servers_that_refuse(tmp_path, status, body, message):
+    with answering(status, body) as uri, pytest.raises(UserError, match=message):
         Store(uri, str(tmp_path))
+
+
+def test_a_wrong_password_is_to_be_corrected_and_is_not_shown(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "me")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "gehe1m-4711")
+    with answering(401, b"You are not authenticated.") as uri, pytest.raises(UserError) as told:
+        Store(uri, str(tmp_path), wait_s=900.0)
+    assert "Correct MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" in str(told.value)
+    assert "gehe1m" not in str(told.value)
 
 
 def test_only_a_store_that_may_answer_later_is_waited_for(tmp_path):
