@@ -56,7 +56,7 @@ class GridSweeper(Sweeper):
         assert self.config is not None and self.launcher is not None and self.hydra_context is not None
         with reported():
             trials = [list(words) for words in product(*map(values, self.parse(arguments).values()))]
-        self.save_config()
+            self.save_config()
         if self.config.hydra.launcher._target_ != LocalLauncherConf._target_:
             self.validate_batch_is_legal(trials)
         results: list[JobReturn] = list(self.launcher.launch(trials, initial_job_idx=0))
@@ -80,10 +80,20 @@ class GridSweeper(Sweeper):
             raise UserError(str(error)) from error
 
     def save_config(self) -> None:
-        """Write the configuration of the sweep into the folder of its study."""
+        """Write the configuration of the sweep into the folder of its study.
+
+        Raises:
+            UserError: if another user has made it, and others may not write there.
+        """
         folder = Path(self.config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, folder / "multirun.yaml")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            OmegaConf.save(self.config, folder / "multirun.yaml")
+        except OSError as error:
+            raise UserError(
+                f"study={self.config.study}: {error.filename} cannot be written ({error.strerror}): choose another "
+                "study, or let the user who has made it chmod g+w what is in the folder"
+            ) from error
 
 
 def values(override: Override) -> list[str]:

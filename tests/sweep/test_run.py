@@ -164,6 +164,13 @@ def test_mistakes_anywhere_in_a_sweep_stop_it_before_the_first_trial(train, tmp_
     assert not (tmp_path / "out" / "mlflow.db").exists() or trials(tmp_path) == []
 
 
+def test_a_folder_of_the_study_that_cannot_be_written_is_named(train, tmp_path):
+    """As where another user has made it; root may write anything but a file where a folder is."""
+    (tmp_path / "out/s/multirun.yaml").mkdir(parents=True)
+    done = train("-m", "seed=0", *QUICK, "study=s")
+    assert done.returncode == 2 and "multirun.yaml cannot be written" in done.stderr, done.stderr
+
+
 def begin(tmp_path, *arguments, epochs=1000):
     put_store(tmp_path / "out")
     command = [
