@@ -4,7 +4,6 @@ import pickle
 import re
 import subprocess
 import sys
-import time
 
 import pytest
 from hydra.errors import HydraException
@@ -122,16 +121,16 @@ def test_the_key_sees_the_content_of_a_file_not_its_path(make_config):
     assert trial_key(first, "digest") == trial_key(moved, "digest")
 
 
+HEAVY = {"tensorflow", "keras", "mlflow", "pandas", "scipy", "matplotlib", "optuna", "sqlalchemy", "statsmodels"}
+
+
 def test_help_lists_everything_and_imports_neither_tensorflow_nor_mlflow():
     code = (
         "import sys, runpy; sys.argv = ['train', '--help']\n"
         "try: runpy.run_module('experiments.train', run_name='__main__')\n"
-        "finally: print('HEAVY', sorted({'tensorflow', 'keras', 'mlflow', 'pandas'} & set(sys.modules)))"
+        f"finally: print('HEAVY', sorted({HEAVY} & set(sys.modules)))"
     )
-    began = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    seconds = time.perf_counter() - began
     assert "HEAVY []" in done.stdout, done.stdout[-500:] + done.stderr
     for word in [*choices("variant"), *choices("task"), *choices("experiment"), "training.clipnorm", "task.horizon"]:
         assert word in done.stdout
-    assert seconds < 10  # about 1 s; the bound only catches an import of something heavy under another name
