@@ -8,6 +8,7 @@ from experiments.trial.fit import fit
 from experiments.trial.spec import TrialSpec
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variant", "task_name"), [("swapped", "adding"), ("one_switch/hard_sigmoid_gates", "temporal_order")]
 )
