@@ -111,6 +111,16 @@ def test_before_the_first_look_nothing_is_compared(store):
     assert results.findings[0].comparisons == []
 
 
+def test_a_task_that_was_not_registered_is_not_compared_as_with_a_fixed_number_of_seeds(store):
+    first_look(store)
+    for variant, mean, noise in zip(("standard", "peephole"), (1, FAR), NOISE, strict=False):
+        for seed in range(1, 9):
+            tags = {"phase": "confirm", "registered": PLAN.short}
+            add(store, variant, seed, mean + noise[seed - 1], task="parity", **tags)
+    findings = {finding.results.task: finding for finding in analyse(load(store, "s")).findings}
+    assert findings["parity"].comparisons == [] and findings["adding"].comparisons
+
+
 def test_a_variant_without_a_setting_is_not_waited_for(store):
     """Each of its draws diverged, so that no seed of it was trained."""
     seeds(store, "standard", 1, range(1, 9), NOISE[0])
