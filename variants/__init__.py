@@ -3,7 +3,7 @@
 import sys
 from importlib.abc import MetaPathFinder
 
-from variants.activations import binary, centered_sigmoid
+from variants.activations import binary, bipolar_sigmoid, centered_sigmoid, shifted_tanh
 from variants.cell import GatedLSTMCell
 from variants.cells.janet import JANET, JANETCell
 from variants.cells.layer_norm import LayerNormLSTM, LayerNormLSTMCell
@@ -11,7 +11,7 @@ from variants.cells.slstm import SLSTM, SLSTMCell
 from variants.cells.tied_input_gate import TiedInputGateLSTM, TiedInputGateLSTMCell
 from variants.cells.zoneout import ZoneoutLSTM, ZoneoutLSTMCell
 from variants.convert import from_keras, from_tensorflow_addons, from_torch, to_keras, to_onnx, to_torch
-from variants.initializers import ChronoInitializer
+from variants.initializers import ChronoInitializer, GateBiases
 from variants.layers import (
     GatedLSTM,
     PeepholeLSTM,
@@ -27,6 +27,7 @@ __all__ = [
     "JANET",
     "SLSTM",
     "ChronoInitializer",
+    "GateBiases",
     "GatedLSTM",
     "GatedLSTMCell",
     "JANETCell",
@@ -45,10 +46,12 @@ __all__ = [
     "ZoneoutLSTM",
     "ZoneoutLSTMCell",
     "binary",
+    "bipolar_sigmoid",
     "centered_sigmoid",
     "from_keras",
     "from_tensorflow_addons",
     "from_torch",
+    "shifted_tanh",
     "state_gradients",
     "to_keras",
     "to_onnx",

@@ -28,8 +28,8 @@ def binary(x: Any) -> Any:
 def centered_sigmoid(x: Any) -> Any:
     """Shift the sigmoid so that it has both signs: sigmoid(x) - 1/2 = tanh(x / 2) / 2.
 
-    Same slope and same width of range as the sigmoid, so that a comparison of the two as candidates says what the
-    sign alone is worth.
+    Same slope and same width of range as the sigmoid. As a candidate it differs from it in three ways at once: it
+    has both signs, it writes nothing at rest, and it writes at most half as much.
 
     Args:
         x: Tensor of pre-activations.
@@ -37,12 +37,36 @@ def centered_sigmoid(x: Any) -> Any:
     return ops.sigmoid(x) - 0.5
 
 
-OWN = {"binary": binary, "centered_sigmoid": centered_sigmoid}
+@keras.saving.register_keras_serializable(package="gatelab")
+def bipolar_sigmoid(x: Any) -> Any:
+    """Scale and shift the sigmoid to the range of tanh: 2 sigmoid(x) - 1 = tanh(x / 2).
+
+    Half the slope of tanh, and nothing else, is different from it.
+
+    Args:
+        x: Tensor of pre-activations.
+    """
+    return 2 * ops.sigmoid(x) - 1
+
+
+@keras.saving.register_keras_serializable(package="gatelab")
+def shifted_tanh(x: Any) -> Any:
+    """Shift tanh up by the 1/2 that a sigmoid has at rest: tanh(x) + 1/2.
+
+    As a candidate it still has both signs, and writes 1/2 at rest as the sigmoid does.
+
+    Args:
+        x: Tensor of pre-activations.
+    """
+    return ops.tanh(x) + 0.5
+
+
+OWN = {function.__name__: function for function in (binary, centered_sigmoid, bipolar_sigmoid, shifted_tanh)}
 STRAIGHT_THROUGH = {binary}  # whose gradient is not that of the function
 
 
 def get_activation(argument: str, value: Any) -> Activation:
-    """Look up a Keras activation, `binary` or `centered_sigmoid`, by name or serialized form; a callable is itself.
+    """Look up an activation of Keras or of this module by name or serialized form; a callable is itself.
 
     Raises:
         ValueError: names the argument and the value if Keras does not know it.
@@ -54,7 +78,7 @@ def get_activation(argument: str, value: Any) -> Activation:
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"`{argument}` must be the name of a Keras activation (sigmoid, tanh, linear, hard_sigmoid, ...), "
-            f"binary, centered_sigmoid or a callable. Received: {argument}={value!r}"
+            f"{', '.join(OWN)} or a callable. Received: {argument}={value!r}"
         ) from error
 
 

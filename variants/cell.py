@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from variants.activations import STRAIGHT_THROUGH, activate
-from variants.initializers import ChronoInitializer
+from variants.initializers import BlockInitializer, ChronoInitializer
 from variants.switches import in_signature, pop_switches
 from variants.validation import check_initializers, check_numbers
 
@@ -55,7 +55,7 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         **kwargs: The other arguments of `keras.layers.LSTMCell`, with their meaning and defaults: `use_bias`,
             `unit_forget_bias` (for a learned forget gate), `dropout`, `recurrent_dropout`, `seed`, and the
             initializers, regularizers and constraints of `kernel`, `recurrent` and `bias`. With a
-            `variants.ChronoInitializer` of the biases, `unit_forget_bias` has no effect. The gate recurrence starts
+            `variants.ChronoInitializer` or `GateBiases`, `unit_forget_bias` has no effect. The gate recurrence starts
             from `recurrent_initializer`; peepholes and it follow the recurrent regularizer and constraint. A dropout
             mask is drawn once per sequence and is the same for all gates.
 
@@ -132,7 +132,7 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         )
 
     def _initial_bias(self, shape: tuple[int, ...], **kwargs: Any) -> Any:
-        if isinstance(self.bias_initializer, ChronoInitializer):
+        if isinstance(self.bias_initializer, BlockInitializer):
             return self.bias_initializer(shape, blocks=self.blocks, **kwargs)
         if not self.unit_forget_bias:
             return self.bias_initializer(shape, **kwargs)

@@ -15,6 +15,8 @@ ACTIVATIONS = {
     "hard_sigmoid": lambda a: np.clip(a / 6 + 0.5, 0, 1),
     "softsign": lambda a: a / (1 + np.abs(a)),
     "centered_sigmoid": lambda a: np.tanh(a / 2) / 2,
+    "bipolar_sigmoid": lambda a: np.tanh(a / 2),
+    "shifted_tanh": lambda a: np.tanh(a) + 0.5,
     "binary": lambda a: (a > 0).astype("float64"),
 }
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from variants.initializers import ChronoInitializer
+from variants.initializers import BlockInitializer, ChronoInitializer
 
 Shape = tuple[int | None, ...]
 
@@ -93,17 +93,18 @@ def check_initializers(cell: Any) -> None:
     """Refuse initializers of weights that a cell does not have.
 
     Raises:
-        ValueError: for a `ChronoInitializer` without biases of an input or a forget gate, and for a
-            `peephole_initializer` without peepholes.
+        ValueError: for a `ChronoInitializer` or `GateBiases` without biases, a `ChronoInitializer` without those of an
+            input or a forget gate, and for a `peephole_initializer` without peepholes.
     """
-    if isinstance(cell.bias_initializer, ChronoInitializer):
-        if not cell.use_bias:
-            raise ValueError("`bias_initializer=ChronoInitializer(...)` sets biases. Received: use_bias=False")
-        if not {"input", "forget"} & set(cell.blocks):
-            raise ValueError(
-                "`bias_initializer=ChronoInitializer(...)` sets the biases of the input and the forget gate, and "
-                f"neither has one here. Received: input_gate={cell.input_gate!r}, forget_gate={cell.forget_gate!r}"
-            )
+    biases = cell.bias_initializer
+    if isinstance(biases, BlockInitializer) and not cell.use_bias:
+        name = type(biases).__name__
+        raise ValueError(f"`bias_initializer={name}(...)` sets biases. Received: use_bias=False")
+    if isinstance(biases, ChronoInitializer) and not {"input", "forget"} & set(cell.blocks):
+        raise ValueError(
+            "`bias_initializer=ChronoInitializer(...)` sets the biases of the input and the forget gate, and "
+            f"neither has one here. Received: input_gate={cell.input_gate!r}, forget_gate={cell.forget_gate!r}"
+        )
     if cell.peephole_initializer is not None and cell.peephole == "none":
         raise ValueError(
             "`peephole_initializer` needs peepholes. Allowed with: peephole='diagonal' or peephole='full'. "

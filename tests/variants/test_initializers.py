@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from variants import JANET, ChronoInitializer, GatedLSTM, PeepholeLSTM
+from variants import JANET, ChronoInitializer, GateBiases, GatedLSTM, PeepholeLSTM
 from variants.testing.common import FEATURES, array
 
 UNITS = 400
@@ -66,6 +66,32 @@ def test_chrono_initializer_in_a_config(seed):
     assert again.bias_initializer.longest == 9 and again.get_config() == config
 
 
+@pytest.mark.parametrize(
+    ("layer", "biases"),
+    [
+        (lambda biases: GatedLSTM(2, bias_initializer=biases), [0, 0, -2, -2, 0.5, 0.5, 2, 2]),
+        (lambda biases: GatedLSTM(2, forget_gate="coupled", bias_initializer=biases), [0, 0, 0.5, 0.5, 2, 2]),
+        (lambda biases: JANET(2, bias_initializer=biases), [-2, -2, 0.5, 0.5]),
+        (
+            lambda biases: keras.layers.LSTM(2, bias_initializer=biases, unit_forget_bias=False),
+            [0, 0, -2, -2, 0.5, 0.5, 2, 2],
+        ),
+    ],
+    ids=["GatedLSTM", "coupled", "JANET", "keras.layers.LSTM"],
+)
+def test_gate_biases(layer, biases):
+    start = built(layer(GateBiases(forget=-2, candidate=0.5, output=2)))
+    np.testing.assert_array_equal(start.get_weights()[2], np.array(biases, "float32"))
+    again = type(start).from_config(start.get_config())
+    assert again.bias_initializer.get_config() == start.bias_initializer.get_config()
+
+
+@pytest.mark.parametrize("value", ["2", None, True])
+def test_refused_gate_biases(value):
+    with pytest.raises(ValueError, match="`output` must be a number. Received: output="):
+        GateBiases(output=value)
+
+
 @pytest.mark.parametrize("longest", [2, 9.0, "9", True, None])
 def test_refused_lengths(longest):
     with pytest.raises(ValueError, match=r"`longest` must be an integer of at least 3. Received: longest="):
@@ -82,6 +108,7 @@ def test_refused_shapes(shape):
     ("arguments", "message"),
     [
         ({"bias_initializer": ChronoInitializer(9), "use_bias": False}, "sets biases. Received: use_bias=False"),
+        ({"bias_initializer": GateBiases(), "use_bias": False}, r"GateBiases\(...\)` sets biases. Received: use_bias"),
         ({"chrono_time": 9, "use_bias": False}, "sets biases. Received: use_bias=False"),
         ({"chrono_time": 9, "input_gate": "open", "forget_gate": "open"}, "neither has one here"),
         ({"chrono_time": 2}, "`longest` must be an integer of at least 3. Received: longest=2"),

@@ -16,7 +16,7 @@ LAYERS = [
     for name in variants.__all__
     if isinstance(layer := getattr(variants, name), type) and issubclass(layer, GatedLSTM)
 ]
-ACTIVATIONS = ("sigmoid", "tanh", "linear", "binary", "centered_sigmoid")
+ACTIVATIONS = ("sigmoid", "tanh", "linear", "binary", "centered_sigmoid", "bipolar_sigmoid", "shifted_tanh")
 VALUES = {
     **CHOICES,
     **dict.fromkeys(FLAGS, (True, False)),
@@ -151,7 +151,8 @@ def check_functions(layer, config):
     """Layer and cell have the attributes that are recorded, the activations as functions."""
     for name in (*CHOICES, *FLAGS):
         assert getattr(layer, name) == getattr(layer.cell, name) == config[name]
-    functions = {"binary": variants.binary, "centered_sigmoid": variants.centered_sigmoid}
+    own = ("binary", "centered_sigmoid", "bipolar_sigmoid", "shifted_tanh")
+    functions = {name: getattr(variants, name) for name in own}
     functions |= {name: keras.activations.get(name) for name in ("sigmoid", "tanh", "linear", "hard_sigmoid")}
     for name in ("candidate_activation", "output_activation"):
         assert getattr(layer, name) is functions[config[name]]

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from variants.convert.blocks import PLAIN_GATES, overridden, refuse, refuse_beyond, settings, shared_activation
-from variants.initializers import ChronoInitializer
+from variants.initializers import BlockInitializer
 from variants.layers import GatedLSTM
 
 
@@ -65,7 +65,7 @@ def to_keras(layer: GatedLSTM) -> keras.layers.LSTM:
     refuse_beyond(layer, "keras.layers.LSTM", PLAIN_GATES, _different_activations(layer))
     shared = keras.layers.LSTM(layer.units).get_config()
     config = {name: value for name, value in layer.get_config().items() if name in shared}
-    if isinstance(layer.bias_initializer, ChronoInitializer):
+    if isinstance(layer.bias_initializer, BlockInitializer):
         config["unit_forget_bias"] = False  # it has no effect here, and would change the biases there
     config["activation"] = layer.candidate_activation
     config["recurrent_activation"] = shared_activation(layer.cell)
