@@ -13,11 +13,11 @@ from experiments.errors import UserError
 from experiments.options import Field, problems
 from experiments.tasks._task import Metric, Predict, Split, Stream, Task
 
-__all__ = ["Metric", "Predict", "Split", "Stream", "Task", "build", "functions", "schema", "task"]
+__all__ = ["Metric", "Predict", "Split", "Stream", "Task", "build", "functions", "published", "schema", "task"]
 
 LABELS = ("name", "function", "reference", "margin")  # fields that do not change the data
 
-REFERENCE = {"metric", "score", "model", "source"}
+REFERENCE = ("metric", "score", "model", "source")
 
 TaskFunction = Callable[..., Task]
 _FUNCTIONS: dict[str, TaskFunction] = {}
@@ -50,7 +50,10 @@ def schema(function: TaskFunction) -> type:
         ("function", Annotated[str, Field("task function that prepares the data")], function.__name__),
         (
             "reference",
-            Annotated[list[Any], Field("published scores, shown in reports: metric, score, model, source")],
+            Annotated[
+                list[Any],
+                Field("published scores: metric, score, model, source, and settings that they hold for"),
+            ],
             dataclass_field(default_factory=list),
         ),
         (
@@ -90,7 +93,7 @@ def build(settings: Any, data_dir: str | None = None) -> Task:
     """
     parameters = {name: value for name, value in vars(settings).items() if name not in LABELS}
     frozen = {name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()}
-    wrong = [*problems(settings, "task."), *_reference_problems(settings.reference)]
+    wrong = [*problems(settings, "task."), *_reference_problems(settings)]
     if wrong:
         raise UserError("\n  ".join(["the task cannot be prepared:", *wrong]))
     for name, value in frozen.items():
@@ -99,12 +102,32 @@ def build(settings: Any, data_dir: str | None = None) -> Task:
     return _build(settings.function, tuple(frozen.items()), data_dir)
 
 
-def _reference_problems(references: list[Any]) -> list[str]:
+def published(settings: Any) -> list[dict[str, Any]]:
+    """The published scores that hold for the settings of a task: `metric`, `score`, `model` and `source` of each.
+
+    A score of 24 steps ahead, say, says nothing about 720.
+
+    Args:
+        settings: The `task` part of a configuration.
+    """
     return [
-        f"task.reference: {reference!r} must have the fields {', '.join(sorted(REFERENCE))}"
-        for reference in references
-        if not (isinstance(reference, dict) and set(reference) == REFERENCE)
+        {name: reference[name] for name in REFERENCE}
+        for reference in settings.reference
+        if all(getattr(settings, name) == value for name, value in reference.get("settings", {}).items())
     ]
+
+
+def _reference_problems(settings: Any) -> list[str]:
+    wrong = []
+    for reference in settings.reference:
+        if not isinstance(reference, dict) or {*reference, "settings"} != {*REFERENCE, "settings"}:
+            wrong.append(f"task.reference: {reference!r} must have the fields {', '.join(REFERENCE)}")
+            continue
+        held = reference.get("settings", {})
+        unknown = [name for name in held if not hasattr(settings, name)] if isinstance(held, dict) else [held]
+        if unknown:
+            wrong.append(f"task.reference: {unknown[0]!r} in settings of {reference!r} is no field of this task")
+    return wrong
 
 
 @functools.lru_cache(maxsize=8)

@@ -61,7 +61,7 @@ def source(settings: Any) -> str:
 
 def _facts(task: Task | None, settings: Any) -> list[str]:
     """What is asked, sizes, and scores to compare with."""
-    reference = _reference(settings.reference, task)
+    reference = _reference(tasks.published(settings), task)
     if task is None:
         summary = (tasks.functions()[settings.function].__doc__ or "").split("\n")[0]
         return [summary.rstrip(".").replace("`", ""), "-", f"-\n{reference}".rstrip()]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.config.identity import plain
 from experiments.config.schema import Config, Match
-from experiments.tasks import Task
+from experiments.tasks import Task, published
 from experiments.trial.source_digest import source_digest
 from experiments.trial.spec import TrialSpec
 
@@ -235,7 +235,7 @@ def tags(spec: TrialSpec, task: Task) -> dict[str, Any]:
         Tag.BASELINE: task.baseline,
         Tag.BASELINE_TITLE: task.baseline_title,
         Tag.DATA: spec.digest,
-        Tag.REFERENCES: json.dumps(config.task.reference),
+        Tag.REFERENCES: json.dumps(published(config.task)),
         Tag.MARGIN: "" if config.task.margin is None else config.task.margin,
         Tag.COLOR: run_color(config.variant.name, config.seed),
     }
@@ -264,7 +264,7 @@ def _note(spec: TrialSpec, task: Task, result: "TrialResult") -> str:
 **{config.variant.name}** on **{config.task.name}** ({task.title}), seed {config.seed}.
 
 {task.score.title} on the test part, {task.score.better} is better: {score}. \
-Baseline ({task.baseline_title}): {task.baseline:.4g}.{_published(config.task.reference)}
+Baseline ({task.baseline_title}): {task.baseline:.4g}.{_published(published(config.task))}
 
 {config.model.layers} x {spec.units} units{_matched(config)}, {result.parameters:,} parameters, \
 {result.epochs} epochs in {result.train_s:.0f} s{epoch}.

@@ -69,8 +69,21 @@ def test_refused(override, message, make_config):
 
 @pytest.mark.parametrize("reference", ["[8.45]", "[{metric: nll, score: 8.45}]"])
 def test_a_published_score_must_be_complete(reference, make_config):
-    with pytest.raises(UserError, match="task.reference: .* must have the fields metric, model, score, source"):
+    with pytest.raises(UserError, match="task.reference: .* must have the fields metric, score, model, source"):
         tasks.build(make_config(f"task.reference={reference}").task)
+
+
+@pytest.mark.parametrize("settings", ["{horizont: 24}", "24"])
+def test_settings_of_a_published_score_are_fields_of_the_task(settings, make_config):
+    score = f"[{{metric: mse, score: 0.1, model: LSTM, source: none, settings: {settings}}}]"
+    with pytest.raises(UserError, match="in settings of .* is no field of this task"):
+        tasks.build(make_config(f"task.reference={score}").task)
+
+
+@pytest.mark.parametrize(("horizon", "scores"), [(24, [0.114]), (720, [0.683]), (12, [])])
+def test_a_published_score_holds_for_its_settings_only(horizon, scores, make_config):
+    settings = make_config("task=etth1", f"task.horizon={horizon}").task
+    assert [one["score"] for one in tasks.published(settings)] == scores
 
 
 @pytest.mark.parametrize("name", choices("task"))
