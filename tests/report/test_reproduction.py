@@ -62,12 +62,12 @@ GRIDS = [
     ("variant=standard", "task=adding", "seed=0", "variant.gate_activation=tanh,{forget: hard_sigmoid}"),
     ("variant=standard", "task=char_lm", "seed=0", "task.path='it\\'s my own, text.txt','c,d'"),
     ("variant=zoneout", "task=adding", "seed=0", "variant.arguments.zoneout_cell=0.25"),
-    ("variant=standard,peephole", "task=adding", "seed=0,1", "experiment=candidates"),
+    ("variant=standard,peephole", "task=adding", "seed=0,1", "experiment=counting"),
     ("variant=standard", "task=adding", "seed=0,1", "variant.chrono_time=5"),
     ("variant=standard,peephole", "task=adding", "seed=0", "variant.chrono_time=null,5"),
     ("variant=chrono", "task=adding", "seed=0", "variant.chrono_time=null"),
     ("variant=janet", "task=adding", "seed=0", "task.length=20,30"),
-    ("variant=shared_kernel", "task=adding", "seed=0", "model.match=units", "experiment=one_product"),
+    ("variant=shared_kernel", "task=adding", "seed=0", "model.layers=1", "experiment=saturation"),
 ]
 
 
@@ -87,8 +87,8 @@ UNPRINTABLE = {
     "a value that is not recorded whole": (("variant=standard", "seed=0", f"task.path={'x' * 600}", "task=char_lm"),),
     "a variant without a file": (("variant=standard", "variant.name=mine", "seed=0"),),
     "two experiments": (
-        ("variant=standard", "seed=0", "experiment=candidates"),
-        ("variant=standard", "seed=1", "experiment=outputs"),
+        ("variant=standard", "seed=0", "experiment=counting"),
+        ("variant=standard", "seed=1", "experiment=counters"),
     ),
 }
 
