@@ -1,7 +1,6 @@
 """`python -m docs.answers`: make the pages of the answers, and the results that they are made from. See --help."""
 
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,18 +50,15 @@ def write_results(options: ResultsOptions, folder: Path) -> None:
     """Write a study of the store into the folder of results, in place of what there is of it."""
     from experiments.report import tables
     from experiments.report.results import load
-    from experiments.sweep.transfer import export
+    from experiments.sweep import transfer
     from experiments.tracking import Store
     from experiments.tracking.study_file import StudyFile
 
     folder.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as partial:
-        file = Path(partial) / f"{options.study}.zip"
-        export(Store.of(options), options.study, str(file), artifacts=False)
-        table = file.with_suffix(".csv")
-        tables.write(table, tables.trials(load(StudyFile.read(file), options.study)))
-        for part in (file, table):
-            print(part.replace(folder / part.name))
+    file = folder / f"{options.study}.zip"
+    print(transfer.write(Store.of(options), options.study, file, artifacts=False))
+    tables.write(file.with_suffix(".csv"), tables.trials(load(StudyFile.read(file), options.study)))
+    print(file.with_suffix(".csv"))
 
 
 if __name__ == "__main__":

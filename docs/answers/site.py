@@ -23,7 +23,7 @@ from experiments.report.results import analyse, load
 from experiments.tracking.study_file import StudyFile
 
 ROOT = Path(__file__).parents[2]
-FINDINGS = "findings.md"  # the one page that is not among the answers but in the folder above
+ELSEWHERE = {"findings.md": "findings.md", "results.md": "results/README.md"}  # in the folder above that of the answers
 ENDING = ".j2"
 MADE = "<!-- Made by `python -m docs.answers` from {template}. Change that, not this page.{results} -->\n\n"
 
@@ -63,6 +63,7 @@ class Site:
         environment.globals |= {
             "study": self.study,
             "has": self.has,
+            "studies": self.studies,
             "command": lambda name: code([of_experiment(name)]),
             "mean": Measurements(self.results).mean,
             "cited": cited,
@@ -82,7 +83,7 @@ class Site:
     def place(self, template: str) -> Path:
         """The page of a template."""
         name = template.removesuffix(ENDING)
-        return self.pages.parent / name if name == FINDINGS else self.pages / name
+        return self.pages.parent / ELSEWHERE[name] if name in ELSEWHERE else self.pages / name
 
     def _render(self, name: str) -> str:
         self.page, self._used = self.place(name), {}
@@ -100,6 +101,10 @@ class Site:
     def has(self, name: str) -> bool:
         """Whether there are results of a study."""
         return (self.results / f"{name}.zip").exists()
+
+    def studies(self) -> list[str]:
+        """The names of all studies of which there are results."""
+        return sorted(file.stem for file in self.results.glob("*.zip"))
 
     def study(
         self, name: str, reference: str | None = None, margin: str | None = None, family: str = "task"

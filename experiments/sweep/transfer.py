@@ -32,6 +32,12 @@ def export(store: Store, study: str, file: str, artifacts: bool = True) -> int:
     target = Path(file).expanduser()
     if target.exists():
         raise UserError(f"file={file}: exists already. Choose another name")
+    print(write(store, study, target, artifacts))
+    return 0
+
+
+def write(store: Store, study: str, target: Path, artifacts: bool) -> str:
+    """Do the same in place of a file that there may be. Returns what was written, in words."""
     trials = store.trials(study)
     if not trials:
         raise unknown_study(store, study)
@@ -42,9 +48,8 @@ def export(store: Store, study: str, file: str, artifacts: bool = True) -> int:
             if registration is not None:
                 writer.add_registration(registration)
     except OSError as error:
-        raise UserError(f"file={file}: cannot be written ({error.strerror or error})") from error
-    print(f"{target}: {content}, {target.stat().st_size / 1e6:.2g} MB{left}")
-    return 0
+        raise UserError(f"file={target}: cannot be written ({error.strerror or error})") from error
+    return f"{target}: {content}, {target.stat().st_size / 1e6:.2g} MB{left}"
 
 
 def _add_whole(store: Store, study: str, trials: int, writer: archive.Writer) -> tuple[str, str]:

@@ -189,6 +189,21 @@ def test_pages_and_figures_are_written_once(site):
     assert "file=" in page and "margin=5%" in page and site.write() == []
 
 
+def test_the_folder_of_results_has_a_list(site):
+    page = rendered(site, (SITE.templates / "results.md.j2").read_text(), "results.md")
+    assert site.place("results.md.j2") == site.pages.parent / "results" / "README.md"
+    assert "| [small](small.csv) | 48 | adding, parity | standard, chrono, peephole, swapped |" in page
+    assert re.search(r"^    python -m experiments.report file=.*/drawn.zip$", page, re.MULTILINE)
+
+
+def test_results_replace_those_of_before(results, tmp_path):
+    options = answers.ResultsOptions(study="s", output_dir=str(results.parent / "drawn"))
+    for _ in range(2):
+        answers.write_results(options, tmp_path)
+    assert (tmp_path / "s.zip").read_bytes() == (results / "drawn.zip").read_bytes(), "the same trials, the same file"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["s.csv", "s.zip"]
+
+
 def test_a_study_that_was_not_run_says_so(site):
     page = "{% if has('nothing') %}x{% else %}Not run:\n\n{{ command('quickstart') }}{% endif %}"
     assert rendered(site, page).endswith("Not run:\n\n    python -m experiments.train experiment=quickstart")
