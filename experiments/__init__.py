@@ -5,7 +5,7 @@ from importlib.abc import MetaPathFinder
 
 # Modules of version 0.1.0. For one release an import of them says where they are now.
 MOVED = """
-    archive=sweep.archive arguments=options batches=trial.batches boxes=analysis.fanova callbacks=trial.callbacks
+    archive=tracking.archive arguments=options batches=trial.batches boxes=analysis.fanova callbacks=trial.callbacks
     checkpoint=trial.checkpoint cleanup=sweep.clean colors=tracking.metadata compare=sweep.check
     compiled=trial.model_cache description=tracking.metadata dispatch=sweep.scheduler draw=search.samplers
     identity=config.identity importance=analysis.importance job=trial.spec manage=sweep.__main__

@@ -10,7 +10,9 @@ from experiments.tracking import Store
 from experiments.tracking.metadata import Tag
 
 if TYPE_CHECKING:
+    from experiments.report.results import Results
     from experiments.report.study import Study
+    from experiments.tracking.study_file import StudyFile
 
 
 def report_study(
@@ -41,34 +43,88 @@ def report_study(
         UserError: if the store has no trial of the study, the study does not have the reference, the margin or
             the family cannot be read, they are not those that were registered, or the files cannot be written.
     """
-    from experiments.analysis import parse_margin
     from experiments.report import terminal  # takes a while, as it imports SciPy and matplotlib
-    from experiments.report.files import write_files
+    from experiments.report.results import load
+
+    results = _analyse(store, name, reference, keys, margin, family)
+    terminal.show(results)
+    terminal.print_links(store, results.study)
+    if not page:
+        return
+    if keys is not None and load(store, name, reference).count > results.study.count:
+        results = _analyse(store, name, reference, None, margin, family)
+    folder = folder or study_folder(store.folder, name) / "report"
+    file = _write(results, store, folder)
+    try:
+        store.add_report(name, f"{name} report", {Tag.TRIALS: results.study.count}, folder)
+    except UserError as error:
+        print(f"The report is not recorded in the store: {error}")
+    _announce(results, file)
+
+
+def report_file(
+    file: Path,
+    output_dir: Path,
+    *,
+    reference: str | None = None,
+    folder: Path | None = None,
+    margin: str | None = None,
+    family: str = "task",
+) -> None:
+    """Do the same for the study in a file that `export` has written, without a store.
+
+    Args:
+        file: The file.
+        output_dir: Where the report is if no folder is named: in the folder of the study there, beside that of a study
+            of the same name which is in the store.
+        reference: As for `report_study`.
+        folder: For the files.
+        margin: As for `report_study`.
+        family: As for `report_study`.
+
+    Raises:
+        UserError: for a file that cannot be used, or as `report_study` does.
+    """
+    from experiments.report import terminal
+    from experiments.tracking.study_file import StudyFile
+
+    source = StudyFile.read(file)
+    results = _analyse(source, source.study, reference, None, margin, family)
+    terminal.show(results)
+    written = _write(results, source, folder or study_folder(output_dir, source.study) / "report-of-file")
+    _announce(results, written)
+
+
+def _analyse(
+    store: "Store | StudyFile",
+    name: str,
+    reference: str | None,
+    keys: Collection[str] | None,
+    margin: str | None,
+    family: str,
+) -> "Results":
+    from experiments.analysis import parse_margin
     from experiments.report.findings import parse_family
     from experiments.report.results import analyse, load
 
     corrected, smallest = parse_family(family), None if margin is None else parse_margin(margin)
     study = load(store, name, reference, keys)
     _check_registered(study, reference=reference, margin=margin, family=None if family == "task" else family)
-    results = analyse(study, smallest, corrected)
-    terminal.show(results)
-    terminal.print_links(store, study)
-    if not page:
-        return
-    whole = study if keys is None else load(store, name, reference)
-    if whole.count > study.count:
-        results = analyse(whole, smallest, corrected)
-    folder = folder or study_folder(store.folder, name) / "report"
+    return analyse(study, smallest, corrected)
+
+
+def _write(results: "Results", store: "Store | StudyFile", folder: Path) -> Path:
+    from experiments.report.files import write_files
+
     try:
-        file = write_files(results, store, folder)
+        return write_files(results, store, folder)
     except OSError as error:
         reason = error.strerror or error
         raise UserError(f"the report cannot be written to {folder} ({reason}). Name another folder=FOLDER") from error
-    try:
-        store.add_report(name, f"{name} report", {Tag.TRIALS: whole.count}, folder)
-    except UserError as error:
-        print(f"The report is not recorded in the store: {error}")
-    count = whole.count
+
+
+def _announce(results: "Results", file: Path) -> None:
+    count = results.study.count
     print(f"Report of {count:,} trial{'' if count == 1 else 's'} of the study: {file}")
 
 

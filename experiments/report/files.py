@@ -21,13 +21,14 @@ from experiments.report.page import Picture, draw, page
 from experiments.report.results import Results
 from experiments.report.task_results import TaskResults
 from experiments.tracking import Store
+from experiments.tracking.study_file import StudyFile
 
 MOST_CURVES = 10  # runs of each row whose learning curves are read: 15 ms each in an SQLite store of 5,000 trials
 LAST_EPOCH = 100_000  # a step beyond it is none of ours: any number can be written into a shared store
 MOST_GATES = 5  # the same of gates, which have six metrics for each layer
 
 
-def write_files(results: Results, store: Store, folder: Path) -> Path:
+def write_files(results: Results, store: Store | StudyFile, folder: Path) -> Path:
     """Write the page, the figures and the CSV files of a report.
 
     Args:
@@ -49,11 +50,11 @@ def write_files(results: Results, store: Store, folder: Path) -> Path:
     return file
 
 
-def _pictures(results: Results, store: Store, folder: Path) -> dict[str, Picture]:
-    return {name: draw(name, plot(), folder) for name, plot in _figures(results, store)}
+def _pictures(results: Results, store: Store | StudyFile, folder: Path) -> dict[str, Picture]:
+    return {name: draw(name, plot(), folder) for name, plot in figures(results, store)}
 
 
-def _figures(results: Results, store: Store) -> Iterator[tuple[str, Callable[[], Figure]]]:
+def figures(results: Results, store: Store | StudyFile) -> Iterator[tuple[str, Callable[[], Figure]]]:
     """Names of figures, and what draws each, one after the other: there may be a hundred."""
     study, across = results.study, results.across
     rows = tuple(dict.fromkeys((*study.rows, *(study.search.rows if study.search else ()))))
@@ -78,7 +79,7 @@ def _figures(results: Results, store: Store) -> Iterator[tuple[str, Callable[[],
             yield f"{task.file}-{name}", lambda figure=figure: figure
 
 
-def _gates(results: Results, store: Store, task: TaskResults) -> Iterator[tuple[str, Callable[[], Figure]]]:
+def _gates(results: Results, store: Store | StudyFile, task: TaskResults) -> Iterator[tuple[str, Callable[[], Figure]]]:
     for layer in gates.layers(task):
         names = [f"{gate}/{side}" for gate in gates.GATES for side in saturated.SIDES]
         histories = {name: _histories(store, task, f"{gates.PREFIX}{layer}/{name}", MOST_GATES) for name in names}
@@ -90,7 +91,7 @@ def _gates(results: Results, store: Store, task: TaskResults) -> Iterator[tuple[
             )
 
 
-def _histories(store: Store, task: TaskResults, metric: str, most: int) -> dict[str, list[Curve]]:
+def _histories(store: Store | StudyFile, task: TaskResults, metric: str, most: int) -> dict[str, list[Curve]]:
     """Values of a metric by epoch, of so many runs of each row."""
     histories: dict[str, list[Curve]] = {row: [] for row in task.rows}
     for (row, _), trial in task.trials.items():

@@ -45,13 +45,17 @@ def table(task: TaskResults) -> Table | None:
 
 
 def _cell(task: TaskResults, row: int, metric: str, name: str) -> str:
+    mean = estimate(task, row, metric, name)
+    return interval(mean) if mean.count else ""
+
+
+def estimate(task: TaskResults, row: int, metric: str, name: str) -> analysis.Estimate:
+    """Mean over seeds of what was recorded last of a metric that ends on a name of `COLUMNS`, with its interval."""
     values = task.values(metric)[row]
     values = values[np.isfinite(values)]
-    if not len(values):
-        return ""
     if name not in LOGGED or (values <= 0).any():
         mean = analysis.mean(values)
         share = name.endswith("_saturated")
-        return interval(replace(mean, low=max(mean.low, 0.0), high=min(mean.high, 1.0)) if share else mean)
+        return replace(mean, low=max(mean.low, 0.0), high=min(mean.high, 1.0)) if share else mean
     mean = analysis.mean(np.log10(values))
-    return interval(analysis.Estimate(10**mean.value, 10**mean.low, 10**mean.high, mean.count))
+    return analysis.Estimate(10**mean.value, 10**mean.low, 10**mean.high, mean.count)

@@ -53,14 +53,23 @@ class Picture:
 
 def draw(name: str, figure: Figure, folder: Path) -> Picture:
     """Write a figure as SVG and PNG into a folder."""
+    drawn = svg(figure)
+    _save(figure, folder / f"{name}.png", dpi=130)
+    (folder / f"{name}.svg").write_bytes(drawn)
+    return Picture(name, figure.get_suptitle(), drawn)
+
+
+def svg(figure: Figure) -> bytes:
+    """A figure as SVG."""
     drawn = io.BytesIO()
+    _save(figure, drawn, format="svg", metadata=METADATA)
+    return drawn.getvalue()
+
+
+def _save(figure: Figure, target: Any, **options: Any) -> None:
     with rc_context(DRAWING), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # of names in a script that the font does not have
-        figure.savefig(drawn, format="svg", metadata=METADATA)
-        figure.savefig(folder / f"{name}.png", dpi=130)
-    (folder / f"{name}.svg").write_bytes(drawn.getvalue())
-    title = figure.get_suptitle()
-    return Picture(name, title, drawn.getvalue())
+        figure.savefig(target, **options)
 
 
 def page(results: Results, pictures: dict[str, Picture]) -> str:

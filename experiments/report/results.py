@@ -1,4 +1,4 @@
-"""All estimates and comparisons of a study, from the store."""
+"""All estimates and comparisons of a study, from a store or a file."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,6 +14,8 @@ from experiments.report.search import SearchResults, search
 from experiments.report.study import Study, read
 from experiments.tracking import Store, registration
 from experiments.tracking.lookup import unknown_study
+from experiments.tracking.registration import Registration
+from experiments.tracking.study_file import StudyFile
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,17 @@ class Results:
     searches: list[SearchResults]
 
 
-def load(store: Store, name: str, reference: str | None = None, keys: Collection[str] | None = None) -> Study:
-    """Read a study, or the trials of some keys, from the store.
+def load(
+    store: Store | StudyFile, name: str, reference: str | None = None, keys: Collection[str] | None = None
+) -> Study:
+    """Read a study, or the trials of some keys.
 
     Raises:
-        UserError: if the store has no trial of it, the study does not have the reference, or what was registered
-            of it was edited.
+        UserError: if there is no trial of it, the study does not have the reference, or what was registered of it was
+            edited.
     """
     runs = store.runs(name, keys)
-    is_ours = not names.problem(name)  # of a shared store names may be anything, and lead anywhere
-    registered = registration.read(registration.file_of(store.folder, name)) if is_ours else None
-    study = read(name, store.uri, runs, reference, registered)
+    study = read(name, store.uri, runs, reference, _registration(store, name))
     if study is None and runs:
         first = collect(runs).left_out[0]
         raise UserError(
@@ -53,6 +55,13 @@ def load(store: Store, name: str, reference: str | None = None, keys: Collection
     if study is None:
         raise unknown_study(store, name)
     return study
+
+
+def _registration(store: Store | StudyFile, name: str) -> Registration | None:
+    if isinstance(store, StudyFile):
+        return store.registration
+    is_ours = not names.problem(name)  # of a shared store names may be anything, and lead anywhere
+    return registration.read(registration.file_of(store.folder, name)) if is_ours else None
 
 
 def analyse(study: Study, margin: Margin | None = None, family: Family = Family.task) -> Results:

@@ -55,14 +55,19 @@ def cell(task: TaskFindings, row: str) -> str:
     finding = task.finding(row)
     if finding is None:
         return "no trials"
-    verdict = task.verdict(row)
-    so_far = SO_FAR if verdict and verdict is not Verdict.UNDECIDED and task.is_early(row) else ""
-    marks = [*(["*"] if row == task.best else []), *([f"{verdict}{so_far}"] if verdict else [])]
-    lines = [" ".join([_score(finding.median), *marks])] if finding.median.count else []
+    marks = [*(["*"] if row == task.best else []), *filter(None, [verdict(task, row)])]
+    lines = [" ".join([score(finding.median), *marks])] if finding.median.count else []
     return "\n".join([*lines, *unscored(task.results, row)])
 
 
-def _score(median: Estimate) -> str:
+def verdict(task: TaskFindings, row: str) -> str:
+    """What is known of a row, and whether more epochs may change it; "" if it is compared with nothing."""
+    known = task.verdict(row)
+    so_far = SO_FAR if known and known is not Verdict.UNDECIDED and task.is_early(row) else ""
+    return f"{known}{so_far}" if known else ""
+
+
+def score(median: Estimate) -> str:
     return "most diverged" if math.isinf(median.value) else interval(median)
 
 
@@ -77,7 +82,7 @@ def details(study: Study, task: TaskFindings) -> Table:
     """Everything about one task: estimates, comparisons, costs."""
     columns: dict[str, Callable[[Finding], str]] = {
         "variant": lambda finding: finding.row,
-        "median\n[95 % interval]": lambda finding: _score(finding.median),
+        "median\n[95 % interval]": lambda finding: score(finding.median),
         "mean": lambda finding: number(finding.mean),
         "standard\ndeviation": lambda finding: number(finding.deviation),
         f"{study.replicate}s": lambda finding: "\n".join(
@@ -92,7 +97,7 @@ def details(study: Study, task: TaskFindings) -> Table:
         if study.opponent not in (study.reference, *study.variants.values()):
             columns["compared\nwith"] = _compared(lambda comparison: comparison.reference)
         columns |= {
-            "verdict": lambda finding: str(task.verdict(finding.row) or "") if finding.comparison else "",
+            "verdict": lambda finding: verdict(task, finding.row) if finding.comparison else "",
             f"minus {study.opponent}\n[95 % interval]": _compared(lambda one: interval(one.test.difference)),
             f"times {study.opponent}\n[95 % interval]": _compared(lambda one: interval(one.test.ratio)),
             "probability of\nimprovement": _compared(lambda one: interval(one.test.improvement)),

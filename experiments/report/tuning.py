@@ -139,7 +139,7 @@ def _cells(tuning: Tuning) -> list[str]:
     ]
     return [
         tuning.row,
-        (_short(tuning.setting) if tuning.setting else "") or "none has a score",
+        (short(tuning.setting) if tuning.setting else "") or "none has a score",
         number(tuning.validation),
         "\n".join([str(tuning.draws), *(counts if len(counts) > 1 or "trained" not in tuning.states else [])]),
         " / ".join(map(number, tuning.quartiles)),
@@ -148,7 +148,7 @@ def _cells(tuning: Tuning) -> list[str]:
     ]
 
 
-def _short(setting: str) -> str:
+def short(setting: str) -> str:
     """A setting with the last part of its names and numbers of four digits; the trials have all of both."""
     words = [word.partition("=") for word in setting.split(" ")]
     return " ".join(

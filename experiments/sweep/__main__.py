@@ -45,6 +45,9 @@ class CheckOptions(StatusOptions):
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions(StatusOptions):
     file: Annotated[str, Field("the new file", value="FILE.zip")]
+    artifacts: Annotated[
+        bool, Field("false: without models and other files, what a report reads of all runs", value="false")
+    ] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +106,7 @@ def _do(store: "Store", trial: str, options: Any) -> int:
         case CheckOptions():
             return check.check(store, options.study, trial, options.data_dir)
         case ExportOptions():
-            return transfer.export(store, options.study, options.file)
+            return transfer.export(store, options.study, options.file, options.artifacts)
         case ImportOptions():
             return transfer.bring(store, options.file)
         case RelocateOptions():

@@ -92,7 +92,10 @@ SMALLEST = {
 # Of several commands that train a study, the one after which the page goes on.
 STUDIES = {"random_search": "python -m experiments.train experiment=random_search search.trials=40"}
 ANY_STUDY = "quickstart"  # of commands that name a trial only: it is the first that a reader has
-PRODUCERS = {"file=gates.zip": "python -m experiments.sweep export study=gates file=gates.zip"}
+PRODUCERS = {
+    "file=gates.zip": "python -m experiments.sweep export study=gates file=gates.zip",
+    "file=results.zip": "python -m experiments.sweep export study=gates file=results.zip artifacts=false",
+}
 DRAW = "docs.answers.draw"  # draws the survey of a study
 PLACES = {
     "TRIAL": "char_lm/standard/s0",

@@ -228,7 +228,7 @@ def test_an_unknown_study_names_those_that_exist(database):
 
 @pytest.mark.parametrize("arguments", [[], ["stduy=s"], ["study="], ["study=s", "reference"]])
 def test_command_line_mistakes(arguments):
-    with pytest.raises(UserError, match="study= is needed|there is no such option"):
+    with pytest.raises(UserError, match="study=NAME, of a store, or file=|there is no such option"):
         main(arguments)
 
 

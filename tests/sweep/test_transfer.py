@@ -19,8 +19,8 @@ from experiments.config import compose as config
 from experiments.config.identity import plain, trial_key
 from experiments.errors import UserError
 from experiments.sweep import __main__ as manage
-from experiments.sweep import archive, check, transfer
-from experiments.tracking import Store
+from experiments.sweep import check, transfer
+from experiments.tracking import Store, archive
 from experiments.tracking.transfer import Receiver, records
 from tests.stores import new_store
 from tests.sweep.test_commands import KEYS, add
@@ -283,7 +283,7 @@ BROKEN = {
     "missing": (lambda m, _: m.update({first(m, "notes.txt"): None}), "does not fit its content .runs/.*notes.txt"),
     "more": (lambda m, _: m.update({"runs/more": b"x"}), "does not fit its content .runs/more"),
     "no manifest": (lambda m, _: m.update({"manifest.json": None}), "no manifest that can be read"),
-    "newer": (lambda _, f: f.update(format=2), "in format 2; this one reads format 1"),
+    "newer": (lambda _, f: f.update(format=3), "in format 3; this one reads 1 and 2"),
     "foreign": (lambda _, f: f.clear(), "no manifest that can be read"),
     "no study": (lambda _, f: f.update(study="../up"), "names no study"),
     "other study": (lambda _, f: f.update(study="t"), "does not describe a run of a trial of study t"),

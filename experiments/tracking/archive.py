@@ -1,4 +1,7 @@
-"""The file of an export: a zip of runs and their artifacts, and a manifest with a checksum of each."""
+"""The file of an export: a zip with a manifest that has a checksum of all in it.
+
+It holds runs with their artifacts, or of all runs of a study what a report reads.
+"""
 
 import hashlib
 import json
@@ -9,7 +12,7 @@ import shutil
 import zipfile
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
@@ -18,10 +21,15 @@ from typing import Any, BinaryIO
 from experiments.config import names
 from experiments.errors import UserError
 from experiments.tracking.metadata import Tag
+from experiments.tracking.registration import Registration, parse
 from experiments.tracking.transfer import Record, plain_value, refusal
 
-FORMAT = 1
+WHOLE = 1  # the format of runs with their artifacts
+BRIEF = 2  # that of what a report reads
 MANIFEST = "manifest.json"
+REGISTRATION = "registration.json"
+BRIEF_RUNS = "runs.json"  # one text, as runs have most of their texts in common
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the same runs are the same file
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may ask for gigabytes of memory to be unpacked
 MOST_JSON = 32_000_000  # bytes of the manifest or of the description of a run: 20 times that in memory, when it is read
 MOST_RATIO = 100  # of the unpacked size to that of the file; models and pictures have 1 to 2, logs 20
@@ -51,11 +59,13 @@ class Writer:
     Args:
         target: Its place.
         study: The study that the runs are of.
+        number: The format.
     """
 
-    def __init__(self, target: Path, study: str) -> None:
+    def __init__(self, target: Path, study: str, number: int = WHOLE) -> None:
         self.target = target
         self.study = study
+        self.number = number
         self.partial = target.with_name(f"{target.name}.partial")
         self.digests: dict[str, str] = {}
 
@@ -66,8 +76,8 @@ class Writer:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None:
-                manifest = {"format": FORMAT, "gatelab": _version(), "study": self.study, "files": self.digests}
-                self.zip.writestr(MANIFEST, json.dumps(manifest, indent=1))
+                manifest = {"format": self.number, "gatelab": _version(), "study": self.study, "files": self.digests}
+                self._write(MANIFEST, json.dumps(manifest, indent=1).encode())
             self.zip.close()
             if kind is None:
                 with self.partial.open("rb") as written:
@@ -84,14 +94,7 @@ class Writer:
             for name, points in record.metrics.items()
         }
         place = f"runs/{record.run_id}"
-        text = json.dumps(content, allow_nan=False).encode()
-        if len(text) > MOST_JSON:
-            raise UserError(
-                f"{record.name}: its run {record.run_id} has more metrics than can be exported, "
-                f"{len(text) / 1e6:.0f} MB of them; at most {MOST_JSON / 1e6:.0f} MB"
-            )
-        self.digests[f"{place}/run.json"] = hashlib.sha256(text).hexdigest()
-        self.zip.writestr(f"{place}/run.json", text)
+        self._add_json(f"{place}/run.json", content, f"{record.name}: its run {record.run_id} has")
         for file in sorted(path for path in files.rglob("*") if path.is_file()):
             name = f"{place}/artifacts/{file.relative_to(files).as_posix()}"
             problem = _path_problem(name)
@@ -101,12 +104,36 @@ class Writer:
                 self.digests[name] = _digest(opened)
             self.zip.write(file, name)
 
+    def add_brief(self, runs: Iterable[dict[str, Any]]) -> None:
+        """Add what a report reads of all runs."""
+        self._add_json(BRIEF_RUNS, list(runs), f"study={self.study}: its runs have")
+
+    def add_registration(self, registration: Registration) -> None:
+        """Add what was registered before the first trial."""
+        self._add_text(REGISTRATION, registration.text.encode())
+
+    def _add_json(self, name: str, content: Any, whose: str) -> None:
+        text = json.dumps(content, allow_nan=False).encode()
+        if len(text) > MOST_JSON:
+            size = f"{len(text) / 1e6:.0f} MB of them; at most {MOST_JSON / 1e6:.0f} MB"
+            raise UserError(f"{whose} more metrics than can be exported, {size}")
+        self._add_text(name, text)
+
+    def _add_text(self, name: str, text: bytes) -> None:
+        self.digests[name] = hashlib.sha256(text).hexdigest()
+        self._write(name, text)
+
+    def _write(self, name: str, text: bytes) -> None:
+        self.zip.writestr(zipfile.ZipInfo(name, EPOCH), text, zipfile.ZIP_DEFLATED)
+
 
 class Reader:
     """A file of an export, all of which was checked.
 
     Attributes:
         study: The study that its runs are of.
+        is_brief: Whether it has of its runs what a report reads, and nothing else.
+        registration: What was registered before the first trial; None if nothing was.
         runs: The descriptions of its runs in the file, by what names them: their checksums.
         tasks: The tasks of its runs.
         sizes: Bytes of each run with its artifacts, by its id.
@@ -126,13 +153,15 @@ class Reader:
         except UNREADABLE as error:
             if isinstance(error, OSError):
                 raise UserError(f"file={file}: cannot be read ({error.strerror or error})") from error
-            raise self._wrong("it is no zip file, or was cut off") from error
+            raise self.wrong("it is no zip file, or was cut off") from error
         try:
             self._check_sizes()
             self.manifest = self._read_manifest()
             self.study = self.manifest["study"]
+            self.is_brief = self.manifest["format"] == BRIEF
             self._check_names()
             self._check_content()
+            self.registration = self._read_registration()
             files = self.manifest["files"]
             self.runs = {digest: name for name, digest in files.items() if RUN.fullmatch(name)}
             self.tasks = {record.task for _, record in self.records()}
@@ -150,6 +179,13 @@ class Reader:
         """The runs with what names them, one at a time: all of them may not fit into the memory."""
         return ((digest, self._record(name)) for digest, name in self.runs.items())
 
+    def brief(self) -> Any:
+        """What there is in place of records."""
+        try:
+            return json.loads(self.zip.read(BRIEF_RUNS))
+        except UNREADABLE as error:
+            raise self.wrong(f"{BRIEF_RUNS} cannot be read ({type(error).__name__}: {error})") from error
+
     def extract(self, record: Record, folder: Path) -> None:
         """Write the artifacts of a run into a folder."""
         for name in self.artifacts[record.run_id]:
@@ -158,58 +194,68 @@ class Reader:
             with self.zip.open(f"runs/{record.run_id}/artifacts/{name}") as source, target.open("wb") as written:
                 shutil.copyfileobj(source, written)
 
-    def _wrong(self, reason: str) -> UserError:
-        return UserError(f"file={self.file}: {reason}. Nothing was brought in")
+    def wrong(self, reason: str) -> UserError:
+        """The error of a file that cannot be used."""
+        return UserError(f"file={self.file}: {reason}")
 
     def _check_sizes(self) -> None:
         """What is declared; no more than that is read of any member."""
         self.sizes: Counter[str] = Counter()
         for info in self.zip.infolist():
             if info.compress_type not in METHODS or info.flag_bits & 1:
-                raise self._wrong(f"{info.filename} is packed in a way that export does not use")
+                raise self.wrong(f"{info.filename} is packed in a way that export does not use")
             if info.file_size > MOST_JSON and not FILE.fullmatch(info.filename):
-                raise self._wrong(f"{info.filename} has {info.file_size:,} bytes, more than {MOST_JSON:,}")
+                raise self.wrong(f"{info.filename} has {info.file_size:,} bytes, more than {MOST_JSON:,}")
             run = RUN.fullmatch(info.filename) or FILE.fullmatch(info.filename)
             self.sizes[run[1] if run else ""] += info.file_size
         total = self.sizes.total()
         if total > max(SMALL, MOST_RATIO * self.file.stat().st_size):
-            raise self._wrong(f"it would unpack to {total / 1e9:.1f} GB, over {MOST_RATIO} times its size")
+            raise self.wrong(f"it would unpack to {total / 1e9:.1f} GB, over {MOST_RATIO} times its size")
 
     def _read_manifest(self) -> dict[str, Any]:
         try:
             manifest = json.loads(self.zip.read(MANIFEST))
             written_by, number = manifest["gatelab"], manifest["format"]
         except UNREADABLE as error:
-            raise self._wrong("it has no manifest that can be read: it was not written by export") from error
-        if number != FORMAT:
-            raise self._wrong(f"gatelab {written_by} wrote it in format {number}; this one reads format {FORMAT}")
+            raise self.wrong("it has no manifest that can be read: it was not written by export") from error
+        if number not in (WHOLE, BRIEF):
+            raise self.wrong(f"gatelab {written_by} wrote it in format {number}; this one reads {WHOLE} and {BRIEF}")
         files, study = manifest.get("files"), manifest.get("study")
         if not isinstance(files, dict) or not isinstance(study, str) or names.problem(study):
-            raise self._wrong("its manifest names no study and files that can be used")
+            raise self.wrong("its manifest names no study and files that can be used")
         return manifest
+
+    def _read_registration(self) -> Registration | None:
+        if REGISTRATION not in self.manifest["files"]:
+            return None
+        registration = parse(self.zip.read(REGISTRATION).decode(errors="replace"), f"in {self.file}")
+        if registration.study != self.study:
+            raise self.wrong(f"its registration is that of study {registration.study}")
+        return registration
 
     def _check_names(self) -> None:
         files, self.artifacts = self.manifest["files"], defaultdict(list)
+        known = (REGISTRATION, BRIEF_RUNS) if self.is_brief else (REGISTRATION,)
         for name in files:
             problem = _path_problem(name)
             if problem:
-                raise self._wrong(f"it names {name[:100]!r}, {problem}")
-            match = FILE.fullmatch(name)
+                raise self.wrong(f"it names {name[:100]!r}, {problem}")
+            match = None if self.is_brief else FILE.fullmatch(name)
             if match:
                 self.artifacts[match[1]].append(match[2])
-            elif not RUN.fullmatch(name):
-                raise self._wrong(f"it names {name!r}, which is no part of an export")
+            elif name not in known and (self.is_brief or not RUN.fullmatch(name)):
+                raise self.wrong(f"it names {name!r}, which is no part of an export")
         for name in files:
             folders = [str(folder) for folder in PurePosixPath(name).parents]
             if not files.keys().isdisjoint(folders):
-                raise self._wrong(f"it has a file and a folder of one name, above {name!r}")
+                raise self.wrong(f"it has a file and a folder of one name, above {name!r}")
         homeless = [run_id for run_id in self.artifacts if f"runs/{run_id}/run.json" not in files]
         if homeless:
-            raise self._wrong(f"it has artifacts of the run {homeless[0]}, which it does not describe")
+            raise self.wrong(f"it has artifacts of the run {homeless[0]}, which it does not describe")
         held = self.zip.namelist()
         if sorted(held) != sorted([*files, MANIFEST]):
             odd = sorted(set(held) ^ {*files, MANIFEST}) or ["a name twice"]
-            raise self._wrong(f"its manifest does not fit its content ({odd[0]})")
+            raise self.wrong(f"its manifest does not fit its content ({odd[0]})")
 
     def _check_content(self) -> None:
         for name, digest in self.manifest["files"].items():
@@ -217,9 +263,9 @@ class Reader:
                 with self.zip.open(name) as opened:
                     right = _digest(opened) == digest
             except UNREADABLE as error:
-                raise self._wrong(f"{name} cannot be read ({error})") from error
+                raise self.wrong(f"{name} cannot be read ({error})") from error
             if not right:
-                raise self._wrong(f"{name} was changed: its checksum is another")
+                raise self.wrong(f"{name} was changed: its checksum is another")
 
     def _record(self, name: str) -> Record:
         try:
@@ -235,11 +281,11 @@ class Reader:
             )
             reason = refusal(record)
         except UNREADABLE as error:
-            raise self._wrong(f"{name} does not describe a run ({type(error).__name__}: {error})") from error
+            raise self.wrong(f"{name} does not describe a run ({type(error).__name__}: {error})") from error
         if not right:
-            raise self._wrong(f"{name} does not describe a run of a trial of study {self.study}")
+            raise self.wrong(f"{name} does not describe a run of a trial of study {self.study}")
         if reason:
-            raise self._wrong(f"{name} does not describe a run: {reason}")
+            raise self.wrong(f"{name} does not describe a run: {reason}")
         return record
 
 
