@@ -22,6 +22,7 @@ from variants.layers import (
     SwappedLSTMCell,
 )
 from variants.trace import Tracer, state_gradients, trace
+from variants.trace_batches import trace_batches
 
 __all__ = [
     "JANET",
@@ -57,6 +58,7 @@ __all__ = [
     "to_onnx",
     "to_torch",
     "trace",
+    "trace_batches",
 ]
 
 # Modules of version 0.1.0. For one release an import of them says where they are now.

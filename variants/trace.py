@@ -1,7 +1,7 @@
 """What happens inside the recurrent layers of a model: gates and states of every step, and the gradients of states."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,12 +41,17 @@ def trace(model: keras.Model, x: Any) -> dict[str, dict[str, Array]]:
     Raises:
         ValueError: if the model calls no layer of this library, or one whose cell has a `call` of its own.
     """
-    traces = _Pass()
+    traces = Pass()
     traces.call(model, x)
+    return layer_arrays(traces.layers, traces.tensors)
+
+
+def layer_arrays(layers: Mapping[str, Any], tensors: Mapping[str, Any]) -> dict[str, dict[str, Array]]:
+    """From the tensors of a pass to the arrays of `trace`."""
     arrays = {}
-    for name, layer in traces.layers.items():
-        tensors = traces.tensors[name]
-        arrays[name] = {quantity: _in_time(layer, tensors[quantity]) for quantity in (*ACTIVATIONS, *STATES, "mask")}
+    for name, layer in layers.items():
+        quantities = (*ACTIVATIONS, *STATES, "mask")
+        arrays[name] = {quantity: _in_time(layer, tensors[name][quantity]) for quantity in quantities}
         for quantity in ACTIVATIONS:
             arrays[name][quantity] = _unmasked(arrays[name][quantity], arrays[name]["mask"][..., None])
     return arrays
@@ -169,22 +174,26 @@ def gate_names(cell: GatedLSTMCell) -> list[str]:
 
 
 @dataclass
-class _Pass:
+class Pass:
     """A call of a model that records what happens in its recurrent layers.
 
     Args:
         tap: Gives zeros to add to the states that are to be differentiated. Default: none are.
         states: Those states: cell_state, with hidden_state or not.
         from_zeros: Whether layers that carry states start from zeros.
+        initial: The states in which layers start, by layer name, added where they are not given.
 
     Attributes:
         layers: The layers by name, in the order of the calls.
         tensors: By layer name the activations, the states and the mask, time first and in the order of reading.
+        final: The states in which layers end, by layer name.
     """
 
     tap: Tap | None = None
     states: Sequence[str] = ()
     from_zeros: bool = False
+    initial: dict[str, list[Tensor]] = field(default_factory=dict)
+    final: dict[str, list[Tensor]] = field(default_factory=dict)
     layers: dict[str, Any] = field(default_factory=dict)
     tensors: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     refusal: str = ""
@@ -216,7 +225,9 @@ class _Pass:
         shape = ops.shape(inputs["sums"])[:2]
         if self.tap is not None:
             inputs |= {f"{state}_tap": self.tap((*shape, cell.units), layer.compute_dtype) for state in self.states}
-        initial = list(initial_state)
+        calls = sum(other is layer for other in self.layers.values())
+        name = f"{layer.name}:{calls + 1}" if calls else layer.name
+        initial = self.initial.setdefault(name, list(initial_state))
         if self.from_zeros and layer.stateful:
             initial = [ops.zeros_like(state) for state in initial]
         hidden, final, saved = steps.forward(inputs, None, initial, steps.weights())
@@ -224,9 +235,7 @@ class _Pass:
         # At masked steps the states that are carried on, not those of the equation.
         tensors |= {"hidden_state": hidden, "cell_state": ops.concatenate([saved["states"][1][1:], final[1][None]])}
         tensors["mask"] = inputs["mask"][..., 0] if "mask" in inputs else ops.ones(shape, "bool")
-        calls = sum(other is layer for other in self.layers.values())
-        name = f"{layer.name}:{calls + 1}" if calls else layer.name
-        self.layers[name] = layer
+        self.layers[name], self.final[name] = layer, list(final)
         self.tensors[name] = {q: ops.ones_like(hidden) if isinstance(t, int) else t for q, t in tensors.items()}
         return *mask_outputs(hidden, final[0], inputs.get("mask"), layer.zero_output_for_mask), final
 
@@ -262,12 +271,12 @@ def _differentiate(
         from_zeros: Whether layers that carry states start from zeros.
 
     Returns:
-        The layers by name; and by layer name the tensors, as of a `_Pass`, with the gradients of the states.
+        The layers by name; and by layer name the tensors, as of a `Pass`, with the gradients of the states.
     """
     layers: dict[str, Any] = {}
 
     def run(tap: Tap) -> tuple[Tensor, dict[str, dict[str, Tensor]]]:
-        traces = _Pass(tap, states, from_zeros)
+        traces = Pass(tap, states, from_zeros)
         outputs = traces.call(model, x)
         layers.update(traces.layers)
         return ops.cast(ops.mean(compute_loss(outputs)), "float32"), traces.tensors

@@ -12,53 +12,62 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments import analysis
-from experiments.gates import probes, survey
+from experiments.gates import probes, reading
 from experiments.gates.trained_trial import load_trial
 from experiments.report.figures import style
 from experiments.tracking import Store
 from experiments.tracking.lookup import find
 
-HELD = {
+TARGETS = {
     "count": "count of a minus b",
     "depth": "open brackets",
     "in_quotes": "inside of quotes",
     "column": "column of the line",
+}
+SCORES = {"unit": "best unit", "probe": "all units", "control": "all units, control"}
+HELD = {
+    **{f"{target}/{score}": f"{text}, {SCORES[score]}" for target, text in TARGETS.items() for score in SCORES},
     "switch": "best switch",
     "toggle": "best toggle",
     "counter": "best counter",
 }
 SHOWN = 36  # steps
+READ = 2000  # steps in which the unit is chosen
 LAG = "forgets_and_writes "
 FOLDER = Path(__file__).parent
 
 
+MODELS = (("trained", "#0072b2", "o"), ("untrained", "#d55e00", "s"), ("inputs", "#009e73", "^"))
+
+
 def read(file: Path) -> dict[tuple[str, str, str], np.ndarray]:
-    """Values over seeds by task, measure and model (trained or untrained)."""
+    """Values over seeds of the first layer, by task, measure and model (trained, untrained, or inputs alone)."""
     values = defaultdict(list)
     with file.open() as opened:
         for row in csv.DictReader(opened):
-            values[row["task"], row["measure"], row["model"]].append(float(row["value"]))
+            if row["layer"] in ("", "lstm_1"):
+                values[row["task"], row["measure"], row["model"]].append(float(row["value"]))
     return {place: np.array(by_seed) for place, by_seed in values.items()}
 
 
 def held(values: dict[tuple[str, str, str], np.ndarray]) -> Figure:
-    """What the best unit holds, before and after training."""
+    """What the best unit and all units hold, before and after training, and what inputs alone give."""
     names = [(task, measure) for task, measure, model in values if model == "trained" and measure in HELD]
-    figure = style.figure(
-        "Best unit of each trained model, and of the same model before training", 1.5 + 0.3 * len(names)
-    )
+    figure = style.figure("What cell states hold, before and after training", 1.5 + 0.3 * len(names))
     axes = figure.add_subplot()
     for place, (task, measure) in enumerate(reversed(names)):
-        for model, color, marker, shift in (("trained", "#0072b2", "o", 0.12), ("untrained", "#d55e00", "s", -0.12)):
-            mean = analysis.mean(values[task, measure, model])
-            axes.plot([mean.low, mean.high], [place + shift] * 2, color=color, linewidth=1.6)
-            label = model if place == 0 else None
-            axes.plot([mean.value], [place + shift], marker, color=color, markersize=5.5, label=label)
+        for number, (model, color, marker) in enumerate(MODELS):
+            if (task, measure, model) not in values:
+                continue
+            mean, shifted = analysis.mean(values[task, measure, model]), place + 0.2 * (1 - number)
+            axes.plot([mean.low, mean.high], [shifted] * 2, color=color, linewidth=1.6)
+            axes.plot([mean.value], [shifted], marker, color=color, markersize=5)
+    handles = [axes.plot([], [], marker, color=color, label=model)[0] for model, color, marker in MODELS]
     axes.set_yticks(range(len(names)), [f"{task}: {HELD[measure]}" for task, measure in reversed(names)])
-    axes.set_xlabel("squared correlation, or score of the gate browser; mean over seeds and 95 % interval")
+    axes.set_xlabel("share of the variance explained, or score of the gate browser; mean over seeds and 95 % interval")
     axes.set_xlim(-0.05, 1.05)
     style.tidy(axes)
-    figure.legend(loc="outside lower left", ncols=2, fontsize=style.FONT - 0.5, frameon=False)
+    figure.legend(handles=handles, loc="outside lower left", ncols=3, fontsize=style.FONT - 0.5, frameon=False)
     return figure
 
 
@@ -98,11 +107,11 @@ def lags(values: dict[tuple[str, str, str], np.ndarray]) -> Figure:
 def steps(store: Store, study: str, name: str) -> Figure:
     """One unit, the one that counts open brackets best, on the beginning of a test string."""
     trial = load_trial(store, find(store, name, study))
-    texts, layers = survey.trace_test_part(trial, 0)
-    tokens = trial.task.tokens
-    first = next(iter(layers.values()))
+    texts, tokens = reading.read_symbols(trial.task.test, READ), trial.task.tokens
+    first = [layers["lstm_1"] for layers in reading.joined(reading.read_pieces(trial, READ))]
     depth = np.concatenate([probes.probe_targets([tokens[token] for token in text])["depth"] for text in texts])
-    unit, _ = probes.best_unit(np.concatenate([arrays["cell_state"] for arrays in first]), depth)
+    states = np.concatenate([arrays["cell_state"] for arrays in first])
+    unit = int(probes.squared_correlation(states, depth).argmax())
     text, arrays = texts[0][:SHOWN], {quantity: values[:SHOWN, unit] for quantity, values in first[0].items()}
     before = np.concatenate([[0.0], arrays["cell_state"][:-1]])
     written = arrays["input_gate"] * arrays["candidate"]

@@ -6,15 +6,17 @@ intervals hold the truth, and how often equal variants are said to differ, is si
 benchmarks.coverage`. Seeds that are added until something is decided are for `experiments.analysis.sequential`.
 
 References: Agarwal et al. (2021) Deep reinforcement learning at the edge of the statistical precipice. Browne (1995)
-Statistics in Medicine 14. DeLong et al. (1988) Biometrics 44. Demsar (2006) JMLR 7. Dodge et al. (2019) EMNLP. Fisher
-(1922) JRSS 85. Greff et al. (2017) LSTM: a search space odyssey. Hanley and McNeil (1982) Radiology 143. Hettmansperger
-and Sheather (1986) Statistics and Probability Letters 4. Hodges and Lehmann (1963) Annals of Mathematical Statistics
-34. Holm (1979) Scandinavian Journal of Statistics 6. Iman and Davenport (1980) Communications in Statistics A9.
-Jennison and Turnbull (1989) JRSS B 51. Lan and DeMets (1983) Biometrika 70. Mann and Whitney (1947) Annals of
-Mathematical Statistics 18. Newcombe (2006) Statistics in Medicine 25, 559. O'Brien and Fleming (1979) Biometrics 35.
-Pocock (1977) Biometrika 64. Pratt (1959) JASA 54. Slud and Wei (1982) JASA 77. Tang et al. (2020) ACL. Wang and Tsiatis
-(1987) Biometrics 43. Welch (1947) Biometrika 34. Wilcoxon (1945) Biometrics Bulletin 1. Wilson (1927) JASA 22. Ye et
-al. (2013) Statistics in Medicine 32. Zou, Huang and Zhang (2009) Computational Statistics and Data Analysis 53.
+Statistics in Medicine 14. Campbell and Thompson (2008) Review of Financial Studies 21. DeLong et al. (1988) Biometrics
+44. Demsar (2006) JMLR 7. Dodge et al. (2019) EMNLP. Fisher (1922) JRSS 85. Greff et al. (2017) LSTM: a search space
+odyssey. Hanley and McNeil (1982) Radiology 143. Hettmansperger and Sheather (1986) Statistics and Probability Letters
+4. Hodges and Lehmann (1963) Annals of Mathematical Statistics 34. Hoerl and Kennard (1970) Technometrics 12. Holm
+(1979) Scandinavian Journal of Statistics 6. Iman and Davenport (1980) Communications in Statistics A9. Jennison and
+Turnbull (1989) JRSS B 51. Lan and DeMets (1983) Biometrika 70. Mann and Whitney (1947) Annals of Mathematical
+Statistics 18. Newcombe (2006) Statistics in Medicine 25, 559. O'Brien and Fleming (1979) Biometrics 35. Pocock (1977)
+Biometrika 64. Pratt (1959) JASA 54. Roberts et al. (2017) Ecography 40. Slud and Wei (1982) JASA 77. Tang et al. (2020)
+ACL. Wang and Tsiatis (1987) Biometrics 43. Welch (1947) Biometrika 34. Wilcoxon (1945) Biometrics Bulletin 1. Wilson
+(1927) JASA 22. Ye et al. (2013) Statistics in Medicine 32. Zou, Huang and Zhang (2009) Computational Statistics and
+Data Analysis 53.
 """
 
 from experiments.analysis.across import Profile, aggregate, normalised, over_tasks, performance_profile
@@ -29,6 +31,7 @@ from experiments.analysis.planning import (
     upper_deviation,
 )
 from experiments.analysis.ranks import cliques, critical_difference, friedman, least_friedman, mean_ranks
+from experiments.analysis.ridge import Moments, explained, explained_by_one
 from experiments.analysis.verdict import Margin, Verdict, conclude, parse_margin
 
 __all__ = [
@@ -36,6 +39,7 @@ __all__ = [
     "Comparison",
     "Estimate",
     "Margin",
+    "Moments",
     "Profile",
     "Verdict",
     "aggregate",
@@ -46,6 +50,8 @@ __all__ = [
     "detectable",
     "deviation",
     "expected_best",
+    "explained",
+    "explained_by_one",
     "friedman",
     "holm",
     "improvement",

@@ -13,38 +13,37 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from experiments import analysis
-from experiments.analysis.format import interval
+from experiments.analysis.format import counted, interval
 from experiments.config.names import study_folder
 from experiments.errors import UserError, reported
-from experiments.gates import probes
-from experiments.gates.unit_scores import QUANTITIES, LayerTrace, symbol_numbers, unit_scores
+from experiments.gates.training_effect import STATES, Effect, caution, training_effects
 from experiments.options import HELP, Field, StoreOptions, help_text, parse
-from experiments.tasks import Split, Stream
 
 if TYPE_CHECKING:
+    from experiments.gates.measures import Measures
     from experiments.gates.trained_trial import TrainedTrial
     from experiments.tracking import Store, StoredRun
 
-Array = np.ndarray
-Layers = dict[str, list[dict[str, Array]]]  # by name, for each sequence the quantities `(time, units)`
-Place = tuple[str, str, str]  # task, variant with the settings that vary, replicate
+Place = tuple[str, str, str]  # task, variant with the settings that vary, replicate or layer
 
 USAGE = """\
 Look into the trained model of every finished trial of a study, and of the same model before training.
 
   python -m experiments.gates.survey study=counters
 
-For each task and variant, mean over seeds and 95 % interval of
+The whole test part is read. For each task, variant and layer, the mean over seeds and 95 % interval of
 
-- count, depth, in_quotes, column: the squared correlation of the best unit's cell state with what a reader of the text
-  has to remember (brackets that are open, ...); the unit is chosen on one half of the text and measured on the other;
-- switch, toggle, counter: the best score of a unit, as the gate browser ranks them;
-- forgets_and_writes: the correlation over time of 1 - f with |i z| at lags of -3 to 3 steps, mean over the units.
+- count, depth, in_quotes, column: the share of the variance of what a reader of the text has to remember (brackets that
+  are open, ...) that a linear probe explains, in parts of the text that it has not seen: /unit from the cell state of
+  the best unit, /probe from all units together, /control the same for targets that the text does not decide,
+  /selectivity the difference;
+- switch, toggle, counter: the best score of a unit, as the gate browser ranks them, on the first 2,000 steps;
+- forgets_and_writes: the correlation over time of 1 - f with |i z| at lags of -3 to 3 steps, on the same;
+- GATE/left_saturated, right_saturated, unsaturated: the share of the steps, and GATE/mostly_shut, mostly_open: the
+  share of the units that are so at more than 90 % of the steps;
+
+and what inputs alone give, the last five symbols; and whether training has changed it.
 """
-SEQUENCES = 40
-ORDER = ("forget_gate", "input_gate", "candidate")
-STATES = ("trained", "untrained")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +51,11 @@ class SurveyOptions(StoreOptions):
     study: Annotated[str, Field("the study", value="NAME")]
     variant: Annotated[str | None, Field("only this one", value="NAME")] = None
     steps: Annotated[
-        int,
-        Field("steps of a text that are read; of short sequences 40 are read, whole", minimum=20, value="NUMBER"),
-    ] = 2000
+        int | None,
+        Field(
+            "steps of the test part that are read, of sequences as many whole ones (all)", minimum=20, value="NUMBER"
+        ),
+    ] = None
     out: Annotated[str | None, Field("all numbers by trial as CSV (OUTPUT_DIR/STUDY/survey.csv)", value="FILE")] = None
     data_dir: Annotated[str | None, Field("folder of fetched files", value="FOLDER")] = None
 
@@ -80,7 +81,9 @@ def main(arguments: Sequence[str]) -> None:
         frame.to_csv(file, index=False)
     except OSError as error:
         raise UserError(f"out={file}: cannot be written ({error.strerror or error}). Name another file") from error
-    Console(width=None if sys.stdout.isatty() else 120).print(table(frame), highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    for effects in by_layer(training_effects(frame)):
+        console.print(table(effects), highlight=False)
     print(f"All numbers: {file}")
 
 
@@ -103,12 +106,21 @@ def _rows(store: "Store", options: SurveyOptions) -> Iterator[dict[str, Any]]:
     for number, ((task, variant, replicate), run) in enumerate(finished.items(), 1):
         print(f"[{number}/{len(finished)}] {run.name}", flush=True)
         trial = load_trial(store, run, options.data_dir)
-        columns = {"task": task, "variant": variant, "replicate": replicate}
-        for state in STATES:
-            if state == "untrained":
-                restore_initial_weights(trial)
-            for measure, value in measures(trial, options.steps).items():
-                yield {**columns, "model": state, "measure": measure, "value": value}
+        for state, measures in _states(trial, options.steps):
+            place = {"task": task, "variant": variant, "replicate": replicate, "model": state}
+            yield from (
+                {**place, "layer": layer, "measure": name, "value": value} for (layer, name), value in measures.items()
+            )
+
+
+def _states(trial: "TrainedTrial", steps: int | None) -> Iterator[tuple[str, "Measures"]]:
+    from experiments.gates.measures import ReadText, model_measures
+
+    text = ReadText(trial, steps)
+    yield "inputs", text.input_measures()
+    yield "trained", model_measures(trial, text)
+    restore_initial_weights(trial)
+    yield "untrained", model_measures(trial, text)
 
 
 def finished_trials(runs: Iterable["StoredRun"]) -> dict[Place, "StoredRun"]:
@@ -151,70 +163,23 @@ def restore_initial_weights(trial: "TrainedTrial") -> None:
     model.with_weights_of(trial.model, initial)
 
 
-def measures(trial: "TrainedTrial", steps: int) -> dict[str, float]:
-    """Everything that is measured of one model: of several layers the best, the order of the gates in the first."""
-    symbols, layers = trace_test_part(trial, steps)
-    best: dict[str, float] = {}
-    for traces in layers.values():
-        for name, value in [*_unit_scores(symbols, traces), *_probe_scores(trial.task.tokens, symbols, traces)]:
-            best[name] = max(best.get(name, 0.0), value)
-    first = next(iter(layers.values()))
-    orders = [probes.forget_write_correlation(*map(arrays.get, ORDER)) for arrays in first]
-    lags = {lag: float(np.mean([order[lag] for order in orders])) for lag in probes.LAGS}
-    return best | {f"forgets_and_writes {lag:+d}": value for lag, value in lags.items()}
+def by_layer(effects: Sequence[Effect]) -> list[list[Effect]]:
+    """The effects of each layer of each task and variant."""
+    groups: dict[Place, list[Effect]] = defaultdict(list)
+    for effect in effects:
+        groups[effect.task, effect.variant, effect.layer].append(effect)
+    return list(groups.values())
 
 
-def trace_test_part(trial: "TrainedTrial", steps: int) -> tuple[list[Array], Layers]:
-    """Symbols `(time,)` of each sequence of the test part that is read, and the gates and states of each layer."""
-    from experiments.gates.trained_trial import model_inputs
-    from variants import trace
-
-    symbols: list[Array] = []
-    layers: Layers = {}
-    for inputs, mask in _sequences(trial.task.test, steps):
-        symbols.append(symbol_numbers(inputs)[mask])
-        for name, arrays in trace(trial.model, model_inputs(trial.model, inputs, mask)).items():
-            layers.setdefault(name, []).append({quantity: arrays[quantity][0, mask] for quantity in QUANTITIES})
-    return symbols, layers
-
-
-def _sequences(part: Split | Stream, steps: int) -> Iterator[tuple[Array, Array]]:
-    """Inputs and masks: the beginning of a stream, or the first sequences."""
-    if isinstance(part, Stream):
-        tokens = part.tokens[:steps]
-        yield tokens, np.ones(len(tokens), bool)
-        return
-    for number in range(min(SEQUENCES, len(part))):
-        inputs = part.inputs[number]
-        yield inputs, np.ones(len(inputs), bool) if part.mask is None else part.mask[number]
-
-
-def _unit_scores(symbols: list[Array], traces: list[dict[str, Array]]) -> Iterator[tuple[str, float]]:
-    """The best unit's score of each kind over all sequences, one after the other."""
-    arrays = {quantity: np.concatenate([trace[quantity] for trace in traces]) for quantity in QUANTITIES}
-    inputs = np.concatenate(symbols)
-    for score, by_quantity in unit_scores(LayerTrace(arrays, inputs, np.arange(len(inputs)))).items():
-        yield score, max(float(values.max()) for values in by_quantity.values())
-
-
-def _probe_scores(
-    tokens: Sequence[str], symbols: list[Array], traces: list[dict[str, Array]]
-) -> Iterator[tuple[str, float]]:
-    """How well the best unit holds each target that all sequences have."""
-    if not tokens:
-        return
-    targets = [probes.probe_targets([tokens[number] for number in text]) for text in symbols]
-    states = np.concatenate([trace["cell_state"] for trace in traces])
-    for name in set.intersection(*map(set, targets)):
-        yield name, probes.best_unit(states, np.concatenate([by_name[name] for by_name in targets]))[1]
-
-
-def table(frame: pd.DataFrame) -> Table:
-    """Mean and interval over the replicates of each measure, and of the same before training."""
-    rows = Table("task", "variant", "measure", *STATES, "seeds")
-    for place, group in frame.groupby(["task", "variant", "measure"], sort=False):
-        values = [group.value[group.model == state].to_numpy() for state in STATES]
-        rows.add_row(*place, *(interval(analysis.mean(replicates)) for replicates in values), str(len(values[0])))
+def table(effects: Sequence[Effect]) -> Table:
+    """What training has changed in a layer."""
+    first = effects[0]
+    seeds = counted(max(effect.difference.count for effect in effects), "seed")
+    title, caption = f"{first.task}, {first.variant}, {first.layer} ({seeds})", caution(effects)
+    rows = Table("measure", *STATES, "trained - untrained", "", title=title, caption=caption or None)
+    for effect in effects:
+        means = [interval(mean) if mean.count else "" for mean in effect.means.values()]
+        rows.add_row(effect.measure, *means, interval(effect.difference), effect.word)
     return rows
 
 

@@ -138,6 +138,11 @@ def model_inputs(model: keras.Model, inputs: Array, mask: Array) -> Array | dict
     return {"inputs": inputs[None], "mask": mask[None]} if len(model.inputs) > 1 else inputs[None]
 
 
+def layer_bounds(model: keras.Model) -> dict[str, dict[str, Bounds | None]]:
+    """The ranges of the learned gates of each recurrent layer of a model, by the layer's name; None: without one."""
+    return {layer.name: gate_bounds(layer.cell) for layer in _recurrent_layers(model)}
+
+
 def _bounds(cell: variants.GatedLSTMCell) -> dict[str, Bounds | None]:
     return {**gate_bounds(cell), "candidate": activation_bounds(cell.candidate_activation)}
 

@@ -28,24 +28,38 @@ def survey(place, *words):
         return list(csv.DictReader(opened))
 
 
+GATES = ("input_gate", "forget_gate", "output_gate")
+SATURATION = ("left_saturated", "right_saturated", "unsaturated", "mostly_shut", "mostly_open")
+PROBES = ("unit", "probe", "control", "selectivity")
+
+
 def test_a_text_is_probed_before_and_after_training(place, capsys):
-    rows = survey(place, "variant=swapped", "steps=200")
-    assert {(row["task"], row["variant"], row["replicate"]) for row in rows} == {("char_lm", "swapped", "seed=0")}
-    values = {(row["model"], row["measure"]): float(row["value"]) for row in rows}
+    """The whole test part, of each layer; the best unit, the probe and what inputs alone give."""
+    rows = survey(place, "variant=standard")
+    rows = [row for row in rows if row["task"] == "char_lm"]
+    assert list(rows[0]) == ["task", "variant", "replicate", "model", "layer", "measure", "value"]
+    values = {(row["model"], row["layer"], row["measure"]): float(row["value"]) for row in rows}
+    targets = {f"{target}/{score}" for target in ("depth", "in_quotes", "column") for score in PROBES}
     lags = {f"forgets_and_writes {lag:+d}" for lag in LAGS}
-    assert {measure for model, measure in values if model == "untrained"} == {
-        *("switch", "toggle", "counter", "depth", "in_quotes", "column"),
-        *lags,
+    saturation = {f"{gate}/{share}" for gate in GATES for share in SATURATION}
+    measured = {"switch", "toggle", "counter"} | targets | lags | saturation
+    for model in ("trained", "untrained"):
+        for layer in ("lstm_1", "lstm_2"):
+            assert {measure for m, where, measure in values if (m, where) == (model, layer)} == measured
+    assert {measure for m, where, measure in values if m == "inputs" and where == ""} == {
+        measure for measure in targets if not measure.endswith("/unit")
     }
     assert all(-1 <= value <= 1 for value in values.values())
-    assert values["trained", "toggle"] != values["untrained", "toggle"]
+    assert values["trained", "lstm_2", "toggle"] != values["untrained", "lstm_2", "toggle"]
+    assert values["trained", "lstm_1", "toggle"] != values["trained", "lstm_2", "toggle"]
     printed = capsys.readouterr().out
-    assert "[1/1] char_lm/swapped/s0" in printed and f"All numbers: {place}/new/survey.csv" in printed
+    assert "char_lm, standard, lstm_2 (1 seed)" in printed and "1 seed can show no difference" in printed
+    assert "char_lm/standard/s0" in printed and f"All numbers: {place}/new/survey.csv" in printed
 
 
 def test_a_trial_with_matched_units(place):
     """Its untrained model has the units that were recorded, not those of the configuration."""
-    rows = survey(place, "variant=janet")
+    rows = survey(place, "variant=janet", "steps=20")
     assert {row["model"] for row in rows} == {"trained", "untrained"}
     assert {row["task"] for row in rows} == {"adding"}
 
@@ -111,4 +125,4 @@ def test_help_waits_for_neither_tensorflow_nor_mlflow():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "steps=NUMBER" in done.stdout and "(2000)" in done.stdout
+    assert "steps=NUMBER" in done.stdout and "(all)" in done.stdout

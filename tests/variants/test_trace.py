@@ -250,6 +250,35 @@ def test_tracer_starts_from_zeros():
         equal(state, value, 0)
 
 
+@pytest.mark.parametrize("name", ["standard", "odyssey/gate_recurrence", "slstm"])
+def test_pieces_with_the_states_carried_on_equal_one_pass(name):
+    """Of two layers, the second with a state of another size; the last piece is shorter."""
+    layers = [
+        maker(name, units)(return_sequences=True, dtype=PRECISE, name=f"lstm_{units}") for units in (UNITS, UNITS + 1)
+    ]
+    model, x = model_of(*layers), np.tile(sequences(), (1, 3, 1))
+    whole = variants.trace(model, x)
+    pieces = list(variants.trace_batches(model, (x[:, start : start + 4] for start in range(0, x.shape[1], 4)), True))
+    assert list(pieces[0]) == list(whole) == [f"lstm_{UNITS}", f"lstm_{UNITS + 1}"]
+    for layer, arrays in whole.items():
+        for quantity, values in arrays.items():
+            equal(np.concatenate([piece[layer][quantity] for piece in pieces], axis=1), values, 1e-6)
+
+
+def test_batches_each_start_anew_unless_states_are_carried():
+    model = stacked()
+    x = sequences().astype("float32")
+    for layers in variants.trace_batches(model, [x, x]):
+        for layer, arrays in variants.trace(model, x).items():
+            equal(layers[layer]["cell_state"], arrays["cell_state"], 1e-6)
+
+
+def test_states_are_not_carried_backwards():
+    model = model_of(variants.JANET(3, dtype=PRECISE, go_backwards=True, name="janet"))
+    with pytest.raises(ValueError, match="`carry` must be False for layers that go backwards, as layer 'janet' does"):
+        next(variants.trace_batches(model, [sequences()], carry=True))
+
+
 def test_bad_input():
     without = keras.Sequential([keras.Input((None, FEATURES)), keras.layers.LSTM(3)])
     with pytest.raises(ValueError, match="`model` calls no layer of `variants`. Received: a model named 'sequential"):
