@@ -54,6 +54,13 @@ class Scores:
         """What that predictor does."""
         return self._task(task).results.baseline_title
 
+    def beating(self, task: str, row: str) -> str:
+        """Such as `5 of 5`: trials with a better score than the trivial predictor."""
+        results, trials = self._task(task).results, self._finding(task, row).median.count
+        ranked, baseline = results.ranked()[results.rows.index(row)], results.baseline
+        wins = ranked < baseline if results.score.better == "lower" else ranked > baseline
+        return f"{int(wins.sum())} of {trials}"
+
     def published(self, task: str) -> str:
         """The published scores that a task names."""
         references = self._task(task).results.references

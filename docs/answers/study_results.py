@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from docs.answers import markdown
 from docs.answers.commands import training
+from docs.answers.contrasts import Contrasts
 from docs.answers.scores import Scores
 from experiments.analysis.format import interval, listed, number
 from experiments.errors import UserError
@@ -70,6 +71,12 @@ class StudyResults(Scores):
         cells = {line[0]: line for line in wide.rows}
         body = [[labels[row], *(cells[row][place] for place in places)] for row in names]
         return markdown.table(["variant", *(heads[place] for place in places)], body)
+
+    def contrasts(self, row: str, pairs: Mapping[str, tuple[str, str]]) -> Contrasts:
+        """A row on the first task of each pair against it on the second, by label: its `table` and `claim`."""
+        for one, other in pairs.values():
+            self._finding(one, row), self._finding(other, row)
+        return Contrasts(row, {label: (self._task(one), self._task(other)) for label, (one, other) in pairs.items()})
 
     def overview(self) -> str:
         """Rows by tasks: medians with intervals and verdicts."""

@@ -161,6 +161,18 @@ def test_what_is_undecided_confirms_nothing(site):
     assert rendered(site, both).endswith("undecided")
 
 
+def test_a_row_on_one_task_against_another(site):
+    """That of p of the exact test, 8 runs against 8, all of one below all of the other, twice, for two pairs."""
+    pairs = "{'one': ('adding', 'parity'), 'two': ('adding', 'parity')}"
+    assert said(site, f"s.contrasts('peephole', {pairs}).claim('better')") == "better"
+    with pytest.raises(UserError, match="a page claims that each contrast is worse; they are better, better"):
+        said(site, f"s.contrasts('peephole', {pairs}).claim('worse')")
+    lines = said(site, f"s.contrasts('peephole', {pairs}).table(['a', 'b', 'c'])").split("\n")
+    assert lines[0] == "| a | b | c | difference | times | p (Holm) | verdict of the first |"
+    assert re.match(r"\| one \| 0\.40.* \| 0\.50.* \| -0\.10.* \| 0\.8.* \| p < 0.001 \| better \|", lines[2])
+    assert said(site, "s.beating('adding', 'peephole')") == "8 of 8"
+
+
 def test_what_a_search_has_chosen(site):
     assert said(site, "s.chosen('adding', 'peephole')", "tuned") == "learning_rate=0.03"
     assert said(site, "s.draws('adding', 'standard')", "tuned") == "3"
