@@ -1,6 +1,7 @@
 """Interventions at test time: a model one of whose gates is held fixed, or shuffled over time."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,7 +83,7 @@ def clamped(
         raise ValueError(f"`seed` must be given for value='shuffled' only. Received: value={value!r}, seed={seed!r}")
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31):
         raise ValueError(f"`seed` must be an integer from 0 to 2**31 - 1. Received: seed={seed!r}")
-    numbers = mean_activation(model, target, quantity, x) if x is not None else _numbers(target, value)
+    numbers = _numbers(target, value) if x is None else _means(model, target, quantity, x)
     return ClampedModel(model, Clamp(target, quantity, units, numbers, seed or 0))
 
 
@@ -94,20 +95,33 @@ def clampable(cell: GatedLSTMCell) -> list[str]:
     return [quantity for quantity in QUANTITIES if not is_open.get(quantity) and quantity not in cell.not_clamped]
 
 
-def mean_activation(model: keras.Model, layer: GatedLSTM, quantity: str, x: Any) -> Array:
-    """Compute the mean of a quantity of a layer over all steps of an input that are not masked, `(units,)`."""
+def mean_activations(model: keras.Model, x: Any) -> dict[str, dict[str, Array]]:
+    """Compute the means of the gates and states of all recurrent layers over the steps of `x` that are not masked.
+
+    Args:
+        model: As in `trace`.
+        x: As in `trace`; a model that takes any number of sequences gets 64 at once.
+
+    Returns:
+        By the names of the layers, those of all calls of a layer together, and by gate or state `(units,)`; NaN if all
+        steps are masked.
+    """
     rows = len(keras.tree.flatten(x)[0])
     step = ROWS if _takes_any_batch(model) else max(rows, 1)
-    total, count = np.zeros(layer.units), 0
+    totals: dict[str, dict[str, Array]] = {}
+    counts: dict[str, int] = {}
     for start in range(0, rows, step):
         part = keras.tree.map_structure(lambda array, start=start: array[start : start + step], x)
         for name, arrays in trace(model, part).items():
-            if name == layer.name or name.startswith(f"{layer.name}:"):  # one of its calls
-                values = arrays[quantity][arrays["mask"]]
-                total, count = total + values.sum(axis=0, dtype="float64"), count + len(values)
-    if not count:
-        raise ValueError(f"`x` must have steps that layer {layer.name!r} reads. Received: {rows} sequences with none")
-    return total / count
+            layer, mask = re.sub(r":\d+$", "", name), arrays.pop("mask")
+            counts[layer] = counts.get(layer, 0) + int(mask.sum())
+            sums = {quantity: values[mask].sum(axis=0, dtype="float64") for quantity, values in arrays.items()}
+            before = totals.get(layer, {})
+            totals[layer] = {quantity: total + before.get(quantity, 0) for quantity, total in sums.items()}
+    return {
+        layer: {quantity: total / (counts[layer] or math.nan) for quantity, total in sums.items()}
+        for layer, sums in totals.items()
+    }
 
 
 @dataclass(eq=False)
@@ -293,6 +307,13 @@ def _numbers(layer: GatedLSTM, value: Any) -> Array | None:
             f"Received: value={value!r}"
         )
     return np.broadcast_to(numbers, layer.units)
+
+
+def _means(model: keras.Model, layer: GatedLSTM, quantity: str, x: Any) -> Array:
+    numbers = mean_activations(model, x).get(layer.name, {}).get(quantity)
+    if numbers is None or np.isnan(numbers).any():
+        raise ValueError(f"`x` must have steps that layer {layer.name!r} reads. Received: an x with none")
+    return numbers
 
 
 def _takes_any_batch(model: keras.Model) -> bool:

@@ -11,7 +11,7 @@ def number(value: float) -> str:
     """A score with four significant digits; `∞` for one without bound, a dash if there is none."""
     if math.isnan(value):
         return "-"
-    return f"{value:.4g}" if math.isfinite(value) else "∞" if value > 0 else "-∞"
+    return f"{_positive_zero(value):.4g}" if math.isfinite(value) else "∞" if value > 0 else "-∞"
 
 
 def interval(estimate: Estimate) -> str:

@@ -1,7 +1,7 @@
 """All estimates and comparisons of a study, from the store."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from experiments.analysis import Margin
 from experiments.config import names
@@ -12,7 +12,7 @@ from experiments.report.findings import Family, TaskFindings
 from experiments.report.rows import collect
 from experiments.report.search import SearchResults, search
 from experiments.report.study import Study, read
-from experiments.tracking import Store, registration
+from experiments.tracking import Store, interventions, registration
 from experiments.tracking.lookup import unknown_study
 
 
@@ -52,7 +52,8 @@ def load(store: Store, name: str, reference: str | None = None, keys: Collection
         )
     if study is None:
         raise unknown_study(store, name)
-    return study
+    measured = interventions.read(interventions.file_of(store.folder, name)) if is_ours else []
+    return replace(study, interventions=tuple(measured))
 
 
 def analyse(study: Study, margin: Margin | None = None, family: Family = Family.task) -> Results:

@@ -224,7 +224,7 @@ def test_models_without_such_a_layer_are_refused():
     with pytest.raises(ValueError, match="layer='lstm', which 2 layers are called"):
         variants.clamped(keras.Sequential([keras.Input((None, FEATURES)), *halves]), "lstm", "input", 0)
     empty = np.zeros((2, 4, FEATURES), PRECISE)
-    with pytest.raises(ValueError, match="`x` must have steps that layer 'lstm' reads. Received: 2 sequences"):
+    with pytest.raises(ValueError, match="`x` must have steps that layer 'lstm' reads. Received: an x with none"):
         variants.clamped(masked_model()[0], "lstm", "input", "mean", x=empty)
 
 
