@@ -10,6 +10,7 @@ from variants.cells.layer_norm import LayerNormLSTM, LayerNormLSTMCell
 from variants.cells.slstm import SLSTM, SLSTMCell
 from variants.cells.tied_input_gate import TiedInputGateLSTM, TiedInputGateLSTMCell
 from variants.cells.zoneout import ZoneoutLSTM, ZoneoutLSTMCell
+from variants.clamp import clamped
 from variants.convert import from_keras, from_tensorflow_addons, from_torch, to_keras, to_onnx, to_torch
 from variants.initializers import ChronoInitializer, GateBiases
 from variants.layers import (
@@ -49,6 +50,7 @@ __all__ = [
     "binary",
     "bipolar_sigmoid",
     "centered_sigmoid",
+    "clamped",
     "from_keras",
     "from_tensorflow_addons",
     "from_torch",

@@ -24,15 +24,16 @@ def value(variable: Any) -> Tensor:
     return variable.value
 
 
-def uniform(shape: tuple[Any, ...], seed: keras.random.SeedGenerator) -> Tensor:
-    """Random numbers from [0, 1) in float32.
+def uniform(shape: tuple[Any, ...], seed: keras.random.SeedGenerator | int) -> Tensor:
+    """Random numbers from [0, 1) in float32, from an integer the same ones each time.
 
     On TensorFlow with an algorithm by name: the one that Keras leaves to XLA takes 200 times as long on a CPU.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.random.stateless_uniform(shape, tf.cast(seed.next(), "int32"), alg="philox")
+        pair = [seed, 0] if isinstance(seed, int) else tf.cast(seed.next(), "int32")
+        return tf.random.stateless_uniform(shape, pair, alg="philox")
     return keras.random.uniform(shape, seed=seed)
 
 

@@ -88,6 +88,9 @@ class GatedLSTMCell(keras.layers.LSTMCell):
     fixed: Mapping[str, Any] = {}
     """The switches to which the equation of a subclass leaves one value only, and this value."""
 
+    not_clamped: Mapping[str, str] = {}
+    """The quantities that `variants.clamped` refuses, since a number in their place means nothing, and why."""
+
     @in_signature
     def __init__(
         self, units: int, *, peephole_initializer: Any = None, chrono_time: int | None = None, **kwargs: Any
@@ -232,11 +235,11 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         `(..., units)`, but for open gates, which are the number 1.
         """
         a, c = self.by_block(sums), states[1]
-        i = self.compute_input_gate(a, c)
-        f = 1 - i if self.forget_gate == "coupled" else self.compute_gate("forget", a, c)
-        z = activate(self.candidate_activation, a["candidate"])
-        c = self.new_cell_state(f * c + i * z)
-        o = self.compute_gate("output", a, c)
+        i = self.intervene("input_gate", self.compute_input_gate(a, c))
+        f = self.intervene("forget_gate", 1 - i if self.forget_gate == "coupled" else self.compute_gate("forget", a, c))
+        z = self.intervene("candidate", activate(self.candidate_activation, a["candidate"]))
+        c = self.intervene("cell_state", f * c + i * z)
+        o = self.intervene("output_gate", self.compute_gate("output", a, c))
         h = o * self.compute_output(c)
         gates = {"input_gate": i, "forget_gate": f, "output_gate": o}
         return {**gates, "candidate": z, "cell_state": c, "hidden_state": h}
@@ -260,9 +263,12 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         """Compute s_h(c') of the new cell state. The hook for what happens to it on its way out."""
         return activate(self.output_activation, c)
 
-    def new_cell_state(self, c: Any) -> Any:
-        """Pass on a cell state that was just computed. `variants.trace` replaces this to look inside."""
-        return c
+    def intervene(self, quantity: str, value: Any) -> Any:
+        """Pass on a value that was just computed, under its name in `activations`.
+
+        `variants.clamped` and `variants.state_gradients` replace this while they run a layer.
+        """
+        return value
 
     def _seen(self, c: Any) -> Any:
         return c if self.peephole_gradient else ops.stop_gradient(c)

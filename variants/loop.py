@@ -5,7 +5,8 @@ and the pointwise step remain. Backwards, a second loop differentiates one step 
 that the first loop saved, and the gradients of the matrices are one product over all steps after it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -16,8 +17,10 @@ from variants.backend import differentiable, scan, value, vjp
 from variants.cell import GatedLSTMCell
 
 Tensor = Any
+# From the name of a quantity of the equation, its value and what the step reads to what takes its place.
+Intervention = Callable[[str, Tensor, dict[str, Tensor]], Tensor]
 
-# What runs the layers instead of `run`, while a tool looks inside a model: see `variants.trace`.
+# What runs the layers instead of `run`, while a tool looks inside a model: see `variants.trace` and `variants.clamp`.
 layer_runner: ContextVar[Callable[..., Any] | None] = ContextVar("layer_runner", default=None)
 
 
@@ -99,9 +102,10 @@ def mask_outputs(
 class Steps:
     """The steps of a cell over a sequence, forwards and back, as functions of tensors."""
 
-    def __init__(self, cell: Any, return_sequences: bool) -> None:
+    def __init__(self, cell: Any, return_sequences: bool, interventions: Sequence[Intervention] = ()) -> None:
         self.cell = cell
         self.return_sequences = return_sequences
+        self.interventions = tuple(interventions)
         self.state_count = len(cell.state_size)
         self.variables = list(cell.weights)
         # What a step starts from besides the states: the sums where they are sums, else both of their parts.
@@ -127,14 +131,35 @@ class Steps:
 
     def _step(self, parts: list[Tensor], states: list[Tensor], now: dict[str, Tensor]) -> list[Tensor]:
         sums = parts[0] if self.adds else self.cell.combine(parts[1], parts[0])
-        _, new = self.cell.step(sums, states, now.get("noise"))
+        with self._intervening(now):
+            _, new = self.cell.step(sums, states, now.get("noise"))
         if "mask" in now:
             return [ops.where(now["mask"], after, before) for after, before in zip(new, states, strict=True)]
         return new
 
-    def sums(self, inputs: dict[str, Tensor], saved: dict[str, Any]) -> Tensor:
-        """Compute the sums of all steps, after `forward`."""
-        return saved["sums"] if self.adds else self.cell.combine(inputs["sums"], saved["recurrent_product"])
+    @contextmanager
+    def _intervening(self, now: dict[str, Tensor]) -> Iterator[None]:
+        """Let the interventions have each quantity of the cell's equation, one after the other."""
+        if not self.interventions:
+            yield
+            return
+
+        def intervene(quantity: str, value: Tensor) -> Tensor:
+            for intervention in self.interventions:
+                value = intervention(quantity, value, now)
+            return value
+
+        self.cell.intervene = intervene
+        try:
+            yield
+        finally:
+            del self.cell.intervene
+
+    def activations(self, inputs: dict[str, Tensor], saved: dict[str, Any]) -> dict[str, Tensor]:
+        """Compute the gates, the candidate and the states of all steps, after `forward`."""
+        sums = saved["sums"] if self.adds else self.cell.combine(inputs["sums"], saved["recurrent_product"])
+        with self._intervening(inputs):
+            return self.cell.activations(sums, saved["states"])
 
     def forward(
         self, inputs: dict[str, Tensor], dropout_mask: Tensor | None, initial: list[Tensor], weights: list[Tensor]

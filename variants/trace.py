@@ -11,7 +11,7 @@ from keras import ops
 
 from variants.backend import Tap, compilations, compiled, tap_gradients
 from variants.cell import GatedLSTMCell
-from variants.loop import Steps, layer_runner, mask_outputs, prepare
+from variants.loop import Intervention, Steps, layer_runner, mask_outputs, prepare
 
 Array = np.ndarray
 Tensor = Any
@@ -214,13 +214,23 @@ class Pass:
             raise ValueError(f"`model` calls no layer of `variants`. Received: a model named {model.name!r}")
         return outputs
 
-    def _run_layer(self, layer: Any, sequences: Tensor, initial_state: Sequence[Tensor], mask: Tensor | None) -> Any:
-        """Run a layer as Keras's loop would, with taps on the states, and return what it returns."""
+    def _run_layer(
+        self,
+        layer: Any,
+        sequences: Tensor,
+        initial_state: Sequence[Tensor],
+        mask: Tensor | None,
+        clamps: Sequence[Any] = (),
+    ) -> Any:
+        """Run a layer as Keras's loop would, with taps on the states, and return what it returns.
+
+        Clamps are those that the model called puts on the layer, see `variants.clamp`.
+        """
         cell = layer.cell
         if type(cell).call is not GatedLSTMCell.call:
             self.refusal = f"{type(cell).__name__} of layer {layer.name!r} has a `call` of its own"
             raise ValueError(self.refusal)
-        steps = (_TappedSteps if self.tap else Steps)(cell, return_sequences=True)
+        steps = (_TappedSteps if self.tap else Steps)(cell, return_sequences=True, interventions=clamps)
         inputs, _ = prepare(cell, sequences, mask, go_backwards=layer.go_backwards)
         shape = ops.shape(inputs["sums"])[:2]
         if self.tap is not None:
@@ -230,8 +240,10 @@ class Pass:
         initial = self.initial.setdefault(name, list(initial_state))
         if self.from_zeros and layer.stateful:
             initial = [ops.zeros_like(state) for state in initial]
+        for number, clamp in enumerate(clamps):
+            inputs |= clamp.inputs(cell, inputs, initial, clamps[:number])
         hidden, final, saved = steps.forward(inputs, None, initial, steps.weights())
-        tensors = cell.activations(steps.sums(inputs, saved), saved["states"])
+        tensors = steps.activations(inputs, saved)
         # At masked steps the states that are carried on, not those of the equation.
         tensors |= {"hidden_state": hidden, "cell_state": ops.concatenate([saved["states"][1][1:], final[1][None]])}
         tensors["mask"] = inputs["mask"][..., 0] if "mask" in inputs else ops.ones(shape, "bool")
@@ -243,15 +255,18 @@ class Pass:
 class _TappedSteps(Steps):
     """Steps that add zeros, the taps, to the new cell state and, if it has one, the hidden state."""
 
+    def __init__(self, cell: Any, return_sequences: bool, interventions: Sequence[Intervention] = ()) -> None:
+        super().__init__(cell, return_sequences, (*interventions, _tap_cell_state))
+
     def step(
         self, parts: list[Tensor], states: list[Tensor], weights: list[Tensor], now: dict[str, Tensor]
     ) -> list[Tensor]:
-        self.cell.new_cell_state = lambda c: c + now["cell_state_tap"]
-        try:
-            hidden, *rest = super().step(parts, states, weights, now)
-        finally:
-            del self.cell.new_cell_state
+        hidden, *rest = super().step(parts, states, weights, now)
         return [hidden + now["hidden_state_tap"] if "hidden_state_tap" in now else hidden, *rest]
+
+
+def _tap_cell_state(quantity: str, value: Tensor, now: dict[str, Tensor]) -> Tensor:
+    return value + now["cell_state_tap"] if quantity == "cell_state" else value
 
 
 def _differentiate(

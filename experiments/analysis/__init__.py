@@ -21,7 +21,7 @@ Data Analysis 53.
 
 from experiments.analysis.across import Profile, aggregate, normalised, over_tasks, performance_profile
 from experiments.analysis.budget import Budget, expected_best, quartiles
-from experiments.analysis.comparison import Comparison, compare, holm, improvement, independent, p_value, rates
+from experiments.analysis.comparison import Comparison, compare, holm, improvement, independent, loss, p_value, rates
 from experiments.analysis.estimators import Estimate, deviation, mean, median
 from experiments.analysis.planning import (
     detectable,
@@ -57,6 +57,7 @@ __all__ = [
     "improvement",
     "independent",
     "least_friedman",
+    "loss",
     "mean",
     "mean_ranks",
     "median",

@@ -99,6 +99,16 @@ def compare(
     )
 
 
+def loss(scores: np.ndarray, reference: np.ndarray, better: str) -> Estimate:
+    """How much worse scores are than those of the same replicates in the reference, in the unit of the score.
+
+    The median of the Walsh averages of the differences, with the interval that inverts the signed-rank test (Wilcoxon
+    1945), infinite where there are too few pairs for it. Positive is worse, also where more is better.
+    """
+    pair = (scores, reference) if better == "lower" else (reference, scores)
+    return compare(*pair, better, paired=True).difference
+
+
 def _groups(variant: np.ndarray, rival: np.ndarray, paired: bool) -> tuple[np.ndarray, np.ndarray]:
     """Costs without missing ones: of seeds that both have if they are pairs, else of each by itself."""
     here, there = ~np.isnan(variant), ~np.isnan(rival)

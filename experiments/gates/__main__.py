@@ -1,4 +1,7 @@
-"""`python -m experiments.gates TRIAL`: a page that shows what gates and states do on an input. See --help."""
+"""`python -m experiments.gates TRIAL`: a page that shows what gates and states do on an input. See --help.
+
+With `intervene` as the first word: `experiments.gates.intervene`.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -7,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from experiments.errors import UserError, first_line, reported
+from experiments.gates import intervene
 from experiments.options import HELP, Field, StoreOptions, help_text, parse
 
 if TYPE_CHECKING:
@@ -21,6 +25,7 @@ Write a page that shows what the gates and states of a trained trial do, step by
   python -m experiments.gates TRIAL TRIAL                            two trials of a task, side by side
 
 TRIAL is the name of a run, the id of a run, the key of a trial, or the beginning of an id or key.
+`python -m experiments.gates intervene` clamps gates to see what they are needed for; it has a --help of its own.
 """
 MOST_TRIALS = 2
 PARTS = ("train", "validation", "test")
@@ -46,6 +51,9 @@ def main(arguments: Sequence[str]) -> None:
     Raises:
         UserError: for a mistake in it, or a trial or store that cannot be used.
     """
+    if arguments and arguments[0] == "intervene":
+        intervene.main(arguments[1:])
+        return
     if not arguments or HELP & set(arguments):
         print(USAGE, help_text(GatesOptions), sep="\n", end="")
         return

@@ -110,7 +110,7 @@ def activations(trial: TrainedTrial, sequence: InputSequence) -> Activations:
         trace = variants.trace(model, inputs)
         outputs = keras.ops.convert_to_numpy(model(inputs, training=False))[0]
     except ValueError as error:
-        raise UserError(f"{name}: its model cannot be looked into ({_reason(error)})") from error
+        raise UserError(f"{name}: its model cannot be looked into ({reason(error)})") from error
     values = shown * sum(arrays["cell_state"].shape[-1] * len(QUANTITIES) for arrays in trace.values())
     if values > MOST_VALUES:
         most = shown * MOST_VALUES // values
@@ -122,7 +122,7 @@ def activations(trial: TrainedTrial, sequence: InputSequence) -> Activations:
     }
     if not all(np.isfinite(array[mask[:, 0]]).all() for arrays in layers.values() for array in arrays.values()):
         raise UserError(f"{name}: its gates and states are not finite. Has the trial diverged?")
-    recurrent = {layer.name: layer for layer in _recurrent_layers(model)}
+    recurrent = {layer.name: layer for layer in recurrent_layers(model)}
     return Activations(
         trial=trial,
         layers=layers,
@@ -147,14 +147,14 @@ def _bounds(cell: variants.GatedLSTMCell) -> dict[str, Bounds | None]:
     return {**gate_bounds(cell), "candidate": activation_bounds(cell.candidate_activation)}
 
 
-def _recurrent_layers(model: keras.Model) -> list[variants.GatedLSTM]:
+def recurrent_layers(model: keras.Model) -> list[variants.GatedLSTM]:
     """The recurrent layers of a model, of bidirectional ones both."""
     names = ("forward_layer", "backward_layer")
     layers = [getattr(layer, name, layer) for layer in model.layers for name in names]
     return [layer for layer in layers if isinstance(layer, variants.GatedLSTM)]
 
 
-def _reason(error: ValueError) -> str:
+def reason(error: ValueError) -> str:
     """The message of an exception in a layer, without the arguments of the layer that Keras adds."""
     text = str(error).split("\n\nArguments")[0].replace("\x1b[1m", "").replace("\x1b[0m", "")
     return " ".join(text.split())

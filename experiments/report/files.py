@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from experiments.config.names import file_name
-from experiments.report import gates, tables, tuning
+from experiments.report import gates, interventions, tables, tuning
 from experiments.report.figures import across as over_tasks
 from experiments.report.figures import gates as saturated
 from experiments.report.figures import importance
@@ -15,6 +15,7 @@ from experiments.report.figures.budget import budget
 from experiments.report.figures.costs import costs
 from experiments.report.figures.curves import Curve, curves
 from experiments.report.figures.forest import forest
+from experiments.report.figures.interventions import interventions as clamped
 from experiments.report.figures.scores import scores
 from experiments.report.figures.style import label
 from experiments.report.page import Picture, draw, page
@@ -71,6 +72,8 @@ def figures(results: Results, store: Store | StudyFile) -> Iterator[tuple[str, C
         yield f"{task.file}-scores", partial(scores, study, finding)
         yield f"{task.file}-costs", partial(costs, study, finding)
         yield from _gates(results, store, task)
+        if losses := interventions.losses(task, study.interventions):
+            yield f"{task.file}-interventions", partial(clamped, study, task, losses)
     for result in results.searches:
         task = result.task
         if any(tuned.setting for tuned in result.tunings):

@@ -12,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from experiments.analysis.format import number
-from experiments.report import gates, group_sequential, search, tables
+from experiments.report import gates, group_sequential, interventions, search, tables
 from experiments.report.across import Across
 from experiments.report.findings import TaskFindings
 from experiments.report.method import facts, method
@@ -136,6 +136,8 @@ def _task(study: Study, finding: TaskFindings, pictures: dict[str, Picture]) -> 
         "images": [pictures[name] for name in names if name in pictures],
         "gates": gates.table(task),
         "gate_images": [picture for name, picture in pictures.items() if name.startswith(f"{task.file}-gates-")],
+        "interventions": interventions.table(interventions.losses(task, study.interventions)),
+        "intervention_image": pictures.get(f"{task.file}-interventions"),
         "published": tables.published(task) if task.references else None,
         "failures": failures if failures.rows else None,
     }

@@ -1,7 +1,7 @@
 """All estimates and comparisons of a study, from a store or a file."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from experiments.analysis import Margin
 from experiments.config import names
@@ -12,7 +12,7 @@ from experiments.report.findings import Family, TaskFindings
 from experiments.report.rows import collect
 from experiments.report.search import SearchResults, search
 from experiments.report.study import Study, read
-from experiments.tracking import Store, registration
+from experiments.tracking import Store, interventions, registration
 from experiments.tracking.lookup import unknown_study
 from experiments.tracking.registration import Registration
 from experiments.tracking.study_file import StudyFile
@@ -54,7 +54,8 @@ def load(
         )
     if study is None:
         raise unknown_study(store, name)
-    return study
+    measured = interventions.read(interventions.file_of(store.folder, name)) if is_ours else []
+    return replace(study, interventions=tuple(measured))
 
 
 def _registration(store: Store | StudyFile, name: str) -> Registration | None:

@@ -13,6 +13,7 @@ from experiments.report.readable import is_number
 from experiments.report.rows import DATA_SEED, Place, Runs, collect, follows_seed, named
 from experiments.report.task_results import Score, TaskResults
 from experiments.tracking import StoredRun
+from experiments.tracking.interventions import Intervention
 from experiments.tracking.metadata import NULL, Param, Tag, fields
 from experiments.tracking.registration import Registration
 
@@ -36,6 +37,7 @@ class Study:
         runs: The runs that count.
         search: The study of the search whose best settings these trials have, with seeds of their own.
         registration: What was going to be compared until it is decided, if these are trials of that.
+        interventions: What trials scored with a gate clamped, if that was measured.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Study:
     runs: Runs
     search: "Study | None" = None
     registration: Registration | None = None
+    interventions: tuple[Intervention, ...] = ()
 
     @cached_property
     def rows(self) -> tuple[str, ...]:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from experiments.config.schema import Config, Training
-from experiments.tasks import Split, Stream, Task
+from experiments.tasks import Stream, Task
 from experiments.trial import model as models
 from experiments.trial.batches import Order, evaluation_batches, training_batches
 from experiments.trial.callbacks import (
@@ -18,8 +17,8 @@ from experiments.trial.callbacks import (
     Listener,
     Progress,
     Recorder,
-    readable,
 )
+from experiments.trial.evaluation import test_metrics
 from experiments.trial.gate_callback import GateCallback
 from experiments.trial.model_cache import compiled_model
 from experiments.trial.spec import TrialSpec
@@ -139,7 +138,7 @@ def fit(
         )
     _save(model, spec, task, folder / "model.keras")
     return TrialResult(
-        test=_test_metrics(model, task, batch_size, empty_states, progress.diverged),
+        test=_no_metrics(task) if progress.diverged else test_metrics(model, task, batch_size),
         diverged=progress.diverged,
         epochs=len(progress.epochs),
         best_epoch=None if progress.diverged else stopping.best_epoch + 1,
@@ -174,20 +173,8 @@ def _save(model: keras.Model, spec: TrialSpec, task: Task, file: Path) -> None:
     model.save(file)
 
 
-def _test_metrics(
-    model: keras.Model, task: Task, batch_size: int, empty_states: EmptyStates, diverged: bool
-) -> dict[str, float]:
-    if diverged:
-        return dict.fromkeys((metric.name for metric in task.metrics), math.nan)
-
-    def predict(split: Split) -> np.ndarray:
-        batches = evaluation_batches(split, batch_size, task.per_step)
-        return model.predict(batches, verbose=0)[: len(split)]
-
-    batches = evaluation_batches(task.test, batch_size, task.per_step)
-    metrics = readable(task, model.evaluate(batches, return_dict=True, verbose=0, callbacks=[empty_states]))
-    metrics |= task.measure(predict) if task.measure else {}
-    return {metric.name: metrics[metric.name] for metric in task.metrics}
+def _no_metrics(task: Task) -> dict[str, float]:
+    return dict.fromkeys((metric.name for metric in task.metrics), math.nan)
 
 
 def _early_stopping(task: Task, training: Training) -> EarlyStopping:

@@ -419,3 +419,17 @@ def test_cliques_by_hand_and_by_all_subsets(generator):
     largest = [group for group in close if not any(group < other for other in close)]
     groups = [set(group) for group in analysis.cliques(ranks, 1.7)]
     assert len(groups) == len(largest) and all(group in largest for group in groups)
+
+
+@pytest.mark.parametrize("better", ["lower", "higher"])
+def test_loss_is_how_much_worse_pairs_are(generator, better):
+    reference = generator.normal(size=9)
+    worse = generator.uniform(0.1, 1, size=9)
+    scores = reference + (worse if better == "lower" else -worse)
+    walsh = [(a + b) / 2 for a, b in itertools.combinations_with_replacement(worse, 2)]
+    loss = analysis.loss(scores, reference, better)
+    assert loss.value == pytest.approx(statistics.median(walsh)) and loss.count == 9
+    assert worse.min() < loss.low < loss.value < loss.high < worse.max()
+    diverged = np.full(9, INF if better == "lower" else -INF)
+    assert analysis.loss(diverged, reference, better).value == INF
+    assert ends(analysis.loss(scores[:3], reference[:3], better)) == (-INF, INF)

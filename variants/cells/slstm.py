@@ -49,6 +49,7 @@ class SLSTMCell(GatedLSTMCell):
         "peephole": "none",
         "gate_recurrence": False,
     }
+    not_clamped = dict.fromkeys(("input_gate", "forget_gate", "cell_state"), "is divided by exp(m'), which changes")
 
     def __init__(self, units: int, *, forget_activation: str = "sigmoid", **kwargs: Any) -> None:
         if forget_activation not in ("sigmoid", "exponential"):
@@ -78,10 +79,10 @@ class SLSTMCell(GatedLSTMCell):
         # the exponent; with `minimum` it would be half of it on JAX and torch.
         exponent = ops.where(exponent > 0, ops.zeros_like(exponent), exponent)
         i, f = ops.exp(log_i - new_m), ops.exp(exponent)
-        z = activate(self.candidate_activation, a["candidate"])
-        c = self.new_cell_state(f * c + i * z)
+        z = self.intervene("candidate", activate(self.candidate_activation, a["candidate"]))
+        c = self.intervene("cell_state", f * c + i * z)
         n = f * n + i
-        o = self.compute_gate("output", a, c)
+        o = self.intervene("output_gate", self.compute_gate("output", a, c))
         h = o * (c / n)
         gates = {"input_gate": i, "forget_gate": f, "output_gate": o}
         return {**gates, "candidate": z, "cell_state": c, "hidden_state": h, "normalizer": n, "stabilizer": new_m}

@@ -32,6 +32,8 @@ class ZoneoutLSTMCell(GatedLSTMCell):
         ValueError: for a probability out of its range.
     """
 
+    not_clamped = {"cell_state": "is mixed with the one before after the output has read it"}
+
     def __init__(self, units: int, *, zoneout_hidden: float = 0.05, zoneout_cell: float = 0.5, **kwargs: Any) -> None:
         for name, value in {"zoneout_hidden": zoneout_hidden, "zoneout_cell": zoneout_cell}.items():
             if not 0 <= value < 1:

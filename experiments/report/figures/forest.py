@@ -54,7 +54,8 @@ def _panel(axes: Axes, task: TaskFindings, rows: list[str], compared: bool) -> N
         if isinstance(shown, str):
             axes.annotate(shown, (0.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=8.5)
         else:
-            _estimate(axes, shown, place, filled=not compared or task.verdict(row) is not Verdict.UNDECIDED)
+            filled = not compared or task.verdict(row) is not Verdict.UNDECIDED
+            style.estimate(axes, shown, place, COLOR, face=COLOR if filled else "#ffffff")
     style.name_rows(axes, rows)
     axes.set_title(
         style.wrapped(task.results.task, 28), loc="left", fontsize=style.FONT, fontweight="bold", parse_math=False
@@ -85,15 +86,3 @@ def _shown(finding: Finding | None, compared: bool) -> Estimate | str:
         return "no score to compare with"
     shift = finding.comparison.test.difference
     return shift if math.isfinite(shift.value) else "too many trials diverged"
-
-
-def _estimate(axes: Axes, estimate: Estimate, place: int, filled: bool) -> None:
-    """A filled marker for what is shown to differ, a hollow one for what is not."""
-    low, high = estimate.low, estimate.high
-    if math.isfinite(low) and math.isfinite(high):
-        axes.plot([low, high], [place, place], color=COLOR, linewidth=1.8, solid_capstyle="butt")
-    elif math.isfinite(low) or math.isfinite(high):  # an arrow from the end that there is
-        end, marker = (low, ">") if math.isfinite(low) else (high, "<")
-        axes.plot([end, estimate.value], [place, place], color=COLOR, linewidth=1.8, marker=marker, markevery=[1])
-    face = COLOR if filled else "#ffffff"
-    axes.plot([estimate.value], [place], "o", color=COLOR, markerfacecolor=face, markersize=6.5)

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from experiments.analysis import Estimate
 from experiments.report.task_results import Score
 
 # Okabe and Ito's colours, which the colour-blind tell apart (without yellow, which is hard to see on white).
@@ -95,6 +96,17 @@ def name_rows(axes: Axes, rows: Sequence[str]) -> None:
     """A row of the figure for each name, the first at the bottom."""
     axes.set_yticks(range(len(rows)), [short(row) for row in rows], parse_math=False)
     axes.set_ylim(-0.6, len(rows) - 0.4)
+
+
+def estimate(axes: Axes, value: Estimate, place: float, color: str, face: str, marker: str = "o") -> None:
+    """A finite value as a marker at a height, with the interval around it as a line, an arrow if it has one end."""
+    low, high = value.low, value.high
+    if math.isfinite(low) and math.isfinite(high):
+        axes.plot([low, high], [place, place], color=color, linewidth=1.8, solid_capstyle="butt")
+    elif math.isfinite(low) or math.isfinite(high):
+        end, head = (low, ">") if math.isfinite(low) else (high, "<")
+        axes.plot([end, value.value], [place, place], color=color, linewidth=1.8, marker=head, markevery=[1])
+    axes.plot([value.value], [place], marker, color=color, markerfacecolor=face, markersize=6.5)
 
 
 def handle(row: str, look: Look, size: float = 4.5, **changes: Any) -> Line2D:
