@@ -140,7 +140,7 @@ def model_inputs(model: keras.Model, inputs: Array, mask: Array) -> Array | dict
 
 def layer_bounds(model: keras.Model) -> dict[str, dict[str, Bounds | None]]:
     """The ranges of the learned gates of each recurrent layer of a model, by the layer's name; None: without one."""
-    return {layer.name: gate_bounds(layer.cell) for layer in _recurrent_layers(model)}
+    return {layer.name: gate_bounds(layer.cell) for layer in recurrent_layers(model)}
 
 
 def _bounds(cell: variants.GatedLSTMCell) -> dict[str, Bounds | None]:

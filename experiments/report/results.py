@@ -13,6 +13,7 @@ from experiments.report.rows import collect
 from experiments.report.search import SearchResults, search
 from experiments.report.study import Study, read
 from experiments.tracking import Store, interventions, registration
+from experiments.tracking.interventions import Intervention
 from experiments.tracking.lookup import unknown_study
 from experiments.tracking.registration import Registration
 from experiments.tracking.study_file import StudyFile
@@ -54,15 +55,24 @@ def load(
         )
     if study is None:
         raise unknown_study(store, name)
-    measured = interventions.read(interventions.file_of(store.folder, name)) if is_ours else []
-    return replace(study, interventions=tuple(measured))
+    return replace(study, interventions=tuple(_interventions(store, name)))
 
 
 def _registration(store: Store | StudyFile, name: str) -> Registration | None:
     if isinstance(store, StudyFile):
         return store.registration
-    is_ours = not names.problem(name)  # of a shared store names may be anything, and lead anywhere
-    return registration.read(registration.file_of(store.folder, name)) if is_ours else None
+    return registration.read(registration.file_of(store.folder, name)) if _has_folder(name) else None
+
+
+def _interventions(store: Store | StudyFile, name: str) -> list[Intervention]:
+    if isinstance(store, StudyFile) or not _has_folder(name):
+        return []
+    return interventions.read(interventions.file_of(store.folder, name))
+
+
+def _has_folder(name: str) -> bool:
+    """Whether a study may have files: of a shared store names may be anything, and lead anywhere."""
+    return not names.problem(name)
 
 
 def analyse(study: Study, margin: Margin | None = None, family: Family = Family.task) -> Results:
