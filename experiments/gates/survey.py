@@ -20,7 +20,7 @@ from experiments.gates.training_effect import STATES, Effect, caution, training_
 from experiments.options import HELP, Field, StoreOptions, help_text, parse
 
 if TYPE_CHECKING:
-    from experiments.gates.measures import Measures
+    from experiments.gates.measures import Measures, ReadText
     from experiments.gates.trained_trial import TrainedTrial
     from experiments.tracking import Store, StoredRun
 
@@ -88,6 +88,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _rows(store: "Store", options: SurveyOptions) -> Iterator[dict[str, Any]]:
+    from experiments.gates.measures import ReadText
     from experiments.gates.trained_trial import load_trial
     from experiments.tracking.lookup import unknown_study
     from experiments.tracking.metadata import Param
@@ -103,21 +104,24 @@ def _rows(store: "Store", options: SurveyOptions) -> Iterator[dict[str, Any]]:
     if not finished:
         variant = f" of variant {options.variant}" if options.variant else ""
         raise UserError(f"study={options.study}: it has no finished trial{variant}")
+    text = None
     for number, ((task, variant, replicate), run) in enumerate(finished.items(), 1):
         print(f"[{number}/{len(finished)}] {run.name}", flush=True)
         trial = load_trial(store, run, options.data_dir)
-        for state, measures in _states(trial, options.steps):
+        last, text = text, ReadText(trial, options.steps)
+        if last and text.equals(last):
+            text = last  # whose inputs have been measured
+        for state, measures in _states(trial, text):
             place = {"task": task, "variant": variant, "replicate": replicate, "model": state}
             yield from (
                 {**place, "layer": layer, "measure": name, "value": value} for (layer, name), value in measures.items()
             )
 
 
-def _states(trial: "TrainedTrial", steps: int | None) -> Iterator[tuple[str, "Measures"]]:
-    from experiments.gates.measures import ReadText, model_measures
+def _states(trial: "TrainedTrial", text: "ReadText") -> Iterator[tuple[str, "Measures"]]:
+    from experiments.gates.measures import model_measures
 
-    text = ReadText(trial, steps)
-    yield "inputs", text.input_measures()
+    yield "inputs", text.input_measures
     yield "trained", model_measures(trial, text)
     restore_initial_weights(trial)
     yield "untrained", model_measures(trial, text)
