@@ -64,7 +64,7 @@ def held(values: dict[tuple[str, str, str], np.ndarray]) -> Figure:
             axes.plot([mean.value], [shifted], marker, color=color, markersize=5)
     handles = [axes.plot([], [], marker, color=color, label=model)[0] for model, color, marker in MODELS]
     axes.set_yticks(range(len(names)), [f"{task}: {HELD[measure]}" for task, measure in reversed(names)])
-    axes.set_xlabel("share of the variance explained, or score of the gate browser; mean over seeds and 95 % interval")
+    axes.set_xlabel("share of variance explained, or score; mean over seeds, 95 % interval")
     axes.set_xlim(-0.05, 1.05)
     style.tidy(axes)
     figure.legend(handles=handles, loc="outside lower left", ncols=3, fontsize=style.FONT - 0.5, frameon=False)

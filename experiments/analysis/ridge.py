@@ -1,6 +1,7 @@
 """Linear regression on held-out blocks, from moments: what a set of columns explains of others."""
 
 from collections.abc import Callable, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -94,17 +95,13 @@ def explained(moments: Moments, features: Sequence[int], targets: Sequence[int])
     """
     blocks, at = _blocks(moments), (np.array(features) + 1, np.array(targets) + 1)
     every = np.arange(len(at[1]))
-
-    def best(others: Array) -> Array:
-        """The penalty's number for each target, chosen within the blocks that are fitted to."""
-        total = others.sum(axis=0)
-        tries = ((_Regression(total - held_out, *at), held_out) for held_out in others)
-        return sum(fit.errors(held_out, fit.ridge()) for fit, held_out in tries).argmin(axis=0)
-
-    def weights(fit: _Regression, others: Array) -> Array:
-        return fit.ridge()[best(others), :, every].T
-
-    return _score(blocks, at, weights)
+    tries = np.zeros((len(blocks), len(PENALTIES), len(every)))  # errors within the blocks that are fitted to
+    for first, second in combinations(range(len(blocks)), 2):
+        fit = _Regression(np.delete(blocks, (first, second), axis=0).sum(axis=0), *at)
+        weights = fit.ridge()
+        tries[first] += fit.errors(blocks[second], weights)
+        tries[second] += fit.errors(blocks[first], weights)
+    return _score(blocks, at, lambda fit, number: fit.ridge()[tries[number].argmin(axis=0), :, every].T)
 
 
 def explained_by_one(moments: Moments, features: Sequence[int], targets: Sequence[int]) -> Array:
@@ -113,7 +110,7 @@ def explained_by_one(moments: Moments, features: Sequence[int], targets: Sequenc
     It is chosen without the block in which it is measured, so that the best of many does not flatter itself.
     """
     at = np.array(features) + 1, np.array(targets) + 1
-    return _score(_blocks(moments), at, lambda fit, others: fit.best_feature())
+    return _score(_blocks(moments), at, lambda fit, number: fit.best_feature())
 
 
 def _blocks(moments: Moments) -> Array:
@@ -123,13 +120,12 @@ def _blocks(moments: Moments) -> Array:
     return blocks
 
 
-def _score(blocks: Array, at: tuple[Array, Array], weights: Callable[[_Regression, Array], Array]) -> Array:
+def _score(blocks: Array, at: tuple[Array, Array], weights: Callable[[_Regression, int], Array]) -> Array:
     """Errors of weights that are fitted to the other blocks, as a share of those of the mean, from 1."""
     errors, squares = np.zeros(len(at[1])), np.zeros(len(at[1]))
     for number, held_out in enumerate(blocks):
-        others = np.delete(blocks, number, axis=0)
-        fit = _Regression(others.sum(axis=0), *at)
-        errors += fit.errors(held_out, weights(fit, others))
+        fit = _Regression(np.delete(blocks, number, axis=0).sum(axis=0), *at)
+        errors += fit.errors(held_out, weights(fit, number))
         squares += fit.errors(held_out, np.zeros((len(at[0]), len(at[1]))))
     total = blocks.sum(axis=0)
     constant = np.isinf(_Regression(total, *at).deviation[at[1]])

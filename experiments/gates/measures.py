@@ -1,6 +1,7 @@
 """Everything that a survey measures of one model, by layer."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -30,11 +31,19 @@ class ReadText:
     def __init__(self, trial: TrainedTrial, steps: int | None) -> None:
         self.steps = steps
         self.symbols = read_symbols(trial.task.test, steps)
-        tokens = trial.task.tokens
-        texts = [[tokens[number] for number in text] for text in self.symbols] if tokens else []
+        self.tokens = trial.task.tokens
+        texts = [[self.tokens[number] for number in text] for text in self.symbols] if self.tokens else []
         targets = ProbeTargets(texts) if texts else None
         self.targets = targets if targets and targets.is_probed else None
 
+    def equals(self, other: "ReadText") -> bool:
+        """Whether another one has the same symbols, as trials of one text with other seeds do."""
+        pairs = zip(self.symbols, other.symbols, strict=False)
+        return (self.tokens, len(self.symbols)) == (other.tokens, len(other.symbols)) and all(
+            np.array_equal(here, there) for here, there in pairs
+        )
+
+    @cached_property
     def input_measures(self) -> Measures:
         """What inputs alone give, of no layer."""
         scores = probes.input_scores(self.symbols, self.targets) if self.targets else {}

@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from experiments.analysis.format import counted, interval
+from experiments.analysis import Estimate
+from experiments.analysis.format import counted, interval, number
 from experiments.config.names import study_folder
 from experiments.errors import UserError, reported
 from experiments.gates.training_effect import STATES, Effect, caution, training_effects
 from experiments.options import HELP, Field, StoreOptions, help_text, parse
 
 if TYPE_CHECKING:
-    from experiments.gates.measures import Measures
+    from experiments.gates.measures import Measures, ReadText
     from experiments.gates.trained_trial import TrainedTrial
     from experiments.tracking import Store, StoredRun
 
+WIDTH = 150  # of a table in a file
 Place = tuple[str, str, str]  # task, variant with the settings that vary, replicate or layer
 
 USAGE = """\
@@ -81,13 +83,14 @@ def main(arguments: Sequence[str]) -> None:
         frame.to_csv(file, index=False)
     except OSError as error:
         raise UserError(f"out={file}: cannot be written ({error.strerror or error}). Name another file") from error
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     for effects in by_layer(training_effects(frame)):
         console.print(table(effects), highlight=False)
     print(f"All numbers: {file}")
 
 
 def _rows(store: "Store", options: SurveyOptions) -> Iterator[dict[str, Any]]:
+    from experiments.gates.measures import ReadText
     from experiments.gates.trained_trial import load_trial
     from experiments.tracking.lookup import unknown_study
     from experiments.tracking.metadata import Param
@@ -103,21 +106,24 @@ def _rows(store: "Store", options: SurveyOptions) -> Iterator[dict[str, Any]]:
     if not finished:
         variant = f" of variant {options.variant}" if options.variant else ""
         raise UserError(f"study={options.study}: it has no finished trial{variant}")
-    for number, ((task, variant, replicate), run) in enumerate(finished.items(), 1):
-        print(f"[{number}/{len(finished)}] {run.name}", flush=True)
+    text = None
+    for count, ((task, variant, replicate), run) in enumerate(finished.items(), 1):
+        print(f"[{count}/{len(finished)}] {run.name}", flush=True)
         trial = load_trial(store, run, options.data_dir)
-        for state, measures in _states(trial, options.steps):
+        last, text = text, ReadText(trial, options.steps)
+        if last and text.equals(last):
+            text = last  # whose inputs have been measured
+        for state, measures in _states(trial, text):
             place = {"task": task, "variant": variant, "replicate": replicate, "model": state}
             yield from (
                 {**place, "layer": layer, "measure": name, "value": value} for (layer, name), value in measures.items()
             )
 
 
-def _states(trial: "TrainedTrial", steps: int | None) -> Iterator[tuple[str, "Measures"]]:
-    from experiments.gates.measures import ReadText, model_measures
+def _states(trial: "TrainedTrial", text: "ReadText") -> Iterator[tuple[str, "Measures"]]:
+    from experiments.gates.measures import model_measures
 
-    text = ReadText(trial, steps)
-    yield "inputs", text.input_measures()
+    yield "inputs", text.input_measures
     yield "trained", model_measures(trial, text)
     restore_initial_weights(trial)
     yield "untrained", model_measures(trial, text)
@@ -176,11 +182,17 @@ def table(effects: Sequence[Effect]) -> Table:
     first = effects[0]
     seeds = counted(max(effect.difference.count for effect in effects), "seed")
     title, caption = f"{first.task}, {first.variant}, {first.layer} ({seeds})", caution(effects)
-    rows = Table("measure", *STATES, "trained - untrained", "", title=title, caption=caption or None)
+    measure = Column("measure", no_wrap=True)
+    rows = Table(measure, *STATES, "trained - untrained", "", title=title, caption=caption or None)
     for effect in effects:
-        means = [interval(mean) if mean.count else "" for mean in effect.means.values()]
-        rows.add_row(effect.measure, *means, interval(effect.difference), effect.word)
+        rows.add_row(effect.measure, *map(_mean, effect.means.values()), interval(effect.difference), effect.word)
     return rows
+
+
+def _mean(mean: Estimate) -> str:
+    if not mean.count:
+        return ""
+    return number(mean.value) if mean.low == mean.high else interval(mean)
 
 
 if __name__ == "__main__":
