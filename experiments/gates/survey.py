@@ -76,20 +76,27 @@ def main(arguments: Sequence[str]) -> None:
     from experiments.tracking import Store
 
     store = Store.of(options)
-    frame = pd.DataFrame(_rows(store, options))
     file = Path(options.out).expanduser() if options.out else study_folder(store.folder, options.study) / "survey.csv"
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        frame.to_csv(file, index=False)
-    except OSError as error:
-        raise UserError(f"out={file}: cannot be written ({error.strerror or error}). Name another file") from error
+    frame = pd.DataFrame()
+    for rows in _trials(store, options):
+        frame = pd.concat([frame, pd.DataFrame(rows)], ignore_index=True)
+        _write(frame, file)  # after each trial, so that an interrupted survey keeps what it has measured
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     for effects in by_layer(training_effects(frame)):
         console.print(table(effects), highlight=False)
     print(f"All numbers: {file}")
 
 
-def _rows(store: "Store", options: SurveyOptions) -> Iterator[dict[str, Any]]:
+def _write(frame: pd.DataFrame, file: Path) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        frame.to_csv(file, index=False)
+    except OSError as error:
+        raise UserError(f"out={file}: cannot be written ({error.strerror or error}). Name another file") from error
+
+
+def _trials(store: "Store", options: SurveyOptions) -> Iterator[list[dict[str, Any]]]:
+    """The lines of the file, trial by trial."""
     from experiments.gates.measures import ReadText
     from experiments.gates.trained_trial import load_trial
     from experiments.tracking.lookup import unknown_study
@@ -113,11 +120,12 @@ def _rows(store: "Store", options: SurveyOptions) -> Iterator[dict[str, Any]]:
         last, text = text, ReadText(trial, options.steps)
         if last and text.equals(last):
             text = last  # whose inputs have been measured
-        for state, measures in _states(trial, text):
-            place = {"task": task, "variant": variant, "replicate": replicate, "model": state}
-            yield from (
-                {**place, "layer": layer, "measure": name, "value": value} for (layer, name), value in measures.items()
-            )
+        place = {"task": task, "variant": variant, "replicate": replicate}
+        yield [
+            {**place, "model": state, "layer": layer, "measure": name, "value": value}
+            for state, measures in _states(trial, text)
+            for (layer, name), value in measures.items()
+        ]
 
 
 def _states(trial: "TrainedTrial", text: "ReadText") -> Iterator[tuple[str, "Measures"]]:

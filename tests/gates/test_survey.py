@@ -57,6 +57,22 @@ def test_a_text_is_probed_before_and_after_training(place, capsys):
     assert "char_lm/standard/s0" in printed and f"All numbers: {place}/new/survey.csv" in printed
 
 
+def test_an_interrupted_survey_keeps_what_it_has_measured(place, monkeypatch):
+    restored = []
+
+    def interrupt_the_second(trial):
+        restored.append(trial)
+        if len(restored) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("experiments.gates.survey.restore_initial_weights", interrupt_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        survey(place, "variant=standard", "steps=40")
+    with (place / "new/survey.csv").open() as opened:
+        rows = list(csv.DictReader(opened))
+    assert {row["model"] for row in rows} >= {"trained", "untrained"} and len({row["task"] for row in rows}) == 1
+
+
 def test_a_trial_with_matched_units(place):
     """Its untrained model has the units that were recorded, not those of the configuration."""
     rows = survey(place, "variant=janet", "steps=20")
