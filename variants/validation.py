@@ -1,6 +1,7 @@
 """Errors for bad input of recurrent layers: they name the argument, what was received and what is allowed."""
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -85,8 +86,22 @@ def check_numbers(units: Any, rates: dict[str, Any]) -> None:
     if isinstance(units, bool) or not hasattr(units, "__index__") or units < 1:
         raise ValueError(f"`units` must be a positive integer. Received: units={units!r}")
     for name, rate in rates.items():
-        if not 0 <= rate <= 1:
-            raise ValueError(f"`{name}` must be between 0 and 1. Received: {name}={rate!r}")
+        if not isinstance(rate, Real) or not 0 <= float(rate) <= 1:
+            raise ValueError(f"`{name}` must be a number between 0 and 1. Received: {name}={rate!r}")
+
+
+def check_implementation(implementation: Any, rates: dict[str, Any]) -> None:
+    """Refuse what `keras.layers.LSTMCell` computes in another way: with 1 a dropout mask for each gate.
+
+    Raises:
+        ValueError: names the values that are allowed.
+    """
+    if implementation not in (1, 2) or implementation == 1 and any(rates.values()):
+        rate = "".join(f", {name}={rate!r}" for name, rate in rates.items() if rate)
+        raise ValueError(
+            "`implementation` must be 2, or 1 without dropout: in these layers all gates share one dropout mask, and "
+            f"implementation=1 of Keras has one for each. Received: implementation={implementation!r}{rate}"
+        )
 
 
 def check_initializers(cell: Any) -> None:

@@ -29,7 +29,7 @@ def state(*shape):
         (lambda: StandardLSTM(0), "`units` must be a positive integer. Received: units=0"),
         (lambda: StandardLSTM(2.5), "`units` must be a positive integer. Received: units=2.5"),
         (lambda: StandardLSTM("5"), "`units` must be a positive integer. Received: units='5'"),
-        (lambda: StandardLSTM(5, dropout=1.5), "`dropout` must be between 0 and 1. Received: dropout=1.5"),
+        (lambda: StandardLSTM(5, dropout=1.5), "`dropout` must be a number between 0 and 1. Received: dropout=1.5"),
         (lambda: StandardLSTM(5, fast_loop="no"), "`fast_loop` must be True or False. Received: fast_loop='no'"),
     ],
 )
