@@ -15,13 +15,18 @@ Body = Callable[[Any, Any], tuple[Any, Any]]
 Tap = Callable[[Any, str], Tensor]
 
 
-def value(variable: Any) -> Tensor:
-    """The value of a Keras variable as a tensor, in the type of the computation."""
+def tensor(value: Any) -> Tensor:
+    """An array, a tensor, or the value of a Keras variable in the type of the computation, as a tensor.
+
+    On TensorFlow a variable would stay one otherwise, also its `value`.
+    """
+    if isinstance(value, keras.Variable):
+        value = value.value
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.convert_to_tensor(variable.value)
-    return variable.value
+        return tf.convert_to_tensor(value)
+    return keras.ops.convert_to_tensor(value)
 
 
 def uniform(shape: tuple[Any, ...], seed: keras.random.SeedGenerator | int) -> Tensor:

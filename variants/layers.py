@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from variants.backend import tensor
 from variants.cell import GatedLSTMCell
 from variants.loop import layer_runner, run
 from variants.signature import check_positional, inherited_attribute, show_arguments
@@ -41,7 +42,7 @@ class GatedLSTM(keras.layers.RNN):
 
     Call arguments:
         sequences: Tensor of shape `(batch, time, features)`.
-        initial_state: List of h and c, each `(batch, units)`; with `gate_recurrence` also the gates,
+        initial_state: List or tuple of h and c, each `(batch, units)`; with `gate_recurrence` also the gates,
             `(batch, n * units)` for n learned gates. Zeros by default.
         mask: Boolean tensor `(batch, time)`. A masked step leaves the states as they are and repeats the
             previous output. The mask is passed on if `return_sequences` is True.
@@ -114,15 +115,19 @@ class GatedLSTM(keras.layers.RNN):
 
     def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
         check_sequences(sequences_shape, self.stateful)
-        if initial_state_shape is not None:
-            check_states(initial_state_shape, self.cell.state_size, sequences_shape[0])
         super().build(sequences_shape)
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: sequences_shape[-1]})
 
+    def compute_output_shape(self, sequences_shape: Any, initial_state_shape: Any = None) -> Any:
+        if initial_state_shape is not None:  # of tensors of a model to be, for which `call` does not run
+            states = keras.tree.map_shape_structure(keras.KerasTensor, initial_state_shape)
+            check_states(states, self.cell.state_size, sequences_shape[0])
+        return super().compute_output_shape(sequences_shape, initial_state_shape)
+
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
         if initial_state is not None:
-            shapes = keras.tree.map_structure(lambda state: tuple(state.shape), initial_state)
-            check_states(shapes, self.cell.state_size, sequences.shape[0])
+            check_states(initial_state, self.cell.state_size, sequences.shape[0])
+            initial_state = [tensor(state) for state in initial_state]
         if mask is not None:
             check_mask(mask, sequences)
         return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
