@@ -213,7 +213,7 @@ class GatedLSTMCell(keras.layers.LSTMCell):
             return product
         product = self._for_all_blocks(product)
         if self.bias is not None:
-            product = product + self.bias.value
+            product = product + ops.cast(self.bias.value, product.dtype)
         extra = self._gate_recurrence(states) if self.gate_recurrence else {}
         if self.peephole == "full":
             for gate in ("input", "forget"):

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from variants.autocast import in_types_of_cell
 from variants.backend import tensor
 from variants.cell import GatedLSTMCell
 from variants.loop import layer_runner, run
@@ -172,19 +173,23 @@ class GatedLSTM(keras.layers.RNN):
     def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
         """Run the steps: last output, outputs and final states. The hook of `keras.layers.RNN`."""
         runner = layer_runner.get()
-        if runner is not None:
-            return runner(self, sequences, initial_state, mask)
-        if not training or self.loop != "fast":
+        if runner is None and not (training and self.loop == "fast"):
             return super().inner_loop(sequences, initial_state, mask, training)
-        return run(
-            self.cell,
-            sequences,
-            initial_state,
-            mask=mask,
-            go_backwards=self.go_backwards,
-            return_sequences=self.return_sequences,
-            zero_output_for_mask=self.zero_output_for_mask,
-        )
+
+        def loop(sequences: Any, initial_state: Any) -> Any:
+            if runner is not None:
+                return runner(self, sequences, initial_state, mask)
+            return run(
+                self.cell,
+                sequences,
+                initial_state,
+                mask=mask,
+                go_backwards=self.go_backwards,
+                return_sequences=self.return_sequences,
+                zero_output_for_mask=self.zero_output_for_mask,
+            )
+
+        return in_types_of_cell(self, loop, sequences, initial_state)
 
     def get_config(self) -> dict[str, Any]:
         cell = self.cell.get_config()
