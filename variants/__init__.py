@@ -2,6 +2,7 @@
 
 import sys
 from importlib.abc import MetaPathFinder
+from importlib.metadata import PackageNotFoundError, version
 
 from variants.activations import binary, bipolar_sigmoid, centered_sigmoid, shifted_tanh
 from variants.cell import GatedLSTMCell
@@ -63,6 +64,11 @@ __all__ = [
     "trace_batches",
 ]
 
+try:
+    __version__ = version("gatelab")
+except PackageNotFoundError:  # run from a clone that is not installed
+    __version__ = "0+unknown"
+
 # Modules of version 0.1.0. For one release an import of them says where they are now.
 MOVED = """
     blocks=convert.blocks checks=validation export=convert.onnx janet=cells.janet layer_norm=cells.layer_norm
@@ -76,6 +82,7 @@ class _MovedModules(MetaPathFinder):
     """Asked last, when a module is nowhere else."""
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
+        """Raise an error with the new place of a module, if the name is one of 0.1.0."""
         package, _, name = fullname.rpartition(".")
         if package == __name__ and name in PLACES:
             raise ModuleNotFoundError(f"{fullname} is called {package}.{PLACES[name]} now", name=fullname)

@@ -3,7 +3,8 @@
 Tensors come in nested lists, tuples and dicts.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -15,13 +16,18 @@ Body = Callable[[Any, Any], tuple[Any, Any]]
 Tap = Callable[[Any, str], Tensor]
 
 
-def value(variable: Any) -> Tensor:
-    """The value of a Keras variable as a tensor, in the type of the computation."""
+def tensor(value: Any) -> Tensor:
+    """An array, a tensor, or the value of a Keras variable in the type of the computation, as a tensor.
+
+    On TensorFlow a variable would stay one otherwise, also its `value`.
+    """
+    if isinstance(value, keras.Variable):
+        value = value.value
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.convert_to_tensor(variable.value)
-    return variable.value
+        return tf.convert_to_tensor(value)
+    return keras.ops.convert_to_tensor(value)
 
 
 def uniform(shape: tuple[Any, ...], seed: keras.random.SeedGenerator | int) -> Tensor:
@@ -83,14 +89,17 @@ def _scan_tensorflow(
     outputs = {name: empty[name] if name in new else arrays[name] for name in output}
 
     def index(count: Tensor) -> Tensor:
+        """The place of a step in time."""
         return steps - 1 - count if reverse else count
 
     def read(count: Tensor, outputs: dict[str, Any], early: bool) -> dict[str, Any]:
+        """What a step reads, either ahead or in the step itself."""
         # An array that is written too is in the state of the loop; the steps still to be read are as they were.
         sources = {name: outputs.get(name, array) for name, array in arrays.items() if (name in ahead) == early}
         return tree.map_structure(lambda array: array.read(index(count)), sources)
 
     def step(count: Tensor, early: dict[str, Any], carry: Any, outputs: dict[str, Any]) -> Any:
+        """Take a step, and read ahead for the next one."""
         carry, values = body(carry, {**early, **read(count, outputs, False)})
         written = tree.map_structure(lambda array, value: array.write(index(count), value), outputs, values)
         return count + 1, read(tf.minimum(count + 1, steps - 1), written, True), carry, written
@@ -149,6 +158,7 @@ def differentiable(
 
     @tf.custom_gradient
     def function(*variables: Tensor) -> Any:
+        """Call `forward`, and tell TensorFlow its gradient."""
         outputs, saved = forward(list(variables))
 
         def gradient(*upstream: Tensor) -> list[Tensor | None]:
@@ -173,6 +183,22 @@ def compilations(function: Any) -> int:
     return function.experimental_get_tracing_count() if keras.backend.backend() == "tensorflow" else 0
 
 
+@contextmanager
+def inlined() -> Iterator[None]:
+    """Inside, functions that TensorFlow has compiled, or would compile, run as the Python that they were made of."""
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
 def tap_gradients(function: Callable[[Tap], tuple[Tensor, Any]]) -> tuple[list[Tensor], Any]:
     """Differentiate a function at places inside of it.
 
@@ -195,6 +221,7 @@ def tap_gradients(function: Callable[[Tap], tuple[Tensor, Any]]) -> tuple[list[T
     with tf.GradientTape(watch_accessed_variables=False) as tape:
 
         def tap(shape: Any, dtype: str) -> Tensor:
+            """Give zeros whose gradient is recorded."""
             taps.append(tf.zeros(shape, dtype))
             tape.watch(taps[-1])
             return taps[-1]
@@ -209,10 +236,12 @@ def _tap_gradients_jax(function: Callable[[Tap], tuple[Tensor, Any]]) -> tuple[l
     zeros: list[np.ndarray] = []
 
     def tap(shape: Any, dtype: str) -> np.ndarray:
+        """Count the taps, and keep their shapes."""
         zeros.append(np.zeros(shape, dtype))
         return zeros[-1]
 
     def at(taps: list[Tensor]) -> tuple[Tensor, Any]:
+        """Call the function with these values in place of the zeros."""
         remaining = iter(taps)
         return function(lambda shape, dtype: next(remaining))
 
@@ -227,6 +256,7 @@ def _tap_gradients_torch(function: Callable[[Tap], tuple[Tensor, Any]]) -> tuple
     taps: list[Tensor] = []
 
     def tap(shape: Any, dtype: str) -> Tensor:
+        """Give zeros whose gradient is recorded."""
         taps.append(keras.ops.zeros(shape, dtype).requires_grad_())
         return taps[-1]
 

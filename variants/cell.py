@@ -1,5 +1,6 @@
 """The LSTM equation. Every variant of this library is this cell with other switches, or a subclass of it."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,8 +9,9 @@ from keras import ops
 
 from variants.activations import STRAIGHT_THROUGH, activate
 from variants.initializers import BlockInitializer, ChronoInitializer
-from variants.switches import in_signature, pop_switches
-from variants.validation import check_initializers, check_numbers
+from variants.signature import check_positional, inherited_attribute, show_arguments
+from variants.switches import RENAMED, Switches, pop_switches
+from variants.validation import check_implementation, check_initializers, check_numbers
 
 
 @keras.saving.register_keras_serializable(package="gatelab")
@@ -52,6 +54,9 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         peephole_initializer: How peepholes start. Default None: as `kernel_initializer` says, as TensorFlow Addons'
             did.
         chrono_time: The former name of `bias_initializer=ChronoInitializer(chrono_time)`. Default None.
+        implementation: As of `keras.layers.LSTMCell`, whose 1 has a product for each gate and 2 (default) one for all.
+            Here all gates come from one product, so that 1 is refused with dropout, of which it has a mask for each
+            gate.
         **kwargs: The other arguments of `keras.layers.LSTMCell`, with their meaning and defaults: `use_bias`,
             `unit_forget_bias` (for a learned forget gate), `dropout`, `recurrent_dropout`, `seed`, and the
             initializers, regularizers and constraints of `kernel`, `recurrent` and `bias`. With a
@@ -91,15 +96,39 @@ class GatedLSTMCell(keras.layers.LSTMCell):
     not_clamped: Mapping[str, str] = {}
     """The quantities that `variants.clamped` refuses, since a number in their place means nothing, and why."""
 
-    @in_signature
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._show_arguments()
+
+    @classmethod
+    def _show_arguments(cls) -> None:
+        switches = inspect.signature(Switches).parameters.values()
+        inserted = [switch.replace(default=cls.fixed.get(switch.name, switch.default)) for switch in switches]
+        show_arguments(cls, inserted, GatedLSTMCell)
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        check_positional(cls, args)
+        return super().__new__(cls, *args, **kwargs)
+
     def __init__(
-        self, units: int, *, peephole_initializer: Any = None, chrono_time: int | None = None, **kwargs: Any
+        self,
+        units: int,
+        *,
+        peephole_initializer: Any = None,
+        chrono_time: int | None = None,
+        implementation: int = 2,
+        **kwargs: Any,
     ) -> None:
         if chrono_time is not None:
             kwargs["bias_initializer"] = ChronoInitializer(chrono_time, seed=kwargs.get("seed"))
-        check_numbers(units, {name: kwargs[name] for name in ("dropout", "recurrent_dropout") if name in kwargs})
+        rates = {name: kwargs.get(name, 0) for name in ("dropout", "recurrent_dropout")}
+        check_numbers(units, rates)
+        check_implementation(implementation, rates)
         switches = pop_switches(kwargs, self.fixed, type(self).__name__.removesuffix("Cell"))
         super().__init__(units, **kwargs)
+        self.implementation = implementation
+        for name in RENAMED:
+            delattr(self, name)  # Keras's defaults, whatever the activations are
         self.switches = switches
         for name, value in vars(switches).items():
             setattr(self, name, value)
@@ -111,6 +140,11 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         self.dropout_mask_count = None  # one mask for all gates, so that all gates come from one product
         if self.gate_recurrence:
             self.state_size = [units, units, len(self.learned_gates) * units]
+
+    def __getattr__(self, name: str) -> Any:
+        if name in RENAMED:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}: it has {RENAMED[name]}")
+        return inherited_attribute(super(), name)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         columns = self.units if self.shared_kernel else self.units * len(self.blocks)
@@ -179,7 +213,7 @@ class GatedLSTMCell(keras.layers.LSTMCell):
             return product
         product = self._for_all_blocks(product)
         if self.bias is not None:
-            product = product + self.bias.value
+            product = product + ops.cast(self.bias.value, product.dtype)
         extra = self._gate_recurrence(states) if self.gate_recurrence else {}
         if self.peephole == "full":
             for gate in ("input", "forget"):
@@ -280,7 +314,13 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         return self.peephole_gradient and not set(functions) & STRAIGHT_THROUGH
 
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["activation"], config["recurrent_activation"]
+        # Not by Keras's cell, which records the two activations that this one does not have.
+        config = super(keras.layers.LSTMCell, self).get_config()
+        names = [name for name in inspect.signature(keras.layers.LSTMCell).parameters if name not in RENAMED]
+        names.remove("kwargs")
+        config |= {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in names}
         peephole_initializer = self.peephole_initializer and keras.initializers.serialize(self.peephole_initializer)
         return {**config, **self.switches.get_config(), "peephole_initializer": peephole_initializer}
+
+
+GatedLSTMCell._show_arguments()

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from variants.backend import uniform
+from variants.backend import inlined, uniform
 from variants.cell import GatedLSTMCell
 from variants.layers import GatedLSTM
 from variants.loop import Steps, layer_runner, mask_outputs, prepare
@@ -220,7 +220,8 @@ class ClampedModel(keras.Model):
         self.clamp.is_reached = False
         token = layer_runner.set(run_layer)
         try:
-            outputs = self.model(inputs, training=False)
+            with inlined():  # a function compiled with the clamp in it would keep it
+                outputs = self.model(inputs, training=False)
         finally:
             layer_runner.reset(token)
         if not self.clamp.is_reached:

@@ -6,8 +6,11 @@ from typing import Any
 
 import keras
 
+from variants.autocast import in_types_of_cell
+from variants.backend import tensor
 from variants.cell import GatedLSTMCell
 from variants.loop import layer_runner, run
+from variants.signature import check_positional, inherited_attribute, show_arguments
 from variants.switches import RENAMED
 from variants.validation import check_mask, check_sequences, check_states, check_weights
 
@@ -30,15 +33,17 @@ class GatedLSTM(keras.layers.RNN):
         fast_loop: If True (default), training on TensorFlow runs the loop of `variants.loop` wherever it can, which
             takes less time and memory and computes the same. False: always Keras's loop, as in inference and on
             other backends, where it is the faster one. The property `loop` says which one training runs, and why.
-        **kwargs: The switches of `GatedLSTMCell` (`input_gate`, `forget_gate`, `output_gate`,
-            `gate_activation`, `candidate_activation`, `output_activation`, `peephole`, `gate_recurrence`,
-            `shared_kernel`, `peephole_gradient`), its `peephole_initializer`, and the arguments of
-            `keras.layers.LSTM`, except that `activation` and `recurrent_activation` have become the three
-            activations above. All of them are attributes of the layer.
+        use_cudnn: As of `keras.layers.LSTM`, `"auto"` (default) or False. These layers do not run cuDNN, and True is
+            refused.
+        input_gate, forget_gate, output_gate, gate_activation, candidate_activation, output_activation, peephole,
+            gate_recurrence, shared_kernel, peephole_gradient, peephole_initializer: See `GatedLSTMCell`. Like all
+            arguments of the cell they are attributes of the layer.
+        **kwargs: The other arguments of `keras.layers.LSTM`, except that `activation` and `recurrent_activation` have
+            become the three activations above.
 
     Call arguments:
         sequences: Tensor of shape `(batch, time, features)`.
-        initial_state: List of h and c, each `(batch, units)`; with `gate_recurrence` also the gates,
+        initial_state: List or tuple of h and c, each `(batch, units)`; with `gate_recurrence` also the gates,
             `(batch, n * units)` for n learned gates. Zeros by default.
         mask: Boolean tensor `(batch, time)`. A masked step leaves the states as they are and repeats the
             previous output. The mask is passed on if `return_sequences` is True.
@@ -62,6 +67,18 @@ class GatedLSTM(keras.layers.RNN):
 
     cell_class: type[GatedLSTMCell] = GatedLSTMCell
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._show_arguments()
+
+    @classmethod
+    def _show_arguments(cls) -> None:
+        show_arguments(cls, inspect.signature(cls.cell_class).parameters.values(), GatedLSTM)
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        check_positional(cls, args)
+        return super().__new__(cls, *args, **kwargs)
+
     def __init__(
         self,
         units: int,
@@ -72,10 +89,16 @@ class GatedLSTM(keras.layers.RNN):
         stateful: bool = False,
         unroll: bool = False,
         fast_loop: bool = True,
+        use_cudnn: bool | str = "auto",
         **kwargs: Any,
     ) -> None:
         if not isinstance(fast_loop, bool):
             raise ValueError(f"`fast_loop` must be True or False. Received: fast_loop={fast_loop!r}")
+        if use_cudnn not in ("auto", False):
+            raise ValueError(
+                "`use_cudnn` must be 'auto' or False, which are the same here: these layers do not run the kernels of "
+                f"cuDNN, as `keras.layers.LSTM` can. Received: use_cudnn={use_cudnn!r}"
+            )
         cell_arguments = {name: kwargs.pop(name) for name in self.cell_arguments() if name in kwargs}
         shared = {name: kwargs[name] for name in ("dtype", "trainable") if name in kwargs}
         super().__init__(
@@ -88,19 +111,24 @@ class GatedLSTM(keras.layers.RNN):
             **kwargs,
         )
         self.fast_loop = fast_loop
+        self.use_cudnn = use_cudnn
         self.supports_masking = True  # newer Keras has False for `keras.layers.RNN`
 
     def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
         check_sequences(sequences_shape, self.stateful)
-        if initial_state_shape is not None:
-            check_states(initial_state_shape, self.cell.state_size, sequences_shape[0])
         super().build(sequences_shape)
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: sequences_shape[-1]})
 
+    def compute_output_shape(self, sequences_shape: Any, initial_state_shape: Any = None) -> Any:
+        if initial_state_shape is not None:  # of tensors of a model to be, for which `call` does not run
+            states = keras.tree.map_shape_structure(keras.KerasTensor, initial_state_shape)
+            check_states(states, self.cell.state_size, sequences_shape[0])
+        return super().compute_output_shape(sequences_shape, initial_state_shape)
+
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
         if initial_state is not None:
-            shapes = keras.tree.map_structure(lambda state: tuple(state.shape), initial_state)
-            check_states(shapes, self.cell.state_size, sequences.shape[0])
+            check_states(initial_state, self.cell.state_size, sequences.shape[0])
+            initial_state = [tensor(state) for state in initial_state]
         if mask is not None:
             check_mask(mask, sequences)
         return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
@@ -114,20 +142,15 @@ class GatedLSTM(keras.layers.RNN):
     @cache
     def cell_arguments(cls) -> tuple[str, ...]:
         """The names of the arguments that the layer hands to its cell, besides `units`."""
-        bases = cls.cell_class.__mro__
-        bases = bases[: bases.index(keras.layers.LSTMCell) + 1]
-        parameters = (parameter for base in bases for parameter in inspect.signature(base).parameters.values())
-        names = dict.fromkeys(p.name for p in parameters if p.kind is not p.VAR_KEYWORD)
-        return tuple(name for name in names if name != "units")
+        not_handed_on = {"units", *inspect.signature(keras.layers.Layer.__init__).parameters}
+        names = (*inspect.signature(cls.cell_class).parameters, *RENAMED)
+        return tuple(name for name in names if name not in not_handed_on)
 
     def __getattr__(self, name: str) -> Any:
         """Look up what is no attribute of the layer itself among the arguments of its cell."""
-        if name == "units" or name in self.cell_arguments() and name not in RENAMED:
+        if name == "units" or name in self.cell_arguments():
             return getattr(self.cell, name)
-        inherited = getattr(super(), "__getattr__", None)  # on PyTorch, that of its modules
-        if inherited is None:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return inherited(name)
+        return inherited_attribute(super(), name)
 
     @property
     def loop(self) -> str:
@@ -150,19 +173,23 @@ class GatedLSTM(keras.layers.RNN):
     def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
         """Run the steps: last output, outputs and final states. The hook of `keras.layers.RNN`."""
         runner = layer_runner.get()
-        if runner is not None:
-            return runner(self, sequences, initial_state, mask)
-        if not training or self.loop != "fast":
+        if runner is None and not (training and self.loop == "fast"):
             return super().inner_loop(sequences, initial_state, mask, training)
-        return run(
-            self.cell,
-            sequences,
-            initial_state,
-            mask=mask,
-            go_backwards=self.go_backwards,
-            return_sequences=self.return_sequences,
-            zero_output_for_mask=self.zero_output_for_mask,
-        )
+
+        def loop(sequences: Any, initial_state: Any) -> Any:
+            if runner is not None:
+                return runner(self, sequences, initial_state, mask)
+            return run(
+                self.cell,
+                sequences,
+                initial_state,
+                mask=mask,
+                go_backwards=self.go_backwards,
+                return_sequences=self.return_sequences,
+                zero_output_for_mask=self.zero_output_for_mask,
+            )
+
+        return in_types_of_cell(self, loop, sequences, initial_state)
 
     def get_config(self) -> dict[str, Any]:
         cell = self.cell.get_config()
@@ -173,6 +200,9 @@ class GatedLSTM(keras.layers.RNN):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "GatedLSTM":
         return cls(**config)
+
+
+GatedLSTM._show_arguments()
 
 
 @keras.saving.register_keras_serializable(package="gatelab")

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 from keras import ops, tree
 
-from variants.backend import differentiable, scan, value, vjp
+from variants.backend import differentiable, scan, tensor, vjp
 from variants.cell import GatedLSTMCell
 
 Tensor = Any
@@ -114,7 +114,7 @@ class Steps:
 
     def weights(self) -> list[Tensor]:
         """Give the values of the cell's variables, in the type of the computation."""
-        return [value(variable) for variable in self.variables]
+        return [ops.cast(tensor(variable), self.cell.compute_dtype) for variable in self.variables]
 
     def recurrent_product(self, states: list[Tensor], dropout_mask: Tensor | None, weights: list[Tensor]) -> Tensor:
         """Compute what the sums owe to the states, after dropout, for one step or for all."""

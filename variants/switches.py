@@ -1,7 +1,6 @@
 """What may be chosen in the LSTM equation, and which choices exclude each other."""
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -55,7 +54,8 @@ class Switches:
     def _check_values(self) -> None:
         for name, choices in CHOICES.items():
             if (value := getattr(self, name)) not in choices:
-                raise ValueError(f"`{name}` must be one of {', '.join(choices)}. Received: {name}={value!r}")
+                allowed = f"`{name}` must be one of {', '.join(choices)}"
+                raise ValueError(f"{allowed}. Received: {name}={value!r}{_as_choice(name, value)}")
         for name in FLAGS:
             if not isinstance(flag := getattr(self, name), bool):
                 raise ValueError(f"`{name}` must be True or False. Received: {name}={flag!r}")
@@ -105,13 +105,12 @@ class Switches:
 NAMES = tuple(field.name for field in fields(Switches))
 
 
-def in_signature(init: Callable[..., None]) -> Callable[..., None]:
-    """Show the switches in the signature of an `__init__` that takes them among its keyword arguments."""
-    signature = inspect.signature(init)
-    *own, keywords = signature.parameters.values()
-    switches = inspect.signature(Switches).parameters.values()
-    init.__signature__ = signature.replace(parameters=[*own, *switches, keywords])  # type: ignore[attr-defined]
-    return init
+def _as_choice(name: str, value: Any) -> str:
+    """What a value that stands for yes or no is called."""
+    if value is not None and not isinstance(value, bool):
+        return ""
+    yes, no = ("diagonal", "none") if name == "peephole" else ("learned", "open")
+    return f"; write {name}={yes if value else no!r}"
 
 
 def pop_switches(arguments: dict[str, Any], fixed: Mapping[str, Any], owner: str) -> Switches:

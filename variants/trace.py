@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from variants.backend import Tap, compilations, compiled, tap_gradients
+from variants.backend import Tap, compilations, compiled, inlined, tap_gradients
 from variants.cell import GatedLSTMCell
 from variants.loop import Intervention, Steps, layer_runner, mask_outputs, prepare
 
@@ -200,9 +200,11 @@ class Pass:
 
     def call(self, model: keras.Model, x: Any) -> Tensor:
         """Call the model, and leave its variables as they are."""
+        if not model.built:
+            model(x, training=False)  # Keras builds it with tensors that have no values
         token = layer_runner.set(self._run_layer)
         try:
-            with keras.StatelessScope():
+            with keras.StatelessScope(), inlined():
                 outputs = model(x, training=False)
         except ValueError as error:
             if not self.refusal:
@@ -234,7 +236,7 @@ class Pass:
         inputs, _ = prepare(cell, sequences, mask, go_backwards=layer.go_backwards)
         shape = ops.shape(inputs["sums"])[:2]
         if self.tap is not None:
-            inputs |= {f"{state}_tap": self.tap((*shape, cell.units), layer.compute_dtype) for state in self.states}
+            inputs |= {f"{state}_tap": self.tap((*shape, cell.units), cell.compute_dtype) for state in self.states}
         calls = sum(other is layer for other in self.layers.values())
         name = f"{layer.name}:{calls + 1}" if calls else layer.name
         initial = self.initial.setdefault(name, list(initial_state))

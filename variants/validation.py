@@ -1,6 +1,7 @@
 """Errors for bad input of recurrent layers: they name the argument, what was received and what is allowed."""
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -30,25 +31,34 @@ def check_sequences(shape: Shape, stateful: bool) -> None:
         )
 
 
-def check_states(shapes: Any, sizes: Sequence[int], batch: int | None) -> None:
+def check_states(states: Any, sizes: Sequence[int], batch: int | None) -> None:
     """Refuse initial states of another number or shape than the layer has.
 
     Args:
-        shapes: The shapes of the states, as a list, or of the one tensor.
+        states: The states.
         sizes: The sizes of the layer's states.
         batch: The number of sequences, if known.
 
     Raises:
-        ValueError: for anything but a list of one tensor `(batch, size)` for each state.
+        ValueError: for anything but a list or tuple of one tensor `(batch, size)` for each state.
     """
-    is_list = isinstance(shapes, list)
+    is_list = isinstance(states, list | tuple)
+    shapes = [tuple(state.shape) if hasattr(state, "shape") else None for state in states] if is_list else []
     fits = is_list and len(shapes) == len(sizes)
     if not (fits and all(_fits(shape, (batch, size)) for shape, size in zip(shapes, sizes, strict=True))):
         allowed = ", ".join(f"({'batch' if batch is None else batch}, {size})" for size in sizes)
-        received = ", ".join(map(str, shapes)) if is_list else f"no list but one tensor, {shapes}"
+        received = ", ".join(map(_described, states)) or "none" if is_list else _no_list(states)
         raise ValueError(
             f"`initial_state` must be a list of {len(sizes)} tensors of the shapes {allowed}. Received: {received}"
         )
+
+
+def _no_list(state: Any) -> str:
+    return f"no list but {'one tensor, ' if hasattr(state, 'shape') else ''}{_described(state)}"
+
+
+def _described(state: Any) -> str:
+    return str(tuple(state.shape)) if hasattr(state, "shape") else f"a {type(state).__name__}, which is no tensor"
 
 
 def check_mask(mask: Any, sequences: Any) -> None:
@@ -85,8 +95,22 @@ def check_numbers(units: Any, rates: dict[str, Any]) -> None:
     if isinstance(units, bool) or not hasattr(units, "__index__") or units < 1:
         raise ValueError(f"`units` must be a positive integer. Received: units={units!r}")
     for name, rate in rates.items():
-        if not 0 <= rate <= 1:
-            raise ValueError(f"`{name}` must be between 0 and 1. Received: {name}={rate!r}")
+        if not isinstance(rate, Real) or not 0 <= float(rate) <= 1:
+            raise ValueError(f"`{name}` must be a number between 0 and 1. Received: {name}={rate!r}")
+
+
+def check_implementation(implementation: Any, rates: dict[str, Any]) -> None:
+    """Refuse what `keras.layers.LSTMCell` computes in another way: with 1 a dropout mask for each gate.
+
+    Raises:
+        ValueError: names the values that are allowed.
+    """
+    if implementation not in (1, 2) or implementation == 1 and any(rates.values()):
+        rate = "".join(f", {name}={rate!r}" for name, rate in rates.items() if rate)
+        raise ValueError(
+            "`implementation` must be 2, or 1 without dropout: in these layers all gates share one dropout mask, and "
+            f"implementation=1 of Keras has one for each. Received: implementation={implementation!r}{rate}"
+        )
 
 
 def check_initializers(cell: Any) -> None:
@@ -112,8 +136,10 @@ def check_initializers(cell: Any) -> None:
         )
 
 
-def _fits(shape: Shape, allowed: Shape) -> bool:
+def _fits(shape: Shape | None, allowed: Shape) -> bool:
     """Whether two shapes can be the same, given that some dimensions are not known yet."""
-    return len(shape) == len(allowed) and all(
-        a is None or b is None or a == b for a, b in zip(shape, allowed, strict=True)
+    return (
+        shape is not None
+        and len(shape) == len(allowed)
+        and all(a is None or b is None or a == b for a, b in zip(shape, allowed, strict=True))
     )

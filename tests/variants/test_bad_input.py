@@ -29,7 +29,7 @@ def state(*shape):
         (lambda: StandardLSTM(0), "`units` must be a positive integer. Received: units=0"),
         (lambda: StandardLSTM(2.5), "`units` must be a positive integer. Received: units=2.5"),
         (lambda: StandardLSTM("5"), "`units` must be a positive integer. Received: units='5'"),
-        (lambda: StandardLSTM(5, dropout=1.5), "`dropout` must be between 0 and 1. Received: dropout=1.5"),
+        (lambda: StandardLSTM(5, dropout=1.5), "`dropout` must be a number between 0 and 1. Received: dropout=1.5"),
         (lambda: StandardLSTM(5, fast_loop="no"), "`fast_loop` must be True or False. Received: fast_loop='no'"),
     ],
 )
@@ -46,8 +46,11 @@ def test_refused_when_built(build, message):
         ([state(2, 4)] * 2, r"\(2, 4\), \(2, 4\)"),
         ([state(3, 5)] * 2, r"\(3, 5\), \(3, 5\)"),
         (state(2, 5), r"no list but one tensor, \(2, 5\)"),
+        ([state(2, 5).tolist()] * 2, "a list, which is no tensor, a list, which is no tensor"),
+        ({"h": state(2, 5), "c": state(2, 5)}, "no list but a dict, which is no tensor"),
+        ([], "none"),
     ],
-    ids=["too few", "too many", "units", "batch", "no list"],
+    ids=["too few", "too many", "units", "batch", "no list", "Python lists", "dict", "empty"],
 )
 @pytest.mark.parametrize("built", [False, True])
 def test_refused_initial_states(states, received, built):
@@ -59,10 +62,14 @@ def test_refused_initial_states(states, received, built):
         layer(X, initial_state=states)
 
 
-def test_refused_initial_states_of_a_functional_model():
+@pytest.mark.parametrize("built", [False, True])
+def test_refused_initial_states_of_a_functional_model(built):
+    layer = GatedLSTM(5, gate_recurrence=True)
+    if built:
+        layer.build((None, None, 3))
     allowed = r"a list of 3 tensors of the shapes \(batch, 5\), \(batch, 5\), \(batch, 15\)"
     with pytest.raises(ValueError, match=allowed):
-        GatedLSTM(5, gate_recurrence=True)(keras.Input((4, 3)), initial_state=[keras.Input((5,))] * 2)
+        layer(keras.Input((4, 3)), initial_state=[keras.Input((5,))] * 2)
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (2,), (2, 4, 3)])

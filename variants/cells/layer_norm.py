@@ -52,8 +52,9 @@ class LayerNormLSTMCell(GatedLSTMCell):
 
     def input_product(self, inputs: Any) -> Any:
         """Compute LN(x W) * g_x + b, `(..., features)` to `(..., n * units)`."""
-        product = self._normalize(ops.tensordot(inputs, self.kernel, 1)) * self.kernel_gain
-        return product if self.bias is None else product + self.bias
+        product = self._normalize(ops.tensordot(inputs, self.kernel, 1))
+        product = product * ops.cast(self.kernel_gain, product.dtype)
+        return product if self.bias is None else product + ops.cast(self.bias, product.dtype)
 
     def recurrent_product(self, states: list[Any]) -> Any:
         """Compute h U, from states `(..., units)` to `(..., n * units)`."""
