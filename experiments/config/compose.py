@@ -4,7 +4,6 @@ import copy
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -16,12 +15,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments import tasks
 from experiments.config import names
+from experiments.config.conf_files import CONF
 from experiments.config.renamed import renamed_variants
 from experiments.config.schema import Config, Variant
-from experiments.errors import UserError, first_line
+from experiments.config.suggestions import suggestions
+from experiments.errors import UserError, did_you_mean, first_line
 from experiments.options import problems
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
 GATED_LSTM = {  # what the layer does where its arguments leave it open
     "input_gate": "learned",
     "forget_gate": "learned",
@@ -82,7 +82,7 @@ def reason(error: Exception, overrides: Sequence[str]) -> str:
     """Why Hydra refuses overrides: it names the override, and OmegaConf what is wrong with it."""
     cause = error.__cause__
     text = first_line(cause) if isinstance(cause, OmegaConfBaseException) else str(error)
-    return f"{text}{renamed_variants(overrides)}"
+    return f"{text}{renamed_variants(overrides)}{suggestions(overrides)}"
 
 
 def load(cfg: DictConfig) -> Config:
@@ -144,7 +144,11 @@ def _unknown(cfg: Any, settings: Any, prefix: str = "") -> list[str]:
     """Fields that a schema does not have: Hydra lets `+name=value` through."""
     known = {field.name for field in fields(settings)}
     allowed = ", ".join(sorted(known))
-    unknown = [f"{prefix}{key}: there is no such field. Allowed: {allowed}" for key in cfg if key not in known]
+    unknown = [
+        f"{prefix}{key}: there is no such field. Allowed: {allowed}.{did_you_mean(str(key), known)}"
+        for key in cfg
+        if key not in known
+    ]
     for name in known:
         value = getattr(settings, name)
         if is_dataclass(value):
@@ -156,9 +160,3 @@ def _twice(variant: Variant) -> list[str]:
     """Arguments that have a field of their own, which would be set in two places."""
     own = {field.name for field in fields(Variant)} & variant.arguments.keys()
     return [f"variant.arguments.{name}: set the field variant.{name} instead" for name in sorted(own)]
-
-
-def choices(group: str) -> list[str]:
-    """What a group of `conf/` can be set to: its YAML files, those in folders by their path."""
-    folder = CONF / group
-    return sorted(file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml"))

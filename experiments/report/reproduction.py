@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from experiments.config.compose import CONF, GATED_LSTM, choices, defaults
+from experiments.config.compose import GATED_LSTM, defaults
+from experiments.config.conf_files import CONF, choices
 from experiments.errors import UserError
 from experiments.report.rows import Runs
 from experiments.report.study import Study

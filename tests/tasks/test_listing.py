@@ -5,7 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from experiments.config.compose import CONF, choices, compose
+from experiments.config.compose import compose
+from experiments.config.conf_files import CONF, choices
 from experiments.errors import UserError
 from experiments.tasks import Split, Task, _figure
 from experiments.tasks import __main__ as command
