@@ -6,6 +6,7 @@ import runpy
 import sys
 from collections.abc import Sequence
 from dataclasses import is_dataclass
+from pathlib import Path
 
 from experiments.errors import UserError, did_you_mean, reported
 from experiments.options import HELP, described
@@ -17,6 +18,7 @@ MODULES = {
     "gates": "a page that shows what the gates of a trained trial do",
     "tasks": "a table of all tasks; draw sequences of one",
 }
+COMMANDS = MODULES | {"init": "FOLDER: a project of your own with a variant, a task, a study and a test"}
 COMPLETION = ("-sc", "--shell-completion", "--shell_completion")
 EXAMPLES = """
   gatelab COMMAND --help                 what a command takes
@@ -39,15 +41,25 @@ def main() -> None:
             print(help_text(), end="")
         elif words[0] in MODULES:
             _run(words[0], words[1:])
+        elif words[0] == "init":
+            _init(words[1:])
         else:
-            hint = did_you_mean(words[0], MODULES)
-            raise UserError(f"{words[0]}: there is no such command. Commands: {', '.join(MODULES)}.{hint}")
+            hint = did_you_mean(words[0], COMMANDS)
+            raise UserError(f"{words[0]}: there is no such command. Commands: {', '.join(COMMANDS)}.{hint}")
 
 
 def help_text() -> str:
     """All commands on one screen."""
-    rows = [f"  gatelab {name:<8}{text}" for name, text in MODULES.items()]
+    rows = [f"  gatelab {name:<8}{text}" for name, text in COMMANDS.items()]
     return "\n".join(["Train LSTM variants, record every trial, compare them.", "", *rows, EXAMPLES])
+
+
+def _init(words: Sequence[str]) -> None:
+    from experiments.config.project import init
+
+    if len(words) != 1 or words[0].startswith("-"):
+        raise UserError("gatelab init FOLDER: one folder, into which it writes a project of your own")
+    init(Path(words[0]).expanduser())
 
 
 def _run(command: str, words: Sequence[str]) -> None:
@@ -70,7 +82,7 @@ def _complete(words: Sequence[str]) -> None:
     line = os.environ.get("COMP_LINE", "").split(maxsplit=2) if is_query else []
     ends = os.environ.get("COMP_LINE", "").endswith(" ")
     if is_query and (len(line) < 2 or (len(line) == 2 and not ends)):
-        print(*MODULES)
+        print(*COMMANDS)
     elif is_query and line[1] in MODULES and line[1] != "train":
         print(*_options(line[1]))
     elif is_query and not ends and (matches := suggestions.completions(line[2].split()[-1])):

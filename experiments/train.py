@@ -10,7 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from experiments.config.compose import load, register
-from experiments.config.conf_files import CONF
+from experiments.config.conf_files import CONF, refuse_twins
 from experiments.config.help import help_text
 from experiments.config.renamed import renamed_variants
 from experiments.config.suggestions import suggestions
@@ -19,8 +19,6 @@ from experiments.options import HELP
 
 SHOWING = {"--cfg", "-c", "--info", "-i", "--hydra-help"}  # options of Hydra that print and train nothing
 MULTIRUN = {"--multirun", "-m"}
-
-register()
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
@@ -48,6 +46,8 @@ def run(words: list[str]) -> None:
             program = "gatelab train" if Path(sys.argv[0]).stem == "gatelab" else "python -m experiments.train"
             print(help_text(program, [word for word in words if not word.startswith("-") and word not in HELP]))
             return
+        refuse_twins()
+        register()
         showing = SHOWING & set(words)
         if showing and MULTIRUN & set(words):
             option = showing.pop()

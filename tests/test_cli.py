@@ -31,7 +31,7 @@ def test_help_is_one_screen_with_all_commands(program, tmp_path):
     assert done.returncode == 0, done.stderr
     text = done.stdout[: len(done.stdout) // 2]
     assert done.stdout == text * 2 and len(text.splitlines()) <= 24
-    for command in ("train", "sweep", "report", "gates", "tasks"):
+    for command in ("train", "sweep", "report", "gates", "tasks", "init"):
         assert f"  gatelab {command} " in text
 
 
@@ -71,7 +71,7 @@ while read -r line; do
 done
 """
 COMPLETED = {
-    "gatelab ": "train sweep report gates tasks",
+    "gatelab ": "train sweep report gates tasks init",
     "gatelab train variant=standard,peep": "variant=standard,peephole",
     "gatelab train task=forecast task.hori": "task.horizon=",
     "gatelab sweep stat": "status",

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments import tasks
 from experiments.config import names
-from experiments.config.conf_files import CONF
+from experiments.config.conf_files import CONF, own_functions, refuse_twins
 from experiments.config.renamed import renamed_variants
 from experiments.config.schema import Config, Variant
 from experiments.config.suggestions import suggestions
@@ -44,6 +44,8 @@ def register() -> None:
     store.store(group="schema", name="variant", node=Variant)
     for name, function in tasks.functions().items():
         store.store(group="schema/task", name=name, node=tasks.schema(function))
+    for name in own_functions():
+        store.store(group="schema/task", name=name, node=tasks.schema(tasks.function(name)))
 
 
 def compose(overrides: Sequence[str]) -> Config:
@@ -69,6 +71,7 @@ def defaults(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def _composed(overrides: Sequence[str]) -> DictConfig:
+    refuse_twins()
     register()
     is_started = GlobalHydra.instance().is_initialized()
     try:
@@ -104,6 +107,12 @@ def load(cfg: DictConfig) -> Config:
     wrong = [*_unknown(cfg, config), *problems(config), *problems(config.task, "task."), *_twice(config.variant)]
     if wrong:
         raise UserError("\n  ".join(["the configuration cannot be used:", *wrong]))
+    function = tasks.function(config.task.function)
+    if tasks.schema(function) is not type(config.task):
+        raise UserError(
+            f"task.function={config.task.function}: the fields of task={config.task.name} are of another function. "
+            f"Write a file conf/task/NAME.yaml that begins with `defaults: [/schema/task/{config.task.function}@task]`"
+        )
     for argument in ("study", "variant.name", "task.name"):
         name = OmegaConf.select(cfg, argument)
         if wrong_name := names.problem(name):
@@ -119,11 +128,10 @@ def restored(values: Mapping[str, Any]) -> Config:
     """
     task = values.get("task") if isinstance(values, Mapping) else None
     name = task.get("function") if isinstance(task, Mapping) else None
-    if name not in tasks.functions():
-        raise UserError(f"the configuration cannot be used: there is no task function {name!r}")
+    function = tasks.function(str(name))
     try:
         cfg = OmegaConf.merge(OmegaConf.structured(Config), {**values, "task": None, "variant": _variant(values)})
-        cfg.task = OmegaConf.merge(OmegaConf.structured(tasks.schema(tasks.functions()[name])), task)
+        cfg.task = OmegaConf.merge(OmegaConf.structured(tasks.schema(function)), task)
     except OmegaConfBaseException as error:
         raise UserError(f"the configuration cannot be used: {str(error).splitlines()[0]}") from error
     return load(cfg)

@@ -83,7 +83,7 @@ def _topic(word: str) -> list[str]:
     """What there is to say of a topic, in paragraphs."""
     name, _, value = word.partition("=")
     if name == "task" and value:
-        return [_parameters(tasks.functions()[defaults([word])["task"]["function"]])]
+        return [_parameters(tasks.function(defaults([word])["task"]["function"]))]
     if name not in TOPICS:
         raise UserError(
             f"--help {word}: there is no such topic. Topics: {', '.join(TOPICS)}.{did_you_mean(name, TOPICS)}"
