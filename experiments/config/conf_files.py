@@ -6,6 +6,7 @@ from pathlib import Path
 from experiments.errors import UserError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
+LISTED = 3  # files in a message
 OWN_FUNCTION = re.compile(r"/schema/task/(\w[\w.]*\.\w+)@task")
 
 
@@ -43,7 +44,8 @@ def refuse_twins() -> None:
     own = own_folder()
     twins = [file for file in sorted(own.rglob("*/*.yaml")) if (CONF / file.relative_to(own)).exists()] if own else []
     if twins:
-        names = ", ".join(str(file.relative_to(Path.cwd())) for file in twins)
+        names = ", ".join(str(file.relative_to(Path.cwd())) for file in twins[:LISTED])
+        names += f" and {len(twins) - LISTED} more" if len(twins) > LISTED else ""
         raise UserError(f"{names}: the lab has such files in {CONF}. Give yours another name")
 
 

@@ -95,6 +95,7 @@ def test_a_file_with_the_name_of_one_of_ours_is_refused(project):
 QUICK = ["training.epochs=1", "training.jit_compile=false", "tracking.gates=0", "model.units=4"]
 
 
+@pytest.mark.slow
 def test_own_code_is_trained_in_workers(project):
     put_store(project / "outputs")
     done = python(

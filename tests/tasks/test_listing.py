@@ -131,7 +131,9 @@ def test_a_file_may_build_on_another_one(tmp_path, monkeypatch):
     head = "# @package _global_\n"
     (conf / "task/long.yaml").write_text(f"{head}defaults: [adding, _self_]\ntask: {{name: long, length: 400}}\n")
     (conf / "task/lost.yaml").write_text(f"{head}defaults: [/schema/task/multiplying@task]\n")
-    monkeypatch.setattr("experiments.config.compose.CONF", conf)
+    for module in ("compose", "conf_files"):
+        monkeypatch.setattr(f"experiments.config.{module}.CONF", conf)
+    monkeypatch.chdir(tmp_path)
     command.main(["show", "long", "task.train_size=9", f"out={tmp_path}/long.png"])
     assert (tmp_path / "long.png").exists()
     with pytest.raises(UserError, match="task=lost: In 'task/lost': Could not load 'schema/task/multiplying'"):
