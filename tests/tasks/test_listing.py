@@ -57,7 +57,7 @@ def test_the_table_lists_every_task_and_downloads_nothing(no_download, tmp_path,
 
 def test_a_task_that_cannot_be_built_says_so_in_its_row(no_download, tmp_path, capsys, monkeypatch):
     (tmp_path / "JSB_Chorales.mat").write_text("no music")
-    monkeypatch.setattr("experiments.config.compose.choices", lambda group: ["jsb_chorales"])
+    monkeypatch.setattr("experiments.config.conf_files.choices", lambda group: ["jsb_chorales"])
     command.main([f"data_dir={tmp_path}"])
     assert "no: JSB_Chorales.mat:" in rows(capsys.readouterr().out)["jsb_chorales"]
 
