@@ -21,7 +21,8 @@ import keras
 import tensorflow as tf
 
 from experiments import tasks
-from experiments.config.compose import choices, compose
+from experiments.config.compose import compose
+from experiments.config.conf_files import choices
 from experiments.errors import UserError
 from experiments.tasks import Stream
 from experiments.trial import model as models

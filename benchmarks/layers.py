@@ -21,7 +21,7 @@ from pathlib import Path
 
 from _layers_calls import FLOOR, JAX, KERAS, PATHS, TORCH, TORCH_LSTM, alike, call, gpus
 
-from experiments.config.compose import choices
+from experiments.config.conf_files import choices
 
 SIZES = {"XS": (16, 100, 8, 32), "S": (32, 100, 32, 64), "M": (64, 100, 128, 256), "L": (128, 100, 256, 512)}
 ROUNDS = {"XS": 50, "S": 30, "M": 7, "L": 3}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
-from experiments.errors import UserError
+from experiments.errors import UserError, did_you_mean
 
 HELP = {"--help", "-h", "help"}
 WIDTH = 120
@@ -99,8 +99,9 @@ def parse(schema: type[Schema], words: Sequence[str], others: Sequence[str] = ()
     for word in words:
         name, _, text = word.partition("=")
         if name not in known or not text:
-            allowed = ", ".join(f"{option}=" for option in (*known, *others))
-            raise UserError(f"{word}: there is no such option here. Options: {allowed}")
+            names = (*known, *others)
+            allowed = ", ".join(f"{option}=" for option in names)
+            raise UserError(f"{word}: there is no such option here. Options: {allowed}.{did_you_mean(name, names)}")
         attribute, kind = known[name]
         values[attribute] = _value(name, text, kind)
     for option in fields(schema):  # type: ignore[arg-type]

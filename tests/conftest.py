@@ -14,7 +14,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from experiments import tasks
-from experiments.config.compose import CONF, load, register
+from experiments.config.compose import load, register
+from experiments.config.conf_files import CONF
 from experiments.config.schema import Config
 from experiments.trial.spec import TrialSpec
 

@@ -4,7 +4,6 @@ import copy
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -16,12 +15,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments import tasks
 from experiments.config import names
+from experiments.config.conf_files import CONF, own_functions, refuse_twins
 from experiments.config.renamed import renamed_variants
 from experiments.config.schema import Config, Variant
-from experiments.errors import UserError, first_line
+from experiments.config.suggestions import suggestions
+from experiments.errors import UserError, did_you_mean, first_line
 from experiments.options import problems
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
 GATED_LSTM = {  # what the layer does where its arguments leave it open
     "input_gate": "learned",
     "forget_gate": "learned",
@@ -44,6 +44,8 @@ def register() -> None:
     store.store(group="schema", name="variant", node=Variant)
     for name, function in tasks.functions().items():
         store.store(group="schema/task", name=name, node=tasks.schema(function))
+    for name in own_functions():
+        store.store(group="schema/task", name=name, node=tasks.schema(tasks.function(name)))
 
 
 def compose(overrides: Sequence[str]) -> Config:
@@ -69,6 +71,7 @@ def defaults(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def _composed(overrides: Sequence[str]) -> DictConfig:
+    refuse_twins()
     register()
     is_started = GlobalHydra.instance().is_initialized()
     try:
@@ -82,7 +85,7 @@ def reason(error: Exception, overrides: Sequence[str]) -> str:
     """Why Hydra refuses overrides: it names the override, and OmegaConf what is wrong with it."""
     cause = error.__cause__
     text = first_line(cause) if isinstance(cause, OmegaConfBaseException) else str(error)
-    return f"{text}{renamed_variants(overrides)}"
+    return f"{text}{renamed_variants(overrides)}{suggestions(overrides)}"
 
 
 def load(cfg: DictConfig) -> Config:
@@ -104,6 +107,12 @@ def load(cfg: DictConfig) -> Config:
     wrong = [*_unknown(cfg, config), *problems(config), *problems(config.task, "task."), *_twice(config.variant)]
     if wrong:
         raise UserError("\n  ".join(["the configuration cannot be used:", *wrong]))
+    function = tasks.function(config.task.function)
+    if tasks.schema(function) is not type(config.task):
+        raise UserError(
+            f"task.function={config.task.function}: the fields of task={config.task.name} are of another function. "
+            f"Write a file conf/task/NAME.yaml that begins with `defaults: [/schema/task/{config.task.function}@task]`"
+        )
     for argument in ("study", "variant.name", "task.name"):
         name = OmegaConf.select(cfg, argument)
         if wrong_name := names.problem(name):
@@ -119,11 +128,10 @@ def restored(values: Mapping[str, Any]) -> Config:
     """
     task = values.get("task") if isinstance(values, Mapping) else None
     name = task.get("function") if isinstance(task, Mapping) else None
-    if name not in tasks.functions():
-        raise UserError(f"the configuration cannot be used: there is no task function {name!r}")
+    function = tasks.function(str(name))
     try:
         cfg = OmegaConf.merge(OmegaConf.structured(Config), {**values, "task": None, "variant": _variant(values)})
-        cfg.task = OmegaConf.merge(OmegaConf.structured(tasks.schema(tasks.functions()[name])), task)
+        cfg.task = OmegaConf.merge(OmegaConf.structured(tasks.schema(function)), task)
     except OmegaConfBaseException as error:
         raise UserError(f"the configuration cannot be used: {str(error).splitlines()[0]}") from error
     return load(cfg)
@@ -144,7 +152,11 @@ def _unknown(cfg: Any, settings: Any, prefix: str = "") -> list[str]:
     """Fields that a schema does not have: Hydra lets `+name=value` through."""
     known = {field.name for field in fields(settings)}
     allowed = ", ".join(sorted(known))
-    unknown = [f"{prefix}{key}: there is no such field. Allowed: {allowed}" for key in cfg if key not in known]
+    unknown = [
+        f"{prefix}{key}: there is no such field. Allowed: {allowed}.{did_you_mean(str(key), known)}"
+        for key in cfg
+        if key not in known
+    ]
     for name in known:
         value = getattr(settings, name)
         if is_dataclass(value):
@@ -156,9 +168,3 @@ def _twice(variant: Variant) -> list[str]:
     """Arguments that have a field of their own, which would be set in two places."""
     own = {field.name for field in fields(Variant)} & variant.arguments.keys()
     return [f"variant.arguments.{name}: set the field variant.{name} instead" for name in sorted(own)]
-
-
-def choices(group: str) -> list[str]:
-    """What a group of `conf/` can be set to: its YAML files, those in folders by their path."""
-    folder = CONF / group
-    return sorted(file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml"))

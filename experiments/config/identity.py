@@ -15,16 +15,18 @@ LABELS = {  # of a file its digest counts, however it was read
 }
 
 
-def trial_key(config: Config, digest: str) -> str:
+def trial_key(config: Config, digest: str, source: str = "") -> str:
     """16 hexadecimal digits that differ when the numbers may differ.
 
-    Of files the content counts (`digest`), not the path; study, folders, store and workers do not count.
+    Of files the content counts (`digest`), not the path, and of the user's own code what it says (`source`); study,
+    folders, store and workers do not count.
     """
     values = plain(config)
     relevant = {section: values[section] for section in ("variant", "task", "model", "training", "seed")}
     for section, labels in LABELS.items():
         relevant[section] = {name: value for name, value in relevant[section].items() if name not in labels}
-    text = json.dumps({"numbers": NUMBERS, "data": digest, **relevant}, sort_keys=True)
+    own = {"source": source} if source else {}
+    text = json.dumps({"numbers": NUMBERS, "data": digest, **own, **relevant}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -18,6 +18,7 @@ from experiments.tracking import Store, StoredRun
 from experiments.tracking.lookup import fetch, recorded_spec
 from experiments.tracking.metadata import Tag
 from experiments.trial.gate_bounds import Bounds, activation_bounds, gate_bounds
+from experiments.trial.model import layer_class
 from experiments.trial.spec import TrialSpec
 
 Array = np.ndarray
@@ -87,6 +88,7 @@ def load_trial(store: Store, run: StoredRun, data_dir: str | None = None) -> Tra
                 f"{run.name}: its data are not those that it was trained on, so that its tokens or numbers may mean "
                 "something else now. Give it the data of then"
             )
+        layer_class(spec.config.variant.layer)  # one of the user is known to Keras when it is imported
         try:
             model = keras.saving.load_model(file, compile=False)
         except (ValueError, TypeError, KeyError, OSError) as error:

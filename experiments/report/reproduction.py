@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from experiments.config.compose import CONF, GATED_LSTM, choices, defaults
+from experiments.config.compose import GATED_LSTM, defaults
+from experiments.config.conf_files import choices, file_of
 from experiments.errors import UserError
 from experiments.report.rows import Runs
 from experiments.report.study import Study
@@ -98,7 +99,7 @@ def _swept(experiment: str) -> list[str]:
 
 
 def _content(group: str, choice: str) -> dict[str, Any]:
-    return yaml.safe_load((CONF / group / f"{choice}.yaml").read_text())
+    return yaml.safe_load(file_of(group, choice).read_text())
 
 
 def _changes(trial: StoredRun, files: Mapping[str, str], experiment: str) -> set[str]:

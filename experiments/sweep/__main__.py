@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from experiments.errors import UserError, first_line, reported
+from experiments.errors import UserError, did_you_mean, first_line, reported
 from experiments.options import HELP, Field, StoreOptions, help_text, parse, words
 
 if TYPE_CHECKING:
@@ -81,7 +81,10 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     command, *rest = arguments
     if command not in COMMANDS:
-        raise UserError(f"{command}: there is no such command. Commands: {', '.join(COMMANDS)}. --help explains them")
+        hint = did_you_mean(command, COMMANDS)
+        raise UserError(
+            f"{command}: there is no such command. Commands: {', '.join(COMMANDS)}; --help explains them.{hint}"
+        )
     trial = ""
     if command == "check":
         if not rest or "=" in rest[0]:

@@ -44,7 +44,11 @@ class Progress:
         self.console = console or Console(width=None if sys.stdout.isatty() else 160, highlight=False)
         self.live = Live(get_renderable=self._panel, console=self.console, refresh_per_second=2, transient=True)
         total, stored = len(specs), len(outcomes)
-        todo = f"{total - stored} to train on {workers} workers" if stored < total else "nothing to train"
+        todo = (
+            f"{total - stored} to train on {workers} worker{'s' if workers > 1 else ''}"
+            if stored < total
+            else "nothing to train"
+        )
         self.say(f"{title or specs[0].config.study}: {total} trials, {stored} in the store already, {todo}")
 
     def __enter__(self) -> "Progress":

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from experiments.sweep.preflight import Sweep
     from experiments.sweep.run_trial import Outcome
     from experiments.sweep.workers import Worker
+    from experiments.tracking import Store
 
 
 def run_alone(config: "Config", overrides: tuple[str, ...]) -> float:
@@ -43,7 +44,7 @@ def run_alone(config: "Config", overrides: tuple[str, ...]) -> float:
         raise TrialFailed(f"{spec.name} failed: {outcome.error}{rest}")
     if outcome.status == "paused":
         print(f"{spec.name}: paused; without sweep.pause_after={config.sweep.pause_after} it goes on")
-    _show(sweep, config.study, page=False)
+    _show(sweep.store, config.study, _keys(sweep), page=False)
     return outcome.validation
 
 
@@ -98,7 +99,7 @@ class Crew:
     def show(self, study: str) -> None:
         """Print the table of a study, and write its page if there is anything new."""
         if self.sweep is not None:
-            _show(self.sweep, study, page=self.has_new, everything=True)
+            _show(self.sweep.store, study, page=self.has_new)
 
 
 def run_sweep(
@@ -124,7 +125,9 @@ def run_sweep(
             outcomes = _do(configs, overrides, crew, title)
         assert crew.sweep is not None
         for study in dict.fromkeys(config.study for config in configs):
-            _show(crew.sweep, study, page=crew.has_new)  # without anything new the page is as it was
+            _show(
+                crew.sweep.store, study, _keys(crew.sweep), page=crew.has_new
+            )  # without anything new the page is as it was
     assert crew.sweep is not None
     failed = [index for index, outcome in enumerate(outcomes) if outcome.has_failed]
     for index in failed:
@@ -159,13 +162,25 @@ def _mark_stale(sweep: "Sweep") -> None:
         print(f"Runs that were interrupted are marked by the next sweep ({first_line(error)})")
 
 
-def _show(sweep: "Sweep", study: str, page: bool, everything: bool = False) -> None:
+def show_elsewhere(configs: "Sequence[Config]") -> None:
+    """Print the tables of what another launcher has trained, and write the pages."""
+    from experiments.tracking import Store
+
+    for config in {config.study: config for config in configs}.values():
+        _show(Store(config.tracking.uri, config.output_dir), config.study, page=True)
+
+
+def _keys(sweep: "Sweep") -> set[str]:
+    return {spec.key for spec in sweep.specs}
+
+
+def _show(store: "Store", study: str, keys: set[str] | None = None, *, page: bool) -> None:
+    """Print the table of a study, or of some of its trials; a report that fails costs no trial."""
     from experiments.report import command
 
-    keys = None if everything else {spec.key for spec in sweep.specs}
     try:
-        command.report_study(sweep.store, study, keys=keys, page=page)
+        command.report_study(store, study, keys=keys, page=page)
     except Exception as error:  # the trials are done, and a report can be made again
-        place = f"output_dir={sweep.store.folder}", f"tracking.uri={sweep.store.uri}"
+        place = f"output_dir={store.folder}", f"tracking.uri={store.uri}"
         again = shlex.join(["python", "-m", "experiments.report", f"study={study}", *place])
         print(f"There is no report now ({first_line(error)}). Again: {again}")

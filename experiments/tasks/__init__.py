@@ -9,11 +9,24 @@ from dataclasses import field as dataclass_field
 from dataclasses import make_dataclass
 from typing import Annotated, Any
 
-from experiments.errors import UserError
+from experiments.errors import UserError, did_you_mean
 from experiments.options import Field, problems
+from experiments.tasks._own_code import imported_function
 from experiments.tasks._task import Metric, Predict, Split, Stream, Task
 
-__all__ = ["Metric", "Predict", "Split", "Stream", "Task", "build", "functions", "published", "schema", "task"]
+__all__ = [
+    "Metric",
+    "Predict",
+    "Split",
+    "Stream",
+    "Task",
+    "build",
+    "function",
+    "functions",
+    "published",
+    "schema",
+    "task",
+]
 
 LABELS = ("name", "function", "reference", "margin")  # fields that do not change the data
 
@@ -29,8 +42,14 @@ def task(function: TaskFunction) -> TaskFunction:
     Its annotated parameters become the fields `task.<parameter>`; a keyword-only parameter `data_dir` receives the
     folder of fetched files.
     """
-    _FUNCTIONS[function.__name__] = function
+    _FUNCTIONS[_name(function)] = function
     return function
+
+
+def _name(function: TaskFunction) -> str:
+    """What configurations call a function: those of the user by their dotted path."""
+    is_ours = function.__module__.startswith(f"{__name__}.")
+    return function.__name__ if is_ours else f"{function.__module__}.{function.__name__}"
 
 
 def functions() -> dict[str, TaskFunction]:
@@ -41,13 +60,32 @@ def functions() -> dict[str, TaskFunction]:
     return dict(sorted(_FUNCTIONS.items()))
 
 
+def function(name: str) -> TaskFunction:
+    """The task function of this name, or of the user's own by its dotted path.
+
+    Raises:
+        UserError: if there is none.
+    """
+    known = functions()
+    if name in known:
+        return known[name]
+    own = imported_function(name) if "." in name else None
+    if own is None or _FUNCTIONS.get(name) is not own:
+        names = ", ".join(known)
+        raise UserError(
+            f"task.function={name}: is no function marked @task. One of your own is module.function. Allowed: {names}."
+            f"{did_you_mean(name, known)}"
+        )
+    return own
+
+
 @functools.cache
 def schema(function: TaskFunction) -> type:
     """Dataclass of a task's configuration: its name, its function and the parameters of that function."""
-    namespace = {"__reduce__": lambda settings: (_restored, (function.__name__, vars(settings)))}
+    namespace = {"__reduce__": lambda settings: (_restored, (_name(function), vars(settings)))}
     own = [
         ("name", Annotated[str, Field("name in runs and tables")], dataclass_field(default=function.__name__)),
-        ("function", Annotated[str, Field("task function that prepares the data")], function.__name__),
+        ("function", Annotated[str, Field("task function that prepares the data")], _name(function)),
         (
             "reference",
             Annotated[
@@ -72,9 +110,9 @@ def schema(function: TaskFunction) -> type:
     return make_dataclass(function.__name__, [*own, *parameters], namespace=namespace)
 
 
-def _restored(function: str, values: dict[str, Any]) -> Any:
+def _restored(name: str, values: dict[str, Any]) -> Any:
     """Settings from another process: their class is made in each process anew, so pickle cannot name it."""
-    return schema(functions()[function])(**values)
+    return schema(function(name))(**values)
 
 
 def _default(value: Any) -> Any:
@@ -131,7 +169,7 @@ def _reference_problems(settings: Any) -> list[str]:
 
 
 @functools.lru_cache(maxsize=8)
-def _build(function: str, parameters: tuple[tuple[str, Any], ...], data_dir: str | None) -> Task:
-    prepare = functions()[function]
+def _build(name: str, parameters: tuple[tuple[str, Any], ...], data_dir: str | None) -> Task:
+    prepare = function(name)
     fetched = {"data_dir": data_dir} if "data_dir" in inspect.signature(prepare).parameters else {}
     return prepare(**dict(parameters), **fetched)

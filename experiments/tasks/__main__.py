@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from experiments import tasks
-from experiments.errors import UserError, reported
+from experiments.errors import UserError, did_you_mean, reported
 from experiments.options import HELP, Field, help_text, parse
 
 USAGE = """\
@@ -53,7 +53,8 @@ def main(arguments: Sequence[str]) -> None:
 def _print_table(data_dir: str | None) -> None:
     from rich.console import Console
 
-    from experiments.config.compose import choices, compose
+    from experiments.config.compose import compose
+    from experiments.config.conf_files import choices
     from experiments.tasks import _listing
     from experiments.tasks.fetch import folder_of
 
@@ -66,14 +67,15 @@ def _print_table(data_dir: str | None) -> None:
 
 
 def _show(arguments: Sequence[str]) -> None:
-    from experiments.config.compose import choices, compose
+    from experiments.config.compose import compose
+    from experiments.config.conf_files import choices
 
     names = choices("task")
     if not arguments or "=" in arguments[0]:
         raise UserError(f"show which task? For example: show adding. Tasks: {', '.join(names)}")
     name, *words = arguments
     if name not in names:
-        raise UserError(f"{name}: there is no such task. Tasks: {', '.join(names)}")
+        raise UserError(f"{name}: there is no such task. Tasks: {', '.join(names)}.{did_you_mean(name, names)}")
     parameters = [word for word in words if word.startswith("task.")]
     options = parse(ShowOptions, [word for word in words if word not in parameters], others=(PARAMETER,))
     file = Path(options.out or f"outputs/tasks/{name}.png").expanduser()

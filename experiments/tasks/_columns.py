@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from experiments.errors import UserError
+from experiments.errors import UserError, did_you_mean
 from experiments.tasks._csv import CSVFile, Decimal, Delimiter, open_csv
 from experiments.tasks._dates import Dates, NoDate, looks_like_date, newest_first, read_dates
 
@@ -152,7 +152,8 @@ def _known(name: str, names: Sequence[str], argument: str, source: str | Path) -
     """The name as the table has it, without the space around it."""
     if name.strip() and name.strip() in names:
         return name.strip()
-    advice = ""
+    hint = did_you_mean(name, names)
+    advice = f".{hint}" if hint else ""
     if len(names) == 1 and len(names[0].split()) > 1:
         file = shlex.quote(str(source))
         advice = f". Are they separated by spaces? Then: tr -s ' ' ',' < {file} > commas.csv"

@@ -63,7 +63,7 @@ def _facts(task: Task | None, settings: Any) -> list[str]:
     """What is asked, sizes, and scores to compare with."""
     reference = _reference(tasks.published(settings), task)
     if task is None:
-        summary = (tasks.functions()[settings.function].__doc__ or "").split("\n")[0]
+        summary = (tasks.function(settings.function).__doc__ or "").split("\n")[0]
         return [summary.rstrip(".").replace("`", ""), "-", f"-\n{reference}".rstrip()]
     return [task.title, _sizes(task), f"{task.score.name} {task.baseline:.4g}\n{reference}".rstrip()]
 

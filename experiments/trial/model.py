@@ -7,8 +7,9 @@ import keras
 import variants.cells
 import variants.layers
 from experiments.config.schema import Match, Model, Variant
-from experiments.errors import UserError
+from experiments.errors import UserError, did_you_mean
 from experiments.tasks import Stream, Task
+from experiments.tasks._own_code import imported
 from variants.initializers import ChronoInitializer
 from variants.layers import GatedLSTM
 
@@ -102,10 +103,8 @@ def make_layer(variant: Variant, units: int, **arguments: Any) -> GatedLSTM:
     Raises:
         UserError: for a layer that the library does not have, or arguments that it refuses.
     """
-    classes = _layer_classes()
-    if variant.layer not in classes:
-        raise UserError(f"variant.layer={variant.layer}: there is no such layer. Allowed: {', '.join(classes)}")
-    allowed = classes[variant.layer].cell_arguments()
+    layer = layer_class(variant.layer)
+    allowed = layer.cell_arguments()
     unknown = [name for name in variant.arguments if name not in allowed]
     if unknown:
         raise UserError(
@@ -120,9 +119,25 @@ def make_layer(variant: Variant, units: int, **arguments: Any) -> GatedLSTM:
             )
         chosen["bias_initializer"] = ChronoInitializer(variant.chrono_time)
     try:
-        return classes[variant.layer](units, **chosen, **arguments)
+        return layer(units, **chosen, **arguments)
     except (ValueError, TypeError) as error:
         raise UserError(f"variant={variant.name}: {error}") from error
+
+
+def layer_class(name: str) -> type[GatedLSTM]:
+    """A layer of the library by its name, or one of the user by its dotted path.
+
+    Raises:
+        UserError: if there is none.
+    """
+    classes = _layer_classes()
+    layer = imported(name, "variant.layer") if "." in name else classes.get(name)
+    if not isinstance(layer, type) or not issubclass(layer, GatedLSTM):
+        raise UserError(
+            f"variant.layer={name}: there is no such layer. Allowed: {', '.join(classes)}, or a subclass of "
+            f"GatedLSTM of your own, module.Class.{did_you_mean(name, classes)}"
+        )
+    return layer
 
 
 def _layer_classes() -> dict[str, type[GatedLSTM]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from experiments.config.identity import trial_key
 from experiments.config.schema import Config, Match, Model
 from experiments.tasks import Metric, Task
+from experiments.trial.source_digest import own_digest
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class TrialSpec:
     @classmethod
     def of(cls, config: Config, task: Task, overrides: tuple[str, ...] = ()) -> "TrialSpec":
         """The trial of a configuration and its data, with `model.units` until they are matched."""
-        key = trial_key(config, task.digest)
+        key = trial_key(config, task.digest, own_digest(config))
         return cls(config, overrides, key, task.digest, task.score, config.model.units)
 
     @property

@@ -57,9 +57,12 @@ class GridSweeper(Sweeper):
         with reported():
             trials = [list(words) for words in product(*map(values, self.parse(arguments).values()))]
             self.save_config()
-        if self.config.hydra.launcher._target_ != LocalLauncherConf._target_:
+        is_local = self.config.hydra.launcher._target_ == LocalLauncherConf._target_
+        if not is_local:
             self.validate_batch_is_legal(trials)
         results: list[JobReturn] = list(self.launcher.launch(trials, initial_job_idx=0))
+        if not is_local:
+            show(results)
         for result in results:
             _ = result.return_value  # raises what the trial raised
         return [results]
@@ -94,6 +97,15 @@ class GridSweeper(Sweeper):
                 f"study={self.config.study}: {error.filename} cannot be written ({error.strerror}): choose another "
                 "study, or let the user who has made it chmod g+w what is in the folder"
             ) from error
+
+
+def show(results: Sequence[JobReturn]) -> None:
+    """The table and the page of trials that another launcher than ours has trained."""
+    from experiments.config.compose import load
+    from experiments.sweep.run import show_elsewhere
+
+    with reported():
+        show_elsewhere([load(result.cfg) for result in results if result.cfg is not None])
 
 
 def values(override: Override) -> list[str]:

@@ -9,7 +9,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
 
 from experiments.errors import UserError, reported
-from hydra_plugins.gatelab.grid import GridSweeper
+from hydra_plugins.gatelab.grid import GridSweeper, show
 from hydra_plugins.gatelab.local import LocalLauncher
 
 RENAMED = (
@@ -60,6 +60,8 @@ class SearchSweeper(GridSweeper):
             self.save_config()
             with self.launcher.phases() if isinstance(self.launcher, LocalLauncher) else nullcontext():
                 run(overrides, self.config, self.launch)
+        if not isinstance(self.launcher, LocalLauncher):
+            show(self.results)
         for result in self.results:
             _ = result.return_value  # raises what the trial raised
         return [self.results]

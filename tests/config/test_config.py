@@ -9,7 +9,8 @@ import pytest
 from hydra.errors import HydraException
 
 from experiments import tasks
-from experiments.config.compose import choices
+from experiments.config.conf_files import choices
+from experiments.config.help import TOPICS, help_text
 from experiments.config.identity import plain, trial_key
 from experiments.errors import UserError
 from tests.conftest import ROOT
@@ -44,6 +45,7 @@ def test_a_task_brings_its_defaults_and_the_command_line_wins(make_config):
         ("+unknown=1", "unknown: there is no such field. Allowed: .*variant"),
         ("+model.unknown=1", "model.unknown: there is no such field. Allowed: bidirectional"),
         ("+task.unknown=1", "task.unknown: there is no such field. Allowed: data_seed"),
+        ("+model.unitz=1", "model.unitz: there is no such field. Allowed: .*Did you mean units?"),
         ("model.units=0", "model.units=0: must be at least 1"),
         ("training.learning_rate=-1", "training.learning_rate=-1.0: must be greater than 0"),
         ("training.learning_rate=nan", "training.learning_rate=nan: must be a finite number"),
@@ -137,9 +139,9 @@ def test_the_key_sees_the_content_of_a_file_not_its_path(make_config):
 HEAVY = {"tensorflow", "keras", "mlflow", "pandas", "scipy", "matplotlib", "optuna", "sqlalchemy", "statsmodels"}
 
 
-def test_help_lists_everything_and_imports_neither_tensorflow_nor_mlflow():
+def test_help_on_all_topics_lists_everything_and_imports_neither_tensorflow_nor_mlflow():
     code = (
-        "import sys, runpy; sys.argv = ['train', '--help']\n"
+        "import sys, runpy; sys.argv = ['train', '--help', 'all']\n"
         "try: runpy.run_module('experiments.train', run_name='__main__')\n"
         f"finally: print('HEAVY', sorted({HEAVY} & set(sys.modules)))"
     )
@@ -147,3 +149,28 @@ def test_help_lists_everything_and_imports_neither_tensorflow_nor_mlflow():
     assert "HEAVY []" in done.stdout, done.stdout[-500:] + done.stderr
     for word in [*choices("variant"), *choices("task"), *choices("experiment"), "training.clipnorm", "task.horizon"]:
         assert word in done.stdout
+
+
+def test_help_is_one_screen_and_its_topics_are_short():
+    text = help_text("gatelab train")
+    assert len(text.splitlines()) <= 32 and max(map(len, text.splitlines())) <= 120
+    for topic in set(TOPICS) - {"all", "task=NAME"}:
+        assert topic in text and 0 < len(help_text("gatelab train", [topic]).splitlines()) <= 32
+    assert "odyssey/no_input_gate" in help_text("gatelab train", ["variant"])
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["task=forecast"], "task.horizon"),
+        (["model.units=3", "variant.peephole=full"], "model.dropout"),
+        (["seed=3"], "output_dir"),
+    ],
+)
+def test_help_beside_settings_is_about_them(words, text):
+    assert text in help_text("gatelab train", words)
+
+
+def test_help_names_its_topics():
+    with pytest.raises(UserError, match="--help modle: there is no such topic. Topics: variant, .* Did you mean model"):
+        help_text("gatelab train", ["modle"])

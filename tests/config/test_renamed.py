@@ -5,7 +5,8 @@ import importlib
 import pytest
 
 from experiments import PLACES
-from experiments.config.compose import choices, compose
+from experiments.config.compose import compose
+from experiments.config.conf_files import choices
 from experiments.config.renamed import VARIANTS, renamed_variants
 from experiments.errors import UserError
 

@@ -94,7 +94,7 @@ def test_a_search_pauses_goes_on_and_confirms_what_it_has_chosen(train, tmp_path
     assert done.returncode == 0, done.stdout + done.stderr
     for line in (
         "search: 4 draws (training.learning_rate; random, seed 0) for each of 2: adding/standard, adding/swapped",
-        "search rung 1 of 3: 8 trials, 0 in the store already, 8 to train on 1 workers",
+        "search rung 1 of 3: 8 trials, 0 in the store already, 8 to train on 1 worker",
         "search rung 2 of 3: 4 trials, 0 in the store already",
         "search rung 3 of 3: 2 trials, 0 in the store already",
         "confirmation with 2 fresh seeds: 4 trials",
@@ -137,6 +137,7 @@ def test_a_search_with_another_launcher_chooses_the_same(train, tmp_path):
     done = train(*HALVED, f"output_dir={tmp_path}/basic", "hydra/launcher=basic")
     assert done.returncode == 0, done.stdout + done.stderr
     assert numbers(tmp_path / "out") == ours
+    assert done.stdout.count("trivial baseline") == done.stdout.count("Report of ") == 1, "one table, at the end"
 
 
 @pytest.mark.slow

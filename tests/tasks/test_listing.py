@@ -5,7 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from experiments.config.compose import CONF, choices, compose
+from experiments.config.compose import compose
+from experiments.config.conf_files import CONF, choices
 from experiments.errors import UserError
 from experiments.tasks import Split, Task, _figure
 from experiments.tasks import __main__ as command
@@ -56,7 +57,7 @@ def test_the_table_lists_every_task_and_downloads_nothing(no_download, tmp_path,
 
 def test_a_task_that_cannot_be_built_says_so_in_its_row(no_download, tmp_path, capsys, monkeypatch):
     (tmp_path / "JSB_Chorales.mat").write_text("no music")
-    monkeypatch.setattr("experiments.config.compose.choices", lambda group: ["jsb_chorales"])
+    monkeypatch.setattr("experiments.config.conf_files.choices", lambda group: ["jsb_chorales"])
     command.main([f"data_dir={tmp_path}"])
     assert "no: JSB_Chorales.mat:" in rows(capsys.readouterr().out)["jsb_chorales"]
 
@@ -130,7 +131,9 @@ def test_a_file_may_build_on_another_one(tmp_path, monkeypatch):
     head = "# @package _global_\n"
     (conf / "task/long.yaml").write_text(f"{head}defaults: [adding, _self_]\ntask: {{name: long, length: 400}}\n")
     (conf / "task/lost.yaml").write_text(f"{head}defaults: [/schema/task/multiplying@task]\n")
-    monkeypatch.setattr("experiments.config.compose.CONF", conf)
+    for module in ("compose", "conf_files"):
+        monkeypatch.setattr(f"experiments.config.{module}.CONF", conf)
+    monkeypatch.chdir(tmp_path)
     command.main(["show", "long", "task.train_size=9", f"out={tmp_path}/long.png"])
     assert (tmp_path / "long.png").exists()
     with pytest.raises(UserError, match="task=lost: In 'task/lost': Could not load 'schema/task/multiplying'"):

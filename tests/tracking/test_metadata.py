@@ -53,7 +53,7 @@ def activations(layer):
 def config():
     from hydra import compose, initialize_config_dir
 
-    from experiments.config.compose import CONF
+    from experiments.config.conf_files import CONF
 
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return load(compose("config", overrides=["task.train_size=64"]))

@@ -8,7 +8,7 @@ import pytest
 
 import variants.cells
 from experiments import tasks
-from experiments.config.compose import choices
+from experiments.config.conf_files import choices
 from experiments.config.schema import Match
 from experiments.errors import UserError
 from experiments.sweep import worker

@@ -2,7 +2,7 @@
 
 from functools import cache, partial
 
-from experiments.config.compose import CONF, choices
+from experiments.config.conf_files import CONF, choices
 from experiments.config.schema import Variant
 from experiments.trial.model import make_layer
 
