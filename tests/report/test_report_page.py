@@ -286,6 +286,19 @@ def test_tasks_that_only_some_variants_have(store):
     assert {"no trials", "no trials of the reference"} <= set(texts)
 
 
+@pytest.mark.parametrize(("worst", "scale"), [(300.0, "symlog"), (0.9, "linear")])
+def test_one_wide_comparison_hides_no_other(store, worst, scale):
+    """The axis is linear as far as most comparisons reach, and says where it is not."""
+    scores = {"standard": 0.5, "peephole": 0.6, "swapped": 0.45, "chrono": 0.55}
+    fill(store, {"a": {**{variant: around(score) for variant, score in scores.items()}, "janet": around(worst)}})
+    (axes,) = forest(*_compared(store)).axes
+    assert axes.get_xscale() == scale
+    assert ("logarithmic beyond" in axes.get_xlabel()) == (scale == "symlog")
+    if scale == "symlog":
+        spread = np.diff(axes.transData.transform([(0, 0), (0.1, 0)])[:, 0])[0]
+        assert spread > axes.bbox.width / 30
+
+
 def _compared(store):
     results = analysed(store)
     return results.study, results.findings

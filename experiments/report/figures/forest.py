@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -61,15 +62,30 @@ def _panel(axes: Axes, task: TaskFindings, rows: list[str], compared: bool) -> N
         style.wrapped(task.results.task, 28), loc="left", fontsize=style.FONT, fontweight="bold", parse_math=False
     )
     direction = ("← better" if score.better == "lower" else "better →") if compared else ""
-    text = "\n".join(part for part in (score.name, direction) if part)
+    threshold = _threshold(task) if compared else None
+    if threshold is None:
+        axes.locator_params(axis="x", nbins=3)
+        note = ""
+    else:
+        axes.set_xscale("symlog", linthresh=threshold)
+        note = f"logarithmic beyond {threshold:g}"
+    text = "\n".join(part for part in (score.name, note, direction) if part)
     axes.set_xlabel(style.wrapped(text, 26), parse_math=False)
     if compared:
         axes.axvline(0, color="#000000", linewidth=0.8)
         margin = _margin(task)
         if margin is not None:
             axes.axvspan(-margin, margin, color=BAND, linewidth=0, zorder=0)
-    axes.locator_params(axis="x", nbins=3)
     style.tidy(axes)
+
+
+def _threshold(task: TaskFindings) -> float | None:
+    """Up to where an axis is linear, if a linear one would hide most comparisons beside the largest; else None."""
+    shifts = [comparison.test.difference for _, comparison in task.comparisons]
+    ends = [[abs(end) for end in (shift.value, shift.low, shift.high) if math.isfinite(end)] for shift in shifts]
+    reaches = [max(finite) for finite in ends if finite]
+    usual = float(np.median(reaches)) if reaches else 0.0
+    return 10.0 ** math.ceil(math.log10(usual)) if usual and style.logarithmic([usual, max(reaches)]) else None
 
 
 def _shown(finding: Finding | None, compared: bool) -> Estimate | str:
