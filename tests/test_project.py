@@ -152,6 +152,7 @@ def test_the_wheel_holds_the_library_and_nothing_else(wheel):
     assert {name.split("/")[0] for name in names if "dist-info" not in name} == {"variants"}
     ours = {str(file.relative_to(ROOT)) for file in (ROOT / "variants").rglob("*.py")}
     assert ours <= set(names)
+    assert not [name for name in names if name.endswith("entry_points.txt")], "its command would need the lab"
 
 
 def test_the_library_works_from_the_wheel_without_the_lab(wheel, tmp_path):
