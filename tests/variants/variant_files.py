@@ -6,10 +6,11 @@ from experiments.config.conf_files import CONF, choices
 from experiments.config.schema import Variant
 from experiments.trial.model import make_layer
 
-# One switch away from the standard LSTM, most of them by an activation alone; these two differ in more than that,
-# by a gradient that is not the function's own, and by an activation for one gate.
+# Those of one_switch/ and timing/ differ from others by activations and first weights, most of them; these two in more
+# than that, by a gradient that is not the function's own, and by an activation for one gate.
 SPECIAL = ["one_switch/binary_gates", "one_switch/hard_forget_gate"]
-ONE_SWITCH = [name for name in choices("variant") if name.startswith("one_switch/") and name not in SPECIAL]
+FOLDERS = ("one_switch/", "timing/")
+ONE_SWITCH = [name for name in choices("variant") if name.startswith(FOLDERS) and name not in SPECIAL]
 NAMES = [name for name in choices("variant") if name not in ONE_SWITCH]
 
 
