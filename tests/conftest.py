@@ -102,6 +102,28 @@ def train(tmp_path):
     return run
 
 
+@pytest.fixture
+def refusal(tmp_path, monkeypatch, capsys):
+    """What `experiments.train` prints of a command line that it must refuse, called in this process, to save time."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    from experiments.train import run
+    from tests.stores import put_store
+
+    put_store(tmp_path / "out")
+    monkeypatch.chdir(ROOT)
+
+    def read(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["train", *arguments, f"output_dir={tmp_path}/out"])
+        with pytest.raises(SystemExit) as ended:
+            run(sys.argv[1:])
+        GlobalHydra.instance().clear()
+        assert ended.value.code in (1, 2)
+        return capsys.readouterr().err
+
+    return read
+
+
 @pytest.fixture(scope="module")
 def chromium():
     executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
