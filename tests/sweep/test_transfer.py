@@ -392,8 +392,8 @@ def test_a_configuration_comes_back_from_its_plain_values(make_config, overrides
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda v: v["task"].update(function="nonsense"), "no task function 'nonsense'"),
-        (lambda v: v.update(task=None), "no task function None"),
+        (lambda v: v["task"].update(function="nonsense"), "task.function=nonsense: is no function marked @task"),
+        (lambda v: v.update(task=None), "task.function=None: is no function marked @task"),
         (lambda v: v["task"].update(more=1), "cannot be used"),
         (lambda v: v["training"].update(epochs=0), "training.epochs=0: must be at least 1"),
         (lambda v: v["training"].update(optimizer="magic"), "cannot be used"),
