@@ -162,6 +162,7 @@ def differentiable(
         outputs, saved = forward(list(variables))
 
         def gradient(*upstream: Tensor) -> list[Tensor | None]:
+            """Give the gradients of the variables, from those of the outputs."""
             return backward(list(variables), saved, list(upstream))
 
         return outputs, gradient

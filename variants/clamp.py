@@ -214,6 +214,7 @@ class ClampedModel(keras.Model):
         outer = layer_runner.get()
 
         def run_layer(layer: Any, sequences: Tensor, initial: Any, mask: Any, clamps: Sequence[Clamp] = ()) -> Any:
+            """Run a layer with the clamps of models that this one is in, and its own if it is on this layer."""
             own = (*clamps, self.clamp) if layer is self.clamp.layer else clamps
             return (outer or _run)(layer, sequences, initial, mask, own)
 

@@ -177,6 +177,7 @@ class GatedLSTM(keras.layers.RNN):
             return super().inner_loop(sequences, initial_state, mask, training)
 
         def loop(sequences: Any, initial_state: Any) -> Any:
+            """Run the steps by what looks inside the model, or else by the fast loop."""
             if runner is not None:
                 return runner(self, sequences, initial_state, mask)
             return run(

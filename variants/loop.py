@@ -145,6 +145,7 @@ class Steps:
             return
 
         def intervene(quantity: str, value: Tensor) -> Tensor:
+            """Give what takes the place of a value of the equation."""
             for intervention in self.interventions:
                 value = intervention(quantity, value, now)
             return value
@@ -178,6 +179,7 @@ class Steps:
         """
 
         def body(states: list[Tensor], now: dict[str, Tensor]) -> tuple[list[Tensor], Any]:
+            """Go one step: the new states, and what is saved of its start."""
             part = self.recurrent_product(states, dropout_mask, weights)
             part = now["sums"] + part if self.adds else part
             parts = [part, *(now[name] for name in self.parts[1:])]
@@ -195,6 +197,7 @@ class Steps:
         rest = {name: tensor for name, tensor in inputs.items() if name != "sums"}
 
         def forward(variables: list[Tensor]) -> tuple[list[Tensor], Any]:
+            """Compute the outputs from the tensors that need a gradient, and what `backward` needs."""
             product, states, weights = self._unpack(variables)
             hidden, final, saved = self.forward({"sums": product, **rest}, dropout_mask, states, weights)
             return final if hidden is None else [hidden, *final], saved
@@ -294,6 +297,7 @@ class _Values(keras.StatelessScope):
         self.read: set[int] = set()
 
     def get_current_value(self, variable: Any) -> Tensor | None:
+        """Give the value that takes the place of a variable's own. The hook of Keras's scope."""
         number = self.numbers.get(id(variable))
         if number is None:
             return super().get_current_value(variable)

@@ -46,6 +46,7 @@ def split_weights(layer: GatedLSTM) -> dict[str, dict[str, Array]]:
     copies = len(blocks) if layer.shared_kernel else 1
 
     def by_block(columns: Array) -> dict[str, Array]:
+        """Split the columns of a weight by block."""
         return dict(zip(blocks, np.split(columns, len(blocks), axis=-1), strict=True))
 
     return {
