@@ -96,7 +96,6 @@ PRODUCERS = {
     "file=gates.zip": "python -m experiments.sweep export study=gates file=gates.zip",
     "file=results.zip": "python -m experiments.sweep export study=gates file=results.zip artifacts=false",
 }
-DRAW = "docs.answers.draw"  # draws the survey of a study
 PLACES = {
     "TRIAL": "char_lm/standard/s0",
     "study=NAME": "study=quickstart",
@@ -200,8 +199,6 @@ def smallest(name: str, options: list[str]) -> list[str]:
 
 def study_name(arguments: list[str]) -> str | None:
     """The study that a command looks at; None: it looks at none."""
-    if DRAW in arguments:
-        return arguments[arguments.index(DRAW) + 1]
     names_a_trial = any(re.fullmatch(r"\w+/\w+/s\d+", word) for word in arguments)
     return value(arguments, "study") or (ANY_STUDY if names_a_trial else None)
 

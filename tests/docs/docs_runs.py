@@ -119,8 +119,6 @@ class Clone:
             if documented.PRODUCERS[word] != command:
                 self.look(documented.PRODUCERS[word])
         study = documented.study_name(arguments)
-        if documented.DRAW in arguments:
-            self.look(f"python -m experiments.gates.survey study={study}")
         if study:
             others = [word for word in arguments if documented.key(word) not in ("output_dir", "tracking.uri")]
             arguments = [*others, f"output_dir={self.study(study).relative_to(self.folder)}"]
