@@ -51,6 +51,11 @@ class Site:
         self.page = self.pages / "README.md"
 
     @cached_property
+    def measurements(self) -> Measurements:
+        """What surveys have measured."""
+        return Measurements(self.results)
+
+    @cached_property
     def environment(self) -> Environment:
         """Templates with the functions that they may call."""
         environment = Environment(
@@ -65,7 +70,9 @@ class Site:
             "has": self.has,
             "studies": self.studies,
             "command": lambda name: code([of_experiment(name)]),
-            "mean": Measurements(self.results).mean,
+            "mean": self.measurements.mean,
+            "shifts": self.measurements.shifts,
+            "measured": lambda name: (self.results / f"{name}.csv").exists(),
             "cited": cited,
         }
         return environment

@@ -8,7 +8,7 @@ import pytest
 from docs.answers import __main__ as answers
 from docs.answers import commands
 from docs.answers.prose import CLAIMS, problems
-from docs.answers.site import Site
+from docs.answers.site import ROOT, Site
 from experiments.analysis.format import interval
 from experiments.errors import UserError
 from experiments.report import tables
@@ -229,6 +229,40 @@ def test_measurements_are_means_of_a_column(site):
         rendered(site, "{{ mean('survey', model='x') }}")
 
 
+LAYERS = "{'input': ({'layer': '1', 'gate': 'i'}, {'layer': '2', 'gate': 'i'})}"
+
+
+@pytest.mark.parametrize(
+    ("first", "verdict", "word"),
+    [(0.9, "confirmed", "higher"), (0.1, "contradicted", "lower"), (None, "undecided", "undecided")],
+)
+def test_layers_are_compared_over_seeds(site, first, verdict, word):
+    """All of one layer beyond all of the other, 5 against 5: p of the exact test is 2 / 252."""
+    one = [0.5 + 0.01 * seed * (-1) ** seed for seed in range(5)] if first is None else [first] * 5
+    lines = [f"{layer},i,seed={seed},{value}" for seed in range(5) for layer, value in ((1, one[seed]), (2, 0.5))]
+    (site.results / "layers.csv").write_text("\n".join(["layer,gate,replicate,value", *lines]))
+    page = "{% set s = shifts('layers', " + LAYERS + ") %}{{ s.finding('higher') }}, {{ s.text() }}, {{ s.p() }}"
+    text = rendered(site, page).split("-->\n\n")[1]
+    assert text.startswith(f"{verdict}, input: ") and f" {word}, p" in text
+    assert first is None or text.endswith("p = 0.0079")
+
+
+def test_a_measure_has_one_value_for_each_seed(site):
+    (site.results / "twice.csv").write_text("layer,gate,replicate,value\n1,i,0,1\n1,i,0,2\n2,i,0,1\n")
+    with pytest.raises(UserError, match="shifts.'twice'.: layer='1', gate='i' has several values of one replicate"):
+        rendered(site, "{{ shifts('twice', " + LAYERS + ").text() }}")
+
+
+def test_the_answers_in_the_readme_are_those_of_their_list():
+    """The one-line answers, each with a link, which README.md has too."""
+    lists = []
+    for page in (ROOT / "README.md", SITE.pages / "README.md"):
+        text = page.read_text(encoding="utf-8")
+        items = re.findall(r"^- (\[[^\]]+\?\]\((?:docs/answers/)?\w+\.md\).*(?:\n  .*)*)", text, re.MULTILINE)
+        lists.append(sorted(" ".join(item.replace("](docs/answers/", "](").split()) for item in items))
+    assert lists[0] == lists[1] and len(lists[0]) >= 2
+
+
 MISTAKES = {
     "study('none')": "page.md.j2: study.'none'.: there is no .*none.zip. Make it by `python -m docs.answers results",
     "s.median('text', 'peephole')": "it has no task 'text'. Tasks: adding, parity",
@@ -238,6 +272,7 @@ MISTAKES = {
     "s.gates('adding', 'chrono', 'mood')": "gates 'mood': must be one of input_gate/mean",
     "s.setting('model.mood')": "setting 'model.mood': not every trial has it",
     "s.mood()": "page.md.j2: .* has no attribute 'mood'",
+    "shifts('none', {'a': ({}, {})}).text()": "there is no .*none.csv",
     "command('none')": "there is no conf/experiment/none.yaml",
 }
 
