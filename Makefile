@@ -17,7 +17,7 @@ BACKEND_TESTS := $(patsubst %,tests/variants/test_%.py,contract parity cells mas
 # One more process than cores, as some tests wait, and at most 4.
 PARALLEL := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist worksteal --maxprocesses 4
 
-.PHONY: demo ui test test-all test-backends $(BACKENDS) contract lint lock wheel clean
+.PHONY: demo ui test test-all test-backends $(BACKENDS) contract docs lint lock wheel clean
 
 demo: .venv/installed  ## compare three variants on three tasks, offline
 	$(BIN)/python -m experiments.train experiment=quickstart
@@ -58,6 +58,10 @@ test-oldest-keras: .venv-oldest-keras/installed
 contract: .venv/installed  ## write docs/contract.md: which variant keeps which promise
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -q tests/variants/test_contract.py --contract-table docs/contract.md
 
+docs: .venv/installed  ## all pages as a site, with search and a reference: site/index.html
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --doctree-dir site/.doctrees docs site
+	@echo "site/index.html"
+
 lint: .venv/installed  ## style, format, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -67,11 +71,11 @@ wheel: .venv/installed  ## the library alone, for other projects: dist/gatelab-*
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 lock:  ## compile requirements.lock anew, for all supported Pythons
-	uv pip compile --universal --upgrade --extra lab --extra dev pyproject.toml --no-header --no-annotate \
+	uv pip compile --universal --upgrade --extra lab --extra dev --extra docs pyproject.toml --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
 clean:
-	rm -rf .venv .venv-* dist
+	rm -rf .venv .venv-* dist site
 
 .venv/installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "gatelab needs Python 3.11, 3.12 or 3.13 with venv. Install one, or say which: make PYTHON=/path/to/python"; exit 1; }

@@ -35,9 +35,11 @@ class GatedLSTM(keras.layers.RNN):
             other backends, where it is the faster one. The property `loop` says which one training runs, and why.
         use_cudnn: As of `keras.layers.LSTM`, `"auto"` (default) or False. These layers do not run cuDNN, and True is
             refused.
-        input_gate, forget_gate, output_gate, gate_activation, candidate_activation, output_activation, peephole,
-            gate_recurrence, shared_kernel, peephole_gradient, peephole_initializer: See `GatedLSTMCell`. Like all
-            arguments of the cell they are attributes of the layer.
+        input_gate, forget_gate, output_gate: See `GatedLSTMCell`. Like all arguments of the cell they are attributes of
+            the layer.
+        gate_activation, candidate_activation, output_activation: See `GatedLSTMCell`.
+        peephole, peephole_gradient, peephole_initializer: See `GatedLSTMCell`.
+        gate_recurrence, shared_kernel: See `GatedLSTMCell`.
         **kwargs: The other arguments of `keras.layers.LSTM`, except that `activation` and `recurrent_activation` have
             become the three activations above.
 

@@ -51,9 +51,9 @@ class Shifts:
         return [words.get(verdict, str(verdict)) for verdict in verdicts]
 
     def text(self) -> str:
-        """Shift, interval and word of each label."""
+        """Shift, interval and word of each label, as lines of a cell of a table."""
         lines = zip(self.values, self.tests, self.words, strict=True)
-        return "; ".join(f"{label}: {signed(test.difference)} {word}" for label, test, word in lines)
+        return "<br>".join(f"{label}: {signed(test.difference)} {word}" for label, test, word in lines)
 
     def p(self) -> str:
         """The largest of the adjusted p-values."""

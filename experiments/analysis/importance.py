@@ -18,7 +18,7 @@ import numpy as np
 
 from experiments.analysis.fanova import Boxes, leaves
 
-LEAST_DRAWS = 20  # with fewer, a setting without effect may get a large share: docs/search.md
+LEAST_DRAWS = 20  # with fewer, a setting without effect may get a large share: docs/tuning.md
 OPTUNA = 4  # hydra-optuna-sweeper 1.3 puts Optuna 2 in its place, which has other distributions
 TREES, DEPTH = 64, 64  # the defaults of Optuna's evaluator; its forest and ours are then the same
 LOG_SCORES = 10**1.5  # positive scores that differ by this factor are explained on a logarithmic scale
@@ -32,7 +32,7 @@ class Share:
         settings: One setting, or two for what they explain only together.
         mean: Mean of the share over the trees, from 0 to 1.
         low, high: Between them are the shares of 95 % of the trees. They show how much the trees disagree; they do not
-            contain the true share of a setting in 95 % of searches: docs/search.md says in how many.
+            contain the true share of a setting in 95 % of searches: docs/tuning.md says in how many.
     """
 
     settings: tuple[str, ...]

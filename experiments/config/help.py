@@ -33,7 +33,7 @@ More: --help TOPIC, such as --help task task=forecast. Topics:
 SEARCH = """\
 Search for settings (-m hydra/sweeper=search): every field with several values is drawn, but variant, task and seed are
 crossed with every draw. Values: interval(a,b), tag(log, interval(a,b)), int(interval(a,b)), choice(a,b,c), a,b,c,
-range(a,b). search.confirm=10 trains the best setting of each variant with fresh seeds (docs/search.md)."""
+range(a,b). search.confirm=10 trains the best setting of each variant with fresh seeds (docs/tuning.md)."""
 LAUNCHERS = "Launchers (hydra/launcher=): local, slurm, ray_cluster (docs/cluster.md)"
 
 TOPICS = {

@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 SHELL = ("bash", "sh", "indented")  # every line of these is a command
-FENCE = re.compile(r"^\s*```(\w*)\s*$")
+FENCE = re.compile(r"^\s*```(\w*|\{[\w-]+\})\s*$")
 PROGRAM = r"(?:[A-Z_]+=\S+ )*(?:python|make|pip|git|mlflow|ray|export|sbatch|apt|sudo|\.venv/bin/\w+) +\S"
 INLINE = re.compile(rf"(?<!`)`({PROGRAM}[^`]*)`(?!`)")
 INCOMPLETE = re.compile(r"\.\.\.|COMMAND")
