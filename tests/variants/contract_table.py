@@ -23,9 +23,9 @@ KEPT, BROKEN, SKIPPED = "✓", "✗", "—"
 INTRODUCTION = """# The contract of the layers
 
 What every layer of this library promises, checked one variant at a time by
-[`variants.testing`](../variants/testing/__init__.py): {KEPT} where the check passes, {BROKEN} where it fails, {SKIPPED} where it
-does not apply, with the reason. The rows are the files of [`conf/variant`](../conf/variant/standard.yaml) and the layers
-that have a name. This page is the outcome of
+[`variants.testing`](../variants/testing/__init__.py): {KEPT} where the check passes, {BROKEN} where it fails,
+{SKIPPED} where it does not apply, with the reason. The rows are the files of
+[`conf/variant`](../conf/variant/standard.yaml) and the layers that have a name. This page is the outcome of
 
     make contract
 
