@@ -18,7 +18,10 @@ MODULES = {
     "gates": "a page that shows what the gates of a trained trial do",
     "tasks": "a table of all tasks; draw sequences of one",
 }
-COMMANDS = MODULES | {"init": "FOLDER: a project of your own with a variant, a task, a study and a test"}
+COMMANDS = MODULES | {
+    "init": "FOLDER: a project of your own with a variant, a task, a study and a test",
+    "schema": "JSON schemas of the YAML files, for editors that complete and check them",
+}
 COMPLETION = ("-sc", "--shell-completion", "--shell_completion")
 EXAMPLES = """
   gatelab COMMAND --help                 what a command takes
@@ -43,6 +46,8 @@ def main() -> None:
             _run(words[0], words[1:])
         elif words[0] == "init":
             _init(words[1:])
+        elif words[0] == "schema":
+            _schema(words[1:])
         else:
             hint = did_you_mean(words[0], COMMANDS)
             raise UserError(f"{words[0]}: there is no such command. Commands: {', '.join(COMMANDS)}.{hint}")
@@ -60,6 +65,14 @@ def _init(words: Sequence[str]) -> None:
     if len(words) != 1 or words[0].startswith("-"):
         raise UserError("gatelab init FOLDER: one folder, into which it writes a project of your own")
     init(Path(words[0]).expanduser())
+
+
+def _schema(words: Sequence[str]) -> None:
+    from experiments.config import json_schema
+
+    if len(words) > 1 or any(word.startswith("-") for word in words):
+        raise UserError(f"gatelab schema [FOLDER]: the folder of the schemas, {json_schema.FOLDER} if none is given")
+    json_schema.write(Path(*words).expanduser() if words else Path(json_schema.FOLDER))
 
 
 def _run(command: str, words: Sequence[str]) -> None:

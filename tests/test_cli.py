@@ -71,7 +71,7 @@ while read -r line; do
 done
 """
 COMPLETED = {
-    "gatelab ": "train sweep report gates tasks init",
+    "gatelab ": "train sweep report gates tasks init schema",
     "gatelab train variant=standard,peep": "variant=standard,peephole",
     "gatelab train task=forecast task.hori": "task.horizon=",
     "gatelab sweep stat": "status",

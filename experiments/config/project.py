@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from experiments.config import json_schema
 from experiments.errors import UserError
 
 TEMPLATE = Path(__file__).parent / "project"
@@ -28,4 +29,5 @@ def init(folder: Path) -> None:
     except OSError as error:
         raise UserError(f"init {folder}: {error.filename} cannot be written ({error.strerror})") from error
     print(*files, sep="\n")
+    json_schema.write(folder / json_schema.FOLDER)
     print(f"Now: cd {folder}, then gatelab train experiment=mine; README.md says more")
