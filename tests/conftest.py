@@ -131,6 +131,8 @@ def chromium():
         from playwright.sync_api import sync_playwright
     except ImportError:
         executable = None
+    if executable is None and "REQUIRE_CHROMIUM" in os.environ:
+        pytest.fail("REQUIRE_CHROMIUM is set, and there is no Chromium, or no playwright")
     if executable is None:
         pytest.skip("needs Chromium: pip install playwright, and a chromium in PATH")
     with sync_playwright() as playwright:

@@ -1,7 +1,7 @@
 /* The panel of each trial, and the controls of all. */
 
 class Panel {
-  constructor(data) {
+  constructor(data, place) {
     this.data = data;
     const best = data.topUnits.find((top) => top.layer === state.layer && top.quantity === state.quantity);
     this.unit = best ? best.unit : 0;
@@ -22,7 +22,7 @@ class Panel {
     this.body = make("div", {}, make("div", { class: "chosen" }, make("label", {}, "unit", this.unitField), this.now),
       ...(INPUT.tokens ? [this.text] : []), this.legend, this.scroll,
       make("div", { class: "below" }, this.detail, this.places));
-    this.element = make("section", { class: "panel", "aria-label": data.name }, make("h2", {}, data.name), this.absent,
+    this.element = make("section", { class: "panel", "aria-label": `panel ${place + 1}: ${data.name}` }, make("h2", {}, data.name), this.absent,
       this.body, ...topUnits(this));
     this.listen();
   }
@@ -226,7 +226,7 @@ function draw() {
   panels.forEach((panel) => panel.draw());
 }
 
-const fields = {}, panels = DATA.panels.map((data) => new Panel(data));
+const fields = {}, panels = DATA.panels.map((data, place) => new Panel(data, place));
 const layers = [...new Set(DATA.panels.flatMap((panel) => panel.layers.map((layer) => layer.name)))];
 fields.step = make("input", { type: "number", "aria-label": "step", min: 0, max: STEPS - 1, onchange: () => {
   chooseStep(Math.round(+fields.step.value) || 0);

@@ -10,6 +10,7 @@ from experiments.gates.page import render
 from experiments.gates.sequence import sequence_of_task
 from experiments.gates.trained_trial import activations
 from tests.gates.gate_trials import OF_TEXT, data, overrides, page_of, untrained, write_files
+from tests.pages import violations
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,7 @@ def visit(place, chromium):
     assert all(url.startswith(("file:", "data:")) for url in requests) and len(requests) == len(pages)
     assert not errors
     for page in pages:
+        assert violations(page) == []
         page.close()
 
 

@@ -20,6 +20,7 @@ from experiments.report.figures.forest import forest
 from experiments.report.figures.scores import scores
 from experiments.report.results import load
 from experiments.report.summary import task_summary
+from tests.pages import violations
 from tests.report.studies import MemoryStore, add, add_foreign, analysed, fill, published
 from tests.stores import new_store
 
@@ -190,8 +191,24 @@ def test_a_browser_shows_the_page_without_asking_anyone(usual, chromium, width):
         "[...document.querySelectorAll('p, li, td, th, dd')].map(e => parseFloat(getComputedStyle(e).fontSize))"
     )
     assert min(sizes) >= 12
+    assert violations(page) == []
     page.close()
     assert problems == [] and all(url.startswith(("file:", "data:")) for url in requests)
+
+
+def test_what_is_wider_than_a_phone_scrolls_by_keys(usual, chromium):
+    _, folder, _, _ = usual
+    page = chromium.new_page(viewport={"width": 390, "height": 844})
+    page.goto((folder / "report.html").as_uri())
+    places = page.locator(".scroll").filter(has=page.locator("table")).all()
+    wide = next(place for place in places if place.evaluate("e => e.scrollWidth > e.clientWidth"))
+    for _ in range(200):
+        if wide.evaluate("e => e === document.activeElement"):
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("e => e.scrollLeft > 0", arg=wide.element_handle())
+    page.close()
 
 
 def test_names_and_titles_that_mean_something_in_html_or_tex(store):
