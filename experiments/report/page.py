@@ -12,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from experiments.analysis.format import number
-from experiments.report import gates, group_sequential, interventions, search, tables
+from experiments.report import gates, group_sequential, interventions, introduction, search, tables
 from experiments.report.across import Across
 from experiments.report.findings import TaskFindings
 from experiments.report.method import facts, method
@@ -21,13 +21,12 @@ from experiments.report.reproduction import commands
 from experiments.report.results import Results
 from experiments.report.search import SearchResults
 from experiments.report.study import Study
-from experiments.report.summary import across_tasks, answer, summary, task_summary
+from experiments.report.summary import FEW_TASKS, across_tasks, answer, summary, task_summary
 from experiments.report.terminal import legend
 from experiments.report.tuning import headline
 
 HERE = Path(__file__).parent
 DRAWING = {"svg.hashsalt": "gatelab", "axes.titlesize": 10}  # the same figure is the same file
-FEW_TASKS = 3
 METADATA = {"Date": None}
 
 
@@ -83,6 +82,7 @@ def page(results: Results, pictures: dict[str, Picture]) -> str:
         style=(HERE / "page.css").read_text(),
         facts=facts(study),
         answer=_answer(results),
+        compared={"Tasks": introduction.tasks(study), "Variants": introduction.variants(study)},
         overview=tables.overview(study, results.findings),
         legend=legend(study, results.findings),
         forest=pictures["forest"],
@@ -100,9 +100,8 @@ def _answer(results: Results) -> list[str]:
     """What fits on a first screen: of many tasks what holds for all."""
     study, findings = results.study, results.findings
     first = [*group_sequential.headline(study), *headline(study)]
-    if len(findings) <= FEW_TASKS:
-        return [*first, *summary(study, findings), *answer(study, findings)]
-    return [*first, *summary(study, findings), *across_tasks(study, results.across)]
+    rest = answer(study, findings) if len(findings) <= FEW_TASKS else across_tasks(study, results.across)
+    return [*first, *summary(study, findings), *rest]
 
 
 def _across(study: Study, across: Across, pictures: dict[str, Picture]) -> dict[str, Any]:

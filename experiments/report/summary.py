@@ -11,6 +11,7 @@ from experiments.report.findings import Comparison, TaskFindings
 from experiments.report.study import Study
 
 MOST_ROWS = 4  # comparisons of one task in words; the table has the rest
+FEW_TASKS = 3
 MUCH = 1.1  # factor from which a ratio says more than a difference
 
 DECIDED = (Verdict.BETTER, Verdict.WORSE, Verdict.EQUIVALENT)
@@ -31,10 +32,11 @@ def _answer(study: Study, task: TaskFindings) -> str:
     if not _is_compared(task):
         return _alone(study, task)
     by_verdict: dict[Verdict | None, list[str]] = defaultdict(list)
-    for row, comparison in task.comparisons:
-        by_verdict[task.verdict(row)].append(_plain(task, row, comparison))
-    parts = [part for verdict in DECIDED for part in by_verdict[verdict][:MOST_ROWS]]
-    hidden = sum(max(len(by_verdict[verdict]) - MOST_ROWS, 0) for verdict in DECIDED)
+    for row, _ in task.comparisons:
+        by_verdict[task.verdict(row)].append(row)
+    statements = {verdict: _statements(task, by_verdict[verdict]) for verdict in DECIDED}
+    parts = [part for several in statements.values() for part in several[:MOST_ROWS]]
+    hidden = sum(max(len(several) - MOST_ROWS, 0) for several in statements.values())
     sentences = [f"{'; '.join(parts)}{f'; {hidden} more in the table' if hidden else ''}."] if parts else []
     undecided = by_verdict[Verdict.UNDECIDED]
     if undecided:
@@ -58,17 +60,23 @@ def _is_compared(task: TaskFindings) -> bool:
     return bool(task.comparisons) and any(finding.median.count for finding in task.rows)
 
 
-def _plain(task: TaskFindings, row: str, comparison: Comparison) -> str:
-    """One comparison, for a reader who wants to know what to use."""
+def _statements(task: TaskFindings, rows: Sequence[str]) -> list[str]:
+    """What is known of rows, for a reader who wants to know what to use; rows of which it is the same together."""
+    comparisons = dict(task.comparisons)
+    rows_by_words: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        rows_by_words[_words(task, row, comparisons[row])].append(row)
+    return [f"{listed(same)} {'is' if len(same) == 1 else 'are'} {words}" for words, same in rows_by_words.items()]
+
+
+def _words(task: TaskFindings, row: str, comparison: Comparison) -> str:
     verdict = task.verdict(row)
-    if verdict not in DECIDED:
-        return row
     if verdict is Verdict.EQUIVALENT and comparison.margin is not None:
         unit = "" if comparison.margin.is_share else task.results.score.short_unit
         words = f"equivalent to {comparison.reference} (within {comparison.margin.text}{unit})"
     else:
         words = f"{verdict} than {comparison.reference} ({_size(task, comparison)})"
-    return f"{row} is {words}{_early(task, row)}"
+    return f"{words}{_early(task, row)}"
 
 
 def _size(task: TaskFindings, comparison: Comparison) -> str:
@@ -102,8 +110,11 @@ def _too_few(study: Study, few: Sequence[Comparison]) -> str:
 
 
 def summary(study: Study, findings: Sequence[TaskFindings]) -> list[str]:
-    """On which tasks each row is better, worse or equivalent, if there are several tasks and anything is decided."""
-    if len(findings) < 2 or not study.compared:
+    """On which tasks each row is better, worse or equivalent, if there are many tasks and anything is decided.
+
+    Of few tasks the answer of each says it.
+    """
+    if len(findings) <= FEW_TASKS or not study.compared:
         return []
     parts = []
     for row in study.rows:

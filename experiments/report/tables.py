@@ -83,28 +83,33 @@ def details(study: Study, task: TaskFindings) -> Table:
     columns: dict[str, Callable[[Finding], str]] = {
         "variant": lambda finding: finding.row,
         "median\n[95 % interval]": lambda finding: score(finding.median),
-        "mean": lambda finding: number(finding.mean),
-        "standard\ndeviation": lambda finding: number(finding.deviation),
-        f"{study.replicate}s": lambda finding: "\n".join(
-            [str(finding.median.count), *unscored(task.results, finding.row)]
-        ),
     }
+    if task.comparisons:  # first of all, so that no window hides it
+        if study.opponent not in (study.reference, *study.variants.values()):
+            columns["compared\nwith"] = _compared(lambda comparison: comparison.reference)
+        columns |= {
+            f"minus {study.opponent}\n[95 % interval]": _compared(lambda one: interval(one.test.difference)),
+            "p\n(Holm)": _compared(lambda one: _bare(one.adjusted)),
+            "verdict": lambda finding: verdict(task, finding.row) if finding.comparison else "",
+        }
+    columns[f"{study.replicate}s"] = lambda finding: "\n".join(
+        [str(finding.median.count), *unscored(task.results, finding.row)]
+    )
     if any(finding.solved for finding in task.rows):
         columns["solved"] = lambda finding: finding.solved.text if finding.solved else ""
     if any(finding.improving.total for finding in task.rows):
         columns["still\nimproving"] = lambda finding: finding.improving.text if finding.improving.total else "-"
     if task.comparisons:
-        if study.opponent not in (study.reference, *study.variants.values()):
-            columns["compared\nwith"] = _compared(lambda comparison: comparison.reference)
         columns |= {
-            "verdict": lambda finding: verdict(task, finding.row) if finding.comparison else "",
-            f"minus {study.opponent}\n[95 % interval]": _compared(lambda one: interval(one.test.difference)),
             f"times {study.opponent}\n[95 % interval]": _compared(lambda one: interval(one.test.ratio)),
             "probability of\nimprovement": _compared(lambda one: interval(one.test.improvement)),
             "p": _compared(lambda one: _bare(one.test.p)),
-            "p\n(Holm)": _compared(lambda one: _bare(one.adjusted)),
             "correlation\nby seed": _compared(_correlation),
         }
+    columns |= {
+        "mean": lambda finding: number(finding.mean),
+        "standard\ndeviation": lambda finding: number(finding.deviation),
+    }
     if any(task.results.learning_rates(row) for row in range(len(task.rows))):
         columns["learning\nrate"] = lambda finding: _rate(task.results, finding.row)
     columns |= {

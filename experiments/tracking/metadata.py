@@ -118,6 +118,7 @@ FIELDS_0_1 = {
     "clipnorm": "training.clipnorm",
 }
 FILLED_IN = ("sweep.drawn=", "sweep.phase=", "sweep.pause_after=", "sweep.registered=")  # words that a search adds
+TITLE = re.compile(r"\*\*.+?\*\* on \*\*.+?\*\* \((.+)\), seed \d")  # in a description
 RUNG = re.compile(r"best_until_[0-9]{1,9}")
 PLAIN_0_1 = {"None": "null", "True": "true", "False": "false"}
 
@@ -273,6 +274,12 @@ Train it again: `{command}`
 
 Use the model (artifact `model.keras`): `import keras, variants; keras.saving.load_model("model.keras")`
 """
+
+
+def task_title(note: str) -> str:
+    """What a task asks, as the description of a run says it; "" if it does not."""
+    match = TITLE.match(note)
+    return match[1] if match else ""
 
 
 def _matched(config: Config) -> str:

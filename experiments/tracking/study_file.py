@@ -10,7 +10,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from experiments.tracking.archive import UNREADABLE, Reader
-from experiments.tracking.metadata import RUNG, Tag
+from experiments.tracking.metadata import RUNG, TITLE, Tag
 from experiments.tracking.registration import Registration
 from experiments.tracking.run import StoredRun
 from experiments.tracking.store import Store
@@ -152,6 +152,8 @@ def _columns(history: Mapping[int, float]) -> list[list[Any]]:
 
 def _tags(run: StoredRun) -> dict[str, str]:
     tags = {name: text for name, text in run.tags.items() if name in TAGS or RUNG.fullmatch(name)}
+    if note := TITLE.match(run.tags.get(Tag.NOTE, "")):
+        tags[Tag.NOTE] = _without_folders(note[0])  # the rest of a description names folders and the command
     if error := tags.get(Tag.ERROR):
         host = run.tags.get(Tag.HOST)
         error = re.sub(rf"\b{re.escape(host)}\b", "HOST", error) if host else error

@@ -208,14 +208,17 @@ def test_a_summary_of_several_tasks(store):
     fill(store, {"a": {"standard": base, "peephole": worse}, "b": {"standard": worse, "peephole": base}})
     fill(store, {"c": {"standard": base, "peephole": base}})
     results = analysed(store)
+    assert summary(results.study, results.findings) == [], "the answers of few tasks say it"
+    fill(store, {"d": {"standard": base, "peephole": base}})
+    results = analysed(store)
     assert summary(results.study, results.findings) == [
         "Compared with standard, peephole is better on b, worse on a. All else is undecided."
     ]
     (ranks, tests, scale) = across_tasks(results.study, results.across)
     assert ranks == (
-        "Mean rank over 3 tasks, 1 the best: standard 1.50, peephole 1.50. Two rows are too few for Friedman's test."
+        "Mean rank over 4 tasks, 1 the best: standard 1.50, peephole 1.50. Two rows are too few for Friedman's test."
     )
-    assert tests == "3 tasks cannot show that one is better in general: it takes 6."
+    assert tests == "4 tasks cannot show that one is better in general: it takes 6."
     assert scale.startswith("On a scale with 0 for the trivial baseline and 1 for the mean of standard")
 
 

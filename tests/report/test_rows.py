@@ -241,7 +241,7 @@ def test_a_variant_is_compared_with_its_base(store):
     table = details(study, results.findings[0])
     place = table.head.index("compared\nwith")
     assert {row[0]: row[place] for row in table.rows} == {"standard": "", **study.compared}
-    assert table.head[place + 2] == "minus its base\n[95 % interval]"
+    assert table.head[place + 1] == "minus its base\n[95 % interval]"
 
 
 def test_a_variant_whose_base_is_not_there_is_compared_with_the_reference_and_the_report_says_so(store):
