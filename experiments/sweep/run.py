@@ -141,13 +141,16 @@ def _do(configs: "Sequence[Config]", overrides: Sequence[tuple[str, ...]], crew:
     from experiments.sweep.workers import check_layers
 
     workers = crew.of(configs[0], len(configs))
-    from experiments.sweep.preflight import prepare  # takes a while, as it imports MLflow
+    from experiments.sweep.announcement import announcement  # take a while, as they import MLflow and SciPy
+    from experiments.sweep.preflight import prepare
     from experiments.sweep.scheduler import Scheduler
 
     is_first = crew.sweep is None
     crew.sweep = sweep = prepare(configs, overrides, lambda configs: check_layers(workers, configs), is_first)
     if len(sweep.stored) < len(configs):
         crew.has_new = True
+        if not title:
+            print(announcement(sweep, len(workers)), flush=True)
         sweep.describe_data()
     outcomes = Scheduler(sweep, workers, title).run()
     return [outcomes[index] for index in range(len(configs))]

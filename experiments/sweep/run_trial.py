@@ -220,7 +220,7 @@ def _record(run: Run, spec: TrialSpec, task: Task, result: "TrialResult", folder
     scores = {f"test/{name}": value for name, value in result.test.items()}
     scores |= {f"best/{task.chooses.name}": result.best_validation, "test/baseline": task.baseline}
     scores |= {Metric.EPOCHS: result.epochs, Metric.BEST_EPOCH: result.best_epoch or math.nan}
-    run.keep({0: {**scores, "time/compile_s": result.compile_s}, result.epochs: {Metric.TRAIN_S: result.train_s}})
+    run.keep({0: {**scores, Metric.COMPILE_S: result.compile_s}, result.epochs: {Metric.TRAIN_S: result.train_s}})
     run.describe({Param.PARAMETERS: result.parameters}, metadata.result_tags(spec, task, result))
     _add_pictures(run, spec, folder)
     run.add_files(_artifacts(folder))

@@ -57,6 +57,7 @@ class Metric(StrEnum):
 
     EPOCHS = "epochs/trained"
     BEST_EPOCH = "epochs/best"  # the one whose weights count
+    COMPILE_S = "time/compile_s"
     TRAIN_S = "time/train_s"  # of training and validation, without compiling; of a paused trial until then
 
 

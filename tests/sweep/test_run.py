@@ -40,7 +40,11 @@ def test_a_sweep_from_start_to_table_and_again_from_the_store(train, tmp_path):
     sweep = ("-m", "variant=standard,swapped", "seed=0,1", "sweep.workers=2", *QUICK)
     first = train(*sweep)
     assert first.returncode == 0, first.stdout + first.stderr
-    assert "default: 4 trials, 0 in the store already, 4 to train on 2 workers" in first.stdout
+    assert (
+        "2 variants x 1 task x 2 seeds = 4 trials, how long they take is known after the first; "
+        "2 seeds cannot show any difference: it takes 4, and 18 for 1 standard deviation\n"
+        "default: 4 trials, 0 in the store already, 4 to train on 2 workers\n"
+    ) in first.stdout
     lines = re.findall(r"^\[(\d)/4\] adding/(\w+)/s(\d) +mse [\d.e-]+ .*s   (.*)$", first.stdout, re.M)
     assert [line[0] for line in lines] == ["1", "2", "3", "4"]
     assert {line[1:3] for line in lines} == {(v, s) for v in ("standard", "swapped") for s in "01"}
