@@ -9,6 +9,7 @@ from experiments import tasks
 from experiments.config.schema import Config, Match
 from experiments.errors import UserError
 from experiments.sweep import plan
+from experiments.sweep.reuse import reuse
 from experiments.sweep.run_trial import RUNNING, Outcome, stored_outcome
 from experiments.sweep.worker import LayerCheck
 from experiments.tasks import Task
@@ -31,6 +32,7 @@ class Sweep:
         experiments: The ids of the experiments of the store by name.
         stored: Outcomes that the store has already, by the number of the trial.
         descriptions: What was read from files of the user, a text for each distinct one.
+        copied: Number of the trials that came from another study.
     """
 
     specs: list[TrialSpec]
@@ -38,6 +40,7 @@ class Sweep:
     experiments: dict[str, str]
     stored: dict[int, Outcome]
     descriptions: Sequence[str] = ()
+    copied: int = 0
 
     def describe_data(self) -> None:
         """Print what was read from files of the user, once for all trials; of many settings the first ones."""
@@ -84,7 +87,12 @@ def prepare(
     for study in studies:
         store.check_study(study, sorted({spec.config.task.name for spec in specs if spec.config.study == study}))
     experiments = {name: store.experiment(name) for name in sorted({spec.experiment for spec in specs})}
-    sweep = Sweep(specs, store, experiments, _stored(store, experiments, specs), descriptions)
+    stored = _stored(store, experiments, specs)
+    with store.usable():
+        copied = reuse(store, specs, stored)
+    if copied:
+        stored = _stored(store, experiments, specs)
+    sweep = Sweep(specs, store, experiments, stored, descriptions, copied)
     sweep.mark_stale()
     sweep.specs[:] = _checked(sweep, check_layers)
     for study in studies:

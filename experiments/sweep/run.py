@@ -147,8 +147,8 @@ def _do(configs: "Sequence[Config]", overrides: Sequence[tuple[str, ...]], crew:
 
     is_first = crew.sweep is None
     crew.sweep = sweep = prepare(configs, overrides, lambda configs: check_layers(workers, configs), is_first)
+    crew.has_new |= len(sweep.stored) < len(configs) or sweep.copied > 0
     if len(sweep.stored) < len(configs):
-        crew.has_new = True
         if not title:
             print(announcement(sweep, len(workers)), flush=True)
         sweep.describe_data()

@@ -98,9 +98,10 @@ class Tag(StrEnum):
     LOCK = "lock"
     HEARTBEAT = "heartbeat"
     ATTEMPTS = "attempts"
-    # of a run that comes from a file: while it does, and afterwards
+    # of a run that comes from a file or another study: while it does, and afterwards
     IMPORTING = "importing"
     IMPORTED = "imported"
+    COPIED = "copied_from"  # another study of the store that had trained it, and its run there
     # MLflow's own
     NOTE = "mlflow.note.content"
     COLOR = "mlflow.runColor"

@@ -70,7 +70,7 @@ def test_alone_or_in_a_sweep_a_trial_has_the_same_bits(train, tmp_path):
     """Wide enough for a product to be shared out among threads, were there several."""
     wide = (*QUICK, "model.units=128", "training.jit_compile=true")
     assert train(*wide, "study=alone").returncode == 0
-    assert train("-m", *wide, "study=sweep").returncode == 0
+    assert train("-m", *wide, "study=sweep", "rerun=true").returncode == 0
     (alone,), (same,) = trials(tmp_path, "alone"), trials(tmp_path, "sweep")
     assert (alone.tags["trial_key"], alone.score) == (same.tags["trial_key"], same.score)
 
