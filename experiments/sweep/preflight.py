@@ -17,6 +17,7 @@ from experiments.tracking import Store
 from experiments.tracking.database import check_writable
 from experiments.trial.spec import TrialSpec
 
+UNRECORDED = ("sweep.notify=",)  # words that no plan and no run has: an address may be a secret
 DESCRIBED = 5  # settings of tasks of which a sweep says what was read
 
 CheckLayers = Callable[[Sequence[Config]], Sequence[LayerCheck]]
@@ -119,7 +120,7 @@ def _specs(configs: Sequence[Config], overrides: Sequence[tuple[str, ...]]) -> t
             problems.append(f"task={config.task.name}: {error}")
             continue
         problems += _data_problems(config, task)
-        specs.append(TrialSpec.of(config, task, words))
+        specs.append(TrialSpec.of(config, task, tuple(word for word in words if not word.startswith(UNRECORDED))))
         if task.description:
             descriptions["\n  ".join(task.description)] = None
     if problems:

@@ -123,23 +123,25 @@ class Progress:
         now = time.monotonic()
         for index, began in list(self.running.items()):
             body.add_row("running", self.specs[index].name, duration(now - began))
-        for task, text in self._best():
+        for task, text in best(self.specs, self.outcomes):
             body.add_row("best", task, text)
         return Group(head, body)
 
-    def _best(self) -> Iterable[tuple[str, str]]:
-        best: dict[str, tuple[float, int]] = {}
-        for index, outcome in list(self.outcomes.items()):
-            if outcome.score is None or math.isnan(outcome.score):
-                continue
-            spec = self.specs[index]
-            sign = 1 if spec.score.better == "lower" else -1
-            best[spec.config.task.name] = min(
-                best.get(spec.config.task.name, (math.inf, index)), (sign * outcome.score, index)
-            )
-        for task, (_, index) in best.items():
-            spec, score = self.specs[index], self.outcomes[index].score
-            yield task, f"{spec.score.name} {score:.4g}   {spec.config.variant.name}, seed {spec.config.seed}"
+
+def best(specs: Sequence[TrialSpec], outcomes: Mapping[int, Outcome]) -> Iterable[tuple[str, str]]:
+    """For each task its best score so far, with variant and seed."""
+    leading: dict[str, tuple[float, int]] = {}
+    for index, outcome in list(outcomes.items()):
+        if outcome.score is None or math.isnan(outcome.score):
+            continue
+        spec = specs[index]
+        sign = 1 if spec.score.better == "lower" else -1
+        leading[spec.config.task.name] = min(
+            leading.get(spec.config.task.name, (math.inf, index)), (sign * outcome.score, index)
+        )
+    for task, (_, index) in leading.items():
+        spec, score = specs[index], outcomes[index].score
+        yield task, f"{spec.score.name} {score:.4g}   {spec.config.variant.name}, seed {spec.config.seed}"
 
 
 def shares(outcomes: Iterable[Outcome], seconds: float, workers: int) -> str:

@@ -182,7 +182,8 @@ def _begin(store: Store, experiment: str, spec: TrialSpec, task: Task, runs: lis
     if spec.config.rerun:
         (folder / "checkpoint.npz").unlink(missing_ok=True)
     layer = make_layer(spec.config.variant, spec.units).get_config()
-    for name, content in {"config": plain(spec.config), "layer": layer, "versions": metadata.versions()}.items():
+    config = plain(replace(spec.config, sweep=replace(spec.config.sweep, notify=None)))
+    for name, content in {"config": config, "layer": layer, "versions": metadata.versions()}.items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     params = metadata.params(spec, layer)
     interrupted = [run for run in runs if run.tags.get(Tag.CODE) == source_digest()]

@@ -1,5 +1,6 @@
 """Whole commands in processes of their own, on small tasks and a real store."""
 
+import json
 import os
 import re
 import shlex
@@ -37,7 +38,8 @@ def table_of(output):
 
 
 def test_a_sweep_from_start_to_table_and_again_from_the_store(train, tmp_path):
-    sweep = ("-m", "variant=standard,swapped", "seed=0,1", "sweep.workers=2", *QUICK)
+    told = tmp_path / "told.json"
+    sweep = ("-m", "variant=standard,swapped", "seed=0,1", "sweep.workers=2", f"sweep.notify='cat > {told}'", *QUICK)
     first = train(*sweep)
     assert first.returncode == 0, first.stdout + first.stderr
     assert (
@@ -51,6 +53,9 @@ def test_a_sweep_from_start_to_table_and_again_from_the_store(train, tmp_path):
     assert lines[0][3].startswith("3 left, about") and lines[3][3] == "all done"
     page = tmp_path / "out" / "default" / "report" / "report.html"
     assert f"Report of 4 trials of the study: {page}" in first.stdout and page.is_file()
+
+    told = json.loads(told.read_text())
+    assert (told["end"], told["trials"], told["done"], told["report"]) == ("finished", 4, 4, str(page))
 
     second = train(*sweep)
     assert "4 in the store already, nothing to train" in second.stdout
