@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import psutil
 
 from experiments import tasks
+from experiments.config.labels import told_apart
 from experiments.config.schema import Config, Match
 from experiments.errors import UserError
 from experiments.sweep import plan
@@ -125,7 +126,8 @@ def _specs(configs: Sequence[Config], overrides: Sequence[tuple[str, ...]]) -> t
             descriptions["\n  ".join(task.description)] = None
     if problems:
         raise UserError("\n".join(dict.fromkeys(problems)))
-    return specs, list(descriptions)
+    settings = told_apart([spec.config for spec in specs])
+    return [replace(spec, told_apart=own) for spec, own in zip(specs, settings, strict=True)], list(descriptions)
 
 
 def _least_memory_gb(config: Config) -> float:

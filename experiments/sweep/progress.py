@@ -39,6 +39,7 @@ class Progress:
         self.specs = specs
         self.outcomes = outcomes
         self.workers = workers
+        self.width = max([32, *(len(spec.name) for spec in specs)])
         self.running: dict[int, float] = {}
         self.started = False
         self.console = console or Console(width=None if sys.stdout.isatty() else 160, highlight=False)
@@ -87,7 +88,7 @@ class Progress:
         end = f"{left} left, about {duration(self.seconds_left())}" if left else "all done"
         width = len(str(len(self.specs)))
         count = f"[{len(self.outcomes):>{width}}/{len(self.specs)}]"
-        self.say(f"{count} {spec.name:<32} {score:<16} {duration(outcome.seconds):>8}   {end}")
+        self.say(f"{count} {spec.name:<{self.width}} {score:<16} {duration(outcome.seconds):>8}   {end}")
 
     def seconds_left(self) -> float:
         """From the mean time of the trials of the same task, or of all while there is none."""

@@ -100,7 +100,7 @@ def _of_this_study(store: Store, spec: TrialSpec, source: StoredRun) -> Record:
     whole = record(store, study, source)
     task = tasks.build(spec.config.task, spec.config.data_dir)
     own = metadata.tags(spec, task)
-    trained = (Tag.CODE, Tag.GIT_COMMIT, Tag.DIVERGED)
+    trained = (Tag.CODE, Tag.GIT_COMMIT, Tag.GIT_DIRTY, Tag.DIVERGED)
     tags = {str(tag): str(value) for tag, value in own.items() if tag not in trained}
     note = f"Copied from study {study}, which had trained it (run {source.run_id}).\n\n{source.tags.get(Tag.NOTE, '')}"
     params = {str(name): str(value) for name, value in metadata.params(spec, {}).items() if name.startswith("task.")}

@@ -21,6 +21,7 @@ from experiments.sweep.claim import claim, is_rival
 from experiments.tasks import Task
 from experiments.tracking import STORE_ERRORS, Run, Store, StoredRun, is_away, is_deleted, metadata
 from experiments.tracking.client import SHARED_FOLDER
+from experiments.tracking.code_version import uncommitted
 from experiments.tracking.metadata import Metric, Param, Tag
 from experiments.trial.source_digest import source_digest
 from experiments.trial.spec import TrialSpec
@@ -32,7 +33,8 @@ PICTURES = 3  # of the gates of each layer, where it is not said how often they 
 POLL_S = 2.0  # between two looks at a trial that another process is at work on
 RUNNING = "running"  # the folder in the output folder where trials keep their files
 TRACEBACK = "traceback.txt"
-ARTIFACTS = ("config.yaml", "layer.yaml", "versions.yaml", "model.keras", "trial.log", TRACEBACK)
+DIFF = "uncommitted.diff"
+ARTIFACTS = ("config.yaml", "layer.yaml", "versions.yaml", DIFF, "model.keras", "trial.log", TRACEBACK)
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,8 @@ def _begin(store: Store, experiment: str, spec: TrialSpec, task: Task, runs: lis
     config = plain(replace(spec.config, sweep=replace(spec.config.sweep, notify=None)))
     for name, content in {"config": config, "layer": layer, "versions": metadata.versions()}.items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    if diff := uncommitted():
+        (folder / DIFF).write_text(diff)
     params = metadata.params(spec, layer)
     interrupted = [run for run in runs if run.tags.get(Tag.CODE) == source_digest()]
     with store.usable():

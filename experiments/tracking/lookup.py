@@ -18,7 +18,7 @@ from experiments.tracking.run import StoredRun
 from experiments.tracking.store import TRIALS, Store
 from experiments.trial.spec import TrialSpec
 
-WORD = re.compile(r"[\w./+-]+")
+WORD = re.compile(r"[\w./+=,:{}~ \[\]-]+")
 MOST_NAMES = 8
 LONGEST_SEED = 20  # digits
 
@@ -28,7 +28,17 @@ def described(run: StoredRun) -> StoredRun:
     if run.params:
         return run
     task, variant, seed = run.name.split("/")
-    return replace(run, params={Param.TASK: task, Param.VARIANT: variant, Param.SEED: seed.removeprefix("s")})
+    names = {Param.TASK: _bare(task), Param.VARIANT: _bare(variant)}
+    return replace(run, params={**names, Param.SEED: seed.removeprefix("s")})
+
+
+def task_of(name: str) -> str:
+    """The task in the name of a trial: without the settings in brackets that tell trials apart."""
+    return _bare(name.split("/")[0])
+
+
+def _bare(part: str) -> str:
+    return part.partition("[")[0]
 
 
 def unreadable(run: StoredRun) -> str:
