@@ -65,10 +65,14 @@ def _elsewhere(store: Store, specs: Sequence[TrialSpec]) -> dict[tuple[str, str]
         runs = store.ended(experiment, {spec.key for spec in alike}) if alike else {}
         for spec in alike:
             for run in filter(is_whole, runs.get(spec.key, [])):
-                best = sources.get((spec.experiment, spec.key))
-                if best is None or run.start_time > best.start_time:
-                    sources[spec.experiment, spec.key] = run
+                place = spec.experiment, spec.key
+                sources[place] = max(sources.get(place, run), run, key=_preference)
     return sources
+
+
+def _preference(run: StoredRun) -> tuple[bool, int]:
+    """A run that was trained before a copy of it, then the newest."""
+    return Tag.COPIED not in run.tags, run.start_time
 
 
 def _copy(receiver: Receiver, spec: TrialSpec, source: StoredRun) -> bool:

@@ -77,6 +77,9 @@ def test_a_copy_has_every_number_and_file_and_stays_when_its_source_is_gone(swee
     assert differing == {Tag.STUDY, Tag.COPIED, Tag.NOTE}
     assert copy.tags[Tag.COPIED] == f"first {source.run_id}" and copy.tags[Tag.STUDY] == "second"
 
+    assert {outcome.run_id for outcome in sweep("study=third").stored.values()}.isdisjoint({source.run_id, copy.run_id})
+    assert [run.tags[Tag.COPIED] for run in store.trials("third")] == [f"first {source.run_id}"], "not of the copy"
+    capsys.readouterr()
     sweep("study=second")
     assert "copied" not in capsys.readouterr().out and len(store.trials("second")) == 1
     store.client.delete_experiment(store.experiments()["first/adding"])

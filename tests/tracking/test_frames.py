@@ -32,7 +32,14 @@ def store(tmp_path):
                 Tag.BASELINE: 0.5,
                 Tag.SCORE_BETTER: "lower",
             }
-            params = {"task": task, "variant": variant, "seed": seed, "model.units": 8, "training.optimizer": "adam"}
+            params = {
+                "task": task,
+                "variant": variant,
+                "seed": seed,
+                "units": 8,
+                "model.units": 8,
+                "training.optimizer": "adam",
+            }
             params |= {"task.length": 50} if task == "adding" else {}
             run = store.start(experiment, f"{task}/{variant}/s{seed}", params, tags, Path("-"))
             run.keep({epoch: {f"val/{metric}": number + 1 / epoch, "gates/a": 0.1} for epoch in (1, 2, 3)})
