@@ -2,6 +2,10 @@
 
 import sys
 from importlib.abc import MetaPathFinder
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from experiments.tracking.frames import Frames
 
 # Modules of version 0.1.0. For one release an import of them says where they are now.
 MOVED = """
@@ -26,3 +30,23 @@ class _MovedModules(MetaPathFinder):
 
 
 sys.meta_path.append(_MovedModules())
+
+
+def results(study: str, output_dir: str = "outputs", tracking_uri: str | None = None) -> "Frames":
+    """A study as two pandas tables, for a notebook: `trials, curves = experiments.results("quickstart")`.
+
+    Args:
+        study: Its name.
+        output_dir: Folder of the store.
+        tracking_uri: Another MLflow store. Default: `MLFLOW_TRACKING_URI`, else `mlflow.db` in the folder.
+
+    Returns:
+        `trials`, a row for each trial (of several runs the newest finished one) with its score, every field of its
+        configuration and the last value of its metrics; `curves`, a row for each value of each metric in each epoch.
+
+    Raises:
+        UserError: if there is no such store or study.
+    """
+    from experiments.tracking.frames import frames
+
+    return frames(study, output_dir, tracking_uri)

@@ -82,6 +82,12 @@ class StoreOptions:
 STORE = [option.name for option in fields(StoreOptions)]
 
 
+def is_option(word: str) -> bool:
+    """Whether a word of a command line is `name=value`; a trial is called `adding[length=101]/standard/s0`."""
+    name, equals, _ = word.partition("=")
+    return bool(equals) and not set(name) & set("/[")
+
+
 def parse(schema: type[Schema], words: Sequence[str], others: Sequence[str] = ()) -> Schema:
     """Read the words `name=value` of a command line.
 

@@ -154,6 +154,9 @@ class Sweep:
         float | None,
         Field("a larger worker is replaced after its trial; null: a share of the memory", above=0),
     ] = None
+    notify: Annotated[
+        str | None, Field("web address (gets a POST) or command (as its input) that is told the end, in JSON")
+    ] = None
     pause_after: Annotated[
         int | None, Field("pause after this epoch, with a checkpoint to go on from; null: never", minimum=1)
     ] = None

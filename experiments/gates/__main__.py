@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from experiments.errors import UserError, first_line, reported
 from experiments.gates import intervene
-from experiments.options import HELP, Field, StoreOptions, help_text, parse
+from experiments.options import HELP, Field, StoreOptions, help_text, is_option, parse
 
 if TYPE_CHECKING:
     from experiments.tracking import Store, StoredRun
@@ -57,8 +57,8 @@ def main(arguments: Sequence[str]) -> None:
     if not arguments or HELP & set(arguments):
         print(USAGE, help_text(GatesOptions), sep="\n", end="")
         return
-    trials = [word for word in arguments if "=" not in word]
-    options = parse(GatesOptions, [word for word in arguments if "=" in word])
+    trials = [word for word in arguments if not is_option(word)]
+    options = parse(GatesOptions, [word for word in arguments if is_option(word)])
     if not 1 <= len(trials) <= MOST_TRIALS:
         raise UserError(f"{len(trials)} trials are named: must be one, or two for side by side. --help explains it")
     text = _text(options)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from experiments.errors import UserError, first_line
-from experiments.options import HELP, Field, StoreOptions, help_text, parse
+from experiments.options import HELP, Field, StoreOptions, help_text, is_option, parse
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -76,8 +76,8 @@ def main(arguments: Sequence[str]) -> None:
     if not arguments or HELP & set(arguments):
         print(USAGE, help_text(InterveneOptions), sep="\n", end="")
         return
-    words = [word for word in arguments if "=" not in word]
-    options = parse(InterveneOptions, [word for word in arguments if "=" in word])
+    words = [word for word in arguments if not is_option(word)]
+    options = parse(InterveneOptions, [word for word in arguments if is_option(word)])
     if not words and options.study is None:
         raise UserError("no trial is named: name one or more, or study=NAME for all of it. --help explains it")
     if words and (options.task or options.variant):

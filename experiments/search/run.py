@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from experiments.config.schema import Config, Phase, Search
 from experiments.errors import UserError
 from experiments.options import problems
 from experiments.report.group_sequential import Progress, progress
+from experiments.report.power import Power, power
 from experiments.report.study import read
 from experiments.search import definition as definitions
 from experiments.search import group_sequential, halving, phases, space
@@ -25,6 +27,7 @@ from experiments.sweep import plan
 from experiments.sweep.workers import suitable_count
 from experiments.tracking import Store
 from experiments.tracking.registration import Registration, file_of, register
+from experiments.trial.spec import TrialSpec
 
 RUNTIME = ("study", "output_dir", "data_dir", "rerun", "experiment", *CROSSED)  # fields that are no setting of a search
 OWN = ("sweep.pause_after", "sweep.drawn", "sweep.phase", "sweep.registered")  # which the search fills in
@@ -57,6 +60,8 @@ def run(overrides: Mapping[str, Override], config: DictConfig, launch: Launch) -
     if registration is not None:
         registration = register(file_of(_folder(config), config.study), registration)
         print(group_sequential.announcement(registration), flush=True)
+    elif definition.settings.confirm and (shown := _power(configs, definition.settings.confirm)):
+        print(f"confirmation: {shown}", flush=True)
     choices = [Choice(cell, {}, math.nan, 0) for cell in cells]
     if definition.space:
         choices = Tuning(definition, cells, batch, train).run()
@@ -68,6 +73,12 @@ def run(overrides: Mapping[str, Override], config: DictConfig, launch: Launch) -
     elif definition.settings.confirm:
         train(phases.confirmation(definition, choices))
     return choices
+
+
+def _power(configs: Mapping[Cell, Sequence[Config]], seeds: int) -> Power | None:
+    """What the comparison of the best settings can show."""
+    every = [replace(config, sweep=replace(config.sweep, drawn=[])) for pair in configs.values() for config in pair]
+    return power([TrialSpec.of(config, tasks.build(config.task, config.data_dir)) for config in every], seeds)
 
 
 def _progress(config: DictConfig, registration: Registration) -> dict[str, Progress]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from experiments.errors import UserError, did_you_mean, first_line, reported
-from experiments.options import HELP, Field, StoreOptions, help_text, parse, words
+from experiments.options import HELP, Field, StoreOptions, help_text, is_option, parse, words
 
 if TYPE_CHECKING:
     from experiments.tracking import Store
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
         )
     trial = ""
     if command == "check":
-        if not rest or "=" in rest[0]:
+        if not rest or is_option(rest[0]):
             raise UserError("check which trial? For example: check adding/peephole/s0 study=quickstart")
         trial, *rest = rest
     options = parse(COMMANDS[command], rest)

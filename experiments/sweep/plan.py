@@ -20,7 +20,7 @@ class PlanEntry:
     """A trial that a sweep was to do.
 
     Attributes:
-        name: How runs and messages call it: task/variant/s<seed>.
+        name: How runs and messages call it: task[settings]/variant[settings]/s<seed>.
         overrides: The words of the command line that make it.
     """
 
@@ -54,8 +54,8 @@ def read(file: Path) -> dict[str, PlanEntry]:
 def add(file: Path, specs: Sequence[TrialSpec]) -> None:
     """Put trials into a plan, which whoever reads it sees before or after, never between.
 
-    A trial that was planned with the same name and overrides under another key gives way: its data, its code or a file
-    of `conf/` have changed, so that the command now makes this trial. A plan that cannot be read is written anew.
+    A trial that was planned with the same overrides under another key gives way: its data, its code or a file of
+    `conf/` have changed, so that the command now makes this trial. A plan that cannot be read is written anew.
 
     Raises:
         OSError: if it cannot be written; the old one stays.
@@ -67,8 +67,8 @@ def add(file: Path, specs: Sequence[TrialSpec]) -> None:
             before = read(file)
         except UserError:
             before = {}
-        replaced = set(entries.values())
-        merged = {key: entry for key, entry in before.items() if entry not in replaced} | entries
+        replaced = {entry.overrides for entry in entries.values()}
+        merged = {key: entry for key, entry in before.items() if entry.overrides not in replaced} | entries
         if merged == before:
             return
         partial = file.with_suffix(".partial")

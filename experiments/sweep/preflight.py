@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 import psutil
 
 from experiments import tasks
+from experiments.config.labels import told_apart
 from experiments.config.schema import Config, Match
 from experiments.errors import UserError
 from experiments.sweep import plan
+from experiments.sweep.reuse import reuse
 from experiments.sweep.run_trial import RUNNING, Outcome, stored_outcome
 from experiments.sweep.worker import LayerCheck
 from experiments.tasks import Task
@@ -16,6 +18,7 @@ from experiments.tracking import Store
 from experiments.tracking.database import check_writable
 from experiments.trial.spec import TrialSpec
 
+UNRECORDED = ("sweep.notify=",)  # words that no plan and no run has: an address may be a secret
 DESCRIBED = 5  # settings of tasks of which a sweep says what was read
 
 CheckLayers = Callable[[Sequence[Config]], Sequence[LayerCheck]]
@@ -31,6 +34,7 @@ class Sweep:
         experiments: The ids of the experiments of the store by name.
         stored: Outcomes that the store has already, by the number of the trial.
         descriptions: What was read from files of the user, a text for each distinct one.
+        copied: Number of the trials that came from another study.
     """
 
     specs: list[TrialSpec]
@@ -38,6 +42,7 @@ class Sweep:
     experiments: dict[str, str]
     stored: dict[int, Outcome]
     descriptions: Sequence[str] = ()
+    copied: int = 0
 
     def describe_data(self) -> None:
         """Print what was read from files of the user, once for all trials; of many settings the first ones."""
@@ -84,7 +89,12 @@ def prepare(
     for study in studies:
         store.check_study(study, sorted({spec.config.task.name for spec in specs if spec.config.study == study}))
     experiments = {name: store.experiment(name) for name in sorted({spec.experiment for spec in specs})}
-    sweep = Sweep(specs, store, experiments, _stored(store, experiments, specs), descriptions)
+    stored = _stored(store, experiments, specs)
+    with store.usable():
+        copied = reuse(store, specs, stored)
+    if copied:
+        stored = _stored(store, experiments, specs)
+    sweep = Sweep(specs, store, experiments, stored, descriptions, copied)
     sweep.mark_stale()
     sweep.specs[:] = _checked(sweep, check_layers)
     for study in studies:
@@ -111,12 +121,13 @@ def _specs(configs: Sequence[Config], overrides: Sequence[tuple[str, ...]]) -> t
             problems.append(f"task={config.task.name}: {error}")
             continue
         problems += _data_problems(config, task)
-        specs.append(TrialSpec.of(config, task, words))
+        specs.append(TrialSpec.of(config, task, tuple(word for word in words if not word.startswith(UNRECORDED))))
         if task.description:
             descriptions["\n  ".join(task.description)] = None
     if problems:
         raise UserError("\n".join(dict.fromkeys(problems)))
-    return specs, list(descriptions)
+    settings = told_apart([spec.config for spec in specs])
+    return [replace(spec, told_apart=own) for spec, own in zip(specs, settings, strict=True)], list(descriptions)
 
 
 def _least_memory_gb(config: Config) -> float:

@@ -39,6 +39,7 @@ class Progress:
         self.specs = specs
         self.outcomes = outcomes
         self.workers = workers
+        self.width = max([32, *(len(spec.name) for spec in specs)])
         self.running: dict[int, float] = {}
         self.started = False
         self.console = console or Console(width=None if sys.stdout.isatty() else 160, highlight=False)
@@ -87,7 +88,7 @@ class Progress:
         end = f"{left} left, about {duration(self.seconds_left())}" if left else "all done"
         width = len(str(len(self.specs)))
         count = f"[{len(self.outcomes):>{width}}/{len(self.specs)}]"
-        self.say(f"{count} {spec.name:<32} {score:<16} {duration(outcome.seconds):>8}   {end}")
+        self.say(f"{count} {spec.name:<{self.width}} {score:<16} {duration(outcome.seconds):>8}   {end}")
 
     def seconds_left(self) -> float:
         """From the mean time of the trials of the same task, or of all while there is none."""
@@ -123,23 +124,25 @@ class Progress:
         now = time.monotonic()
         for index, began in list(self.running.items()):
             body.add_row("running", self.specs[index].name, duration(now - began))
-        for task, text in self._best():
+        for task, text in best(self.specs, self.outcomes):
             body.add_row("best", task, text)
         return Group(head, body)
 
-    def _best(self) -> Iterable[tuple[str, str]]:
-        best: dict[str, tuple[float, int]] = {}
-        for index, outcome in list(self.outcomes.items()):
-            if outcome.score is None or math.isnan(outcome.score):
-                continue
-            spec = self.specs[index]
-            sign = 1 if spec.score.better == "lower" else -1
-            best[spec.config.task.name] = min(
-                best.get(spec.config.task.name, (math.inf, index)), (sign * outcome.score, index)
-            )
-        for task, (_, index) in best.items():
-            spec, score = self.specs[index], self.outcomes[index].score
-            yield task, f"{spec.score.name} {score:.4g}   {spec.config.variant.name}, seed {spec.config.seed}"
+
+def best(specs: Sequence[TrialSpec], outcomes: Mapping[int, Outcome]) -> Iterable[tuple[str, str]]:
+    """For each task its best score so far, with variant and seed."""
+    leading: dict[str, tuple[float, int]] = {}
+    for index, outcome in list(outcomes.items()):
+        if outcome.score is None or math.isnan(outcome.score):
+            continue
+        spec = specs[index]
+        sign = 1 if spec.score.better == "lower" else -1
+        leading[spec.config.task.name] = min(
+            leading.get(spec.config.task.name, (math.inf, index)), (sign * outcome.score, index)
+        )
+    for task, (_, index) in leading.items():
+        spec, score = specs[index], outcomes[index].score
+        yield task, f"{spec.score.name} {score:.4g}   {spec.config.variant.name}, seed {spec.config.seed}"
 
 
 def shares(outcomes: Iterable[Outcome], seconds: float, workers: int) -> str:

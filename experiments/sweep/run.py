@@ -10,6 +10,7 @@ from experiments.errors import TrialFailed, UserError, first_line
 
 if TYPE_CHECKING:
     from experiments.config.schema import Config
+    from experiments.sweep.notification import Batch
     from experiments.sweep.preflight import Sweep
     from experiments.sweep.run_trial import Outcome
     from experiments.sweep.workers import Worker
@@ -79,13 +80,16 @@ class Crew:
         self.workers: list[Worker] = []
         self.sweep: Sweep | None = None
         self.has_new = False
+        self.batches: list[Batch] = []
 
     def __enter__(self) -> "Crew":
         self.ended.callback(lambda: self.sweep and _mark_stale(self.sweep))  # when the workers are gone
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.ended.close()
+        if kind is not None:
+            self.tell("interrupted" if issubclass(kind, KeyboardInterrupt) else "given up")
 
     def of(self, config: "Config", trials: int) -> "list[Worker]":
         """As many workers as suit so many trials, or more."""
@@ -100,6 +104,19 @@ class Crew:
         """Print the table of a study, and write its page if there is anything new."""
         if self.sweep is not None:
             _show(self.sweep.store, study, page=self.has_new)
+
+    def tell(self, end: str = "") -> None:
+        """Send `sweep.notify` word of how it ended, by default by the outcomes; not of a sweep that was refused."""
+        from experiments.sweep.notification import notice, send
+
+        if self.batches:
+            config = self.batches[0].specs[0].config
+            has_failed = any(outcome.has_failed for batch in self.batches for outcome in batch.outcomes.values())
+            if config.sweep.notify:
+                send(
+                    config.sweep.notify,
+                    notice(config, end or ("with failures" if has_failed else "finished"), self.batches),
+                )
 
 
 def run_sweep(
@@ -128,6 +145,7 @@ def run_sweep(
             _show(
                 crew.sweep.store, study, _keys(crew.sweep), page=crew.has_new
             )  # without anything new the page is as it was
+        crew.tell()
     assert crew.sweep is not None
     failed = [index for index, outcome in enumerate(outcomes) if outcome.has_failed]
     for index in failed:
@@ -141,15 +159,21 @@ def _do(configs: "Sequence[Config]", overrides: Sequence[tuple[str, ...]], crew:
     from experiments.sweep.workers import check_layers
 
     workers = crew.of(configs[0], len(configs))
-    from experiments.sweep.preflight import prepare  # takes a while, as it imports MLflow
+    from experiments.sweep.announcement import announcement  # take a while, as they import MLflow and SciPy
+    from experiments.sweep.notification import Batch
+    from experiments.sweep.preflight import prepare
     from experiments.sweep.scheduler import Scheduler
 
     is_first = crew.sweep is None
     crew.sweep = sweep = prepare(configs, overrides, lambda configs: check_layers(workers, configs), is_first)
+    crew.has_new |= len(sweep.stored) < len(configs) or sweep.copied > 0
     if len(sweep.stored) < len(configs):
-        crew.has_new = True
+        if not title:
+            print(announcement(sweep, len(workers)), flush=True)
         sweep.describe_data()
-    outcomes = Scheduler(sweep, workers, title).run()
+    scheduler = Scheduler(sweep, workers, title)
+    crew.batches.append(Batch(sweep.specs, scheduler.outcomes))
+    outcomes = scheduler.run()
     return [outcomes[index] for index in range(len(configs))]
 
 
@@ -162,12 +186,21 @@ def _mark_stale(sweep: "Sweep") -> None:
         print(f"Runs that were interrupted are marked by the next sweep ({first_line(error)})")
 
 
-def show_elsewhere(configs: "Sequence[Config]") -> None:
-    """Print the tables of what another launcher has trained, and write the pages."""
+def show_elsewhere(configs: "Sequence[Config]", failed: int) -> None:
+    """Print the tables of what another launcher has trained, write the pages, and send `sweep.notify` word of it.
+
+    Args:
+        configs: Of the trials.
+        failed: How many of them have failed.
+    """
+    from experiments.sweep.notification import described, send
     from experiments.tracking import Store
 
     for config in {config.study: config for config in configs}.values():
         _show(Store(config.tracking.uri, config.output_dir), config.study, page=True)
+    if configs and configs[0].sweep.notify:
+        end = "with failures" if failed else "finished"
+        send(configs[0].sweep.notify, described(configs[0], end, len(configs), len(configs) - failed, failed))
 
 
 def _keys(sweep: "Sweep") -> set[str]:

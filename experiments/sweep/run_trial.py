@@ -21,6 +21,7 @@ from experiments.sweep.claim import claim, is_rival
 from experiments.tasks import Task
 from experiments.tracking import STORE_ERRORS, Run, Store, StoredRun, is_away, is_deleted, metadata
 from experiments.tracking.client import SHARED_FOLDER
+from experiments.tracking.code_version import uncommitted
 from experiments.tracking.metadata import Metric, Param, Tag
 from experiments.trial.source_digest import source_digest
 from experiments.trial.spec import TrialSpec
@@ -32,7 +33,8 @@ PICTURES = 3  # of the gates of each layer, where it is not said how often they 
 POLL_S = 2.0  # between two looks at a trial that another process is at work on
 RUNNING = "running"  # the folder in the output folder where trials keep their files
 TRACEBACK = "traceback.txt"
-ARTIFACTS = ("config.yaml", "layer.yaml", "versions.yaml", "model.keras", "trial.log", TRACEBACK)
+DIFF = "uncommitted.diff"
+ARTIFACTS = ("config.yaml", "layer.yaml", "versions.yaml", DIFF, "model.keras", "trial.log", TRACEBACK)
 
 
 @dataclass(frozen=True)
@@ -182,8 +184,11 @@ def _begin(store: Store, experiment: str, spec: TrialSpec, task: Task, runs: lis
     if spec.config.rerun:
         (folder / "checkpoint.npz").unlink(missing_ok=True)
     layer = make_layer(spec.config.variant, spec.units).get_config()
-    for name, content in {"config": plain(spec.config), "layer": layer, "versions": metadata.versions()}.items():
+    config = plain(replace(spec.config, sweep=replace(spec.config.sweep, notify=None)))
+    for name, content in {"config": config, "layer": layer, "versions": metadata.versions()}.items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    if diff := uncommitted():
+        (folder / DIFF).write_text(diff)
     params = metadata.params(spec, layer)
     interrupted = [run for run in runs if run.tags.get(Tag.CODE) == source_digest()]
     with store.usable():
@@ -220,7 +225,7 @@ def _record(run: Run, spec: TrialSpec, task: Task, result: "TrialResult", folder
     scores = {f"test/{name}": value for name, value in result.test.items()}
     scores |= {f"best/{task.chooses.name}": result.best_validation, "test/baseline": task.baseline}
     scores |= {Metric.EPOCHS: result.epochs, Metric.BEST_EPOCH: result.best_epoch or math.nan}
-    run.keep({0: {**scores, "time/compile_s": result.compile_s}, result.epochs: {Metric.TRAIN_S: result.train_s}})
+    run.keep({0: {**scores, Metric.COMPILE_S: result.compile_s}, result.epochs: {Metric.TRAIN_S: result.train_s}})
     run.describe({Param.PARAMETERS: result.parameters}, metadata.result_tags(spec, task, result))
     _add_pictures(run, spec, folder)
     run.add_files(_artifacts(folder))

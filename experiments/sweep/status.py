@@ -15,7 +15,7 @@ from experiments.sweep import plan
 from experiments.sweep.plan import PlanEntry
 from experiments.sweep.progress import duration
 from experiments.tracking import Store, StoredRun
-from experiments.tracking.lookup import newest, unknown_study
+from experiments.tracking.lookup import newest, task_of, unknown_study
 from experiments.tracking.metadata import Tag, is_searched
 from experiments.tracking.process import silence
 
@@ -31,7 +31,7 @@ class Standing:
     """Where one trial stands.
 
     Attributes:
-        name: How runs and messages call it: task/variant/s<seed>.
+        name: How runs and messages call it: task[settings]/variant[settings]/s<seed>.
         state: One of `STATES`.
         planned: Whether the plan has it.
         run: Its run that counts; None if there is none.
@@ -46,7 +46,7 @@ class Standing:
 
     @property
     def task(self) -> str:
-        return self.name.split("/")[0]
+        return task_of(self.name)
 
 
 def state_of(run: StoredRun) -> str:

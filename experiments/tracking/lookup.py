@@ -1,5 +1,6 @@
 """Which run of the store a word means, and which of several runs of a trial counts."""
 
+import math
 import re
 import tempfile
 from collections.abc import Iterable
@@ -8,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from mlflow import entities
 
 from experiments import tasks
 from experiments.errors import UserError, first_line
-from experiments.tracking.metadata import Param, Tag, fields
+from experiments.tracking.metadata import Metric, Param, Tag, fields
 from experiments.tracking.run import StoredRun
-from experiments.tracking.store import Store
+from experiments.tracking.store import TRIALS, Store
 from experiments.trial.spec import TrialSpec
 
-WORD = re.compile(r"[\w./+-]+")
+WORD = re.compile(r"[\w./+=,:{}~ \[\]-]+")
 MOST_NAMES = 8
 LONGEST_SEED = 20  # digits
 
@@ -26,7 +28,17 @@ def described(run: StoredRun) -> StoredRun:
     if run.params:
         return run
     task, variant, seed = run.name.split("/")
-    return replace(run, params={Param.TASK: task, Param.VARIANT: variant, Param.SEED: seed.removeprefix("s")})
+    names = {Param.TASK: _bare(task), Param.VARIANT: _bare(variant)}
+    return replace(run, params={**names, Param.SEED: seed.removeprefix("s")})
+
+
+def task_of(name: str) -> str:
+    """The task in the name of a trial: without the settings in brackets that tell trials apart."""
+    return _bare(name.split("/")[0])
+
+
+def _bare(part: str) -> str:
+    return part.partition("[")[0]
 
 
 def unreadable(run: StoredRun) -> str:
@@ -72,6 +84,24 @@ def _order(run: StoredRun) -> tuple[Any, ...]:
     params = run.params
     variant = params[Param.VARIANT]
     return params[Param.TASK], variant != "standard", variant, sorted(fields(params).items()), int(params[Param.SEED])
+
+
+def durations(store: Store, task: str, count: int) -> list[tuple[StoredRun, float]]:
+    """The newest finished trials of a task in all studies, so many at most, and the seconds that each took."""
+    ids = [experiment for name, experiment in store.experiments().items() if name.partition("/")[2] == task]
+    if not ids:
+        return []
+    query = f"attributes.status = 'FINISHED' and {TRIALS}"
+    with store.usable():
+        page = store.client.search_runs(ids, query, order_by=["attributes.start_time DESC"], max_results=count)
+    return [(StoredRun.of(run), _seconds(run)) for run in page if is_readable(StoredRun.of(run))]
+
+
+def _seconds(run: entities.Run) -> float:
+    """From its begin to its end; of a trial that was interrupted those of training; NaN if nothing says it."""
+    if run.data.tags.get(Tag.ATTEMPTS) == "1" and run.info.end_time:
+        return (run.info.end_time - run.info.start_time) / 1000
+    return sum(run.data.metrics.get(name, math.nan) for name in (Metric.TRAIN_S, Metric.COMPILE_S))
 
 
 def unknown_study(store: Store, study: str) -> UserError:

@@ -8,17 +8,16 @@ import math
 import platform
 import re
 import shlex
-import subprocess
 import zlib
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.config.identity import plain
 from experiments.config.schema import Config, Match
 from experiments.tasks import Task, published
+from experiments.tracking.code_version import git_commit, uncommitted
 from experiments.trial.source_digest import source_digest
 from experiments.trial.spec import TrialSpec
 
@@ -57,6 +56,7 @@ class Metric(StrEnum):
 
     EPOCHS = "epochs/trained"
     BEST_EPOCH = "epochs/best"  # the one whose weights count
+    COMPILE_S = "time/compile_s"
     TRAIN_S = "time/train_s"  # of training and validation, without compiling; of a paused trial until then
 
 
@@ -76,6 +76,7 @@ class Tag(StrEnum):
     ERROR = "error"
     LOOP = "loop"
     GIT_COMMIT = "git_commit"
+    GIT_DIRTY = "git_dirty"  # whether code was changed since; `uncommitted.diff` of the run has how
     CODE = "code"
     DATA = "data_sha256"
     SCORE_METRIC = "score_metric"
@@ -97,9 +98,10 @@ class Tag(StrEnum):
     LOCK = "lock"
     HEARTBEAT = "heartbeat"
     ATTEMPTS = "attempts"
-    # of a run that comes from a file: while it does, and afterwards
+    # of a run that comes from a file or another study: while it does, and afterwards
     IMPORTING = "importing"
     IMPORTED = "imported"
+    COPIED = "copied_from"  # another study of the store that had trained it, and its run there
     # MLflow's own
     NOTE = "mlflow.note.content"
     COLOR = "mlflow.runColor"
@@ -219,6 +221,7 @@ def tags(spec: TrialSpec, task: Task) -> dict[str, Any]:
         Tag.STUDY: config.study,
         Tag.TRIAL_KEY: spec.key,
         Tag.GIT_COMMIT: git_commit(),
+        Tag.GIT_DIRTY: str(bool(uncommitted())).lower() if git_commit() else "",
         Tag.CODE: source_digest(),
         Tag.DIVERGED: "false",
         Tag.SCORE_METRIC: f"test/{task.score.name}",
@@ -301,16 +304,6 @@ def run_color(variant: str, seed: int) -> str:
     hue = zlib.crc32(variant.encode()) * GOLDEN_RATIO % 1
     red, green, blue = colorsys.hsv_to_rgb(hue, 0.75, (0.8, 0.6, 0.95)[seed % 3])
     return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
-
-
-@functools.cache
-def git_commit() -> str:
-    """The commit of the clone that this runs from; "" if there is none."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
 
 
 @functools.cache

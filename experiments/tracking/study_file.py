@@ -21,7 +21,17 @@ Curves = dict[str, dict[int, float]]  # values of a metric by name and step
 # Tags that say what was trained on what and how it ended; others are about a machine, or for the MLflow UI.
 TAGS = (
     *(Tag.KIND, Tag.STUDY, Tag.EXPERIMENT, Tag.TRIAL_KEY, Tag.BASE, Tag.DRAWN, Tag.PHASE, Tag.REGISTERED, Tag.PAUSED),
-    *(Tag.DIVERGED, Tag.ERROR, Tag.LOOP, Tag.GIT_COMMIT, Tag.CODE, Tag.DATA, Tag.SCORE_METRIC, Tag.SCORE_TITLE),
+    *(
+        Tag.DIVERGED,
+        Tag.ERROR,
+        Tag.LOOP,
+        Tag.GIT_COMMIT,
+        Tag.GIT_DIRTY,
+        Tag.CODE,
+        Tag.DATA,
+        Tag.SCORE_METRIC,
+        Tag.SCORE_TITLE,
+    ),
     *(Tag.SCORE_UNIT, Tag.SCORE_BETTER, Tag.SCORE_SOLVED, Tag.CHOSEN_METRIC, Tag.CHOSEN_BETTER, Tag.BASELINE),
     *(Tag.BASELINE_TITLE, Tag.REFERENCES, Tag.MARGIN),
 )

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 from mlflow.entities import LifecycleStage
 from mlflow.store.db.db_types import DATABASE_ENGINES
-from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlParam, SqlRun, SqlTag
+from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
 from sqlalchemy import ColumnElement, Connection, Select, create_engine, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -78,6 +78,18 @@ class Tables:
         with self.engine.connect() as connection:
             runs = _runs(connection, conditions, brief)
         return runs if keys is None or few else [run for run in runs if run.tags.get(Tag.TRIAL_KEY) in keys]
+
+    def points(self, run_ids: Sequence[str]) -> list[tuple[str, str, int, float]]:
+        """Run, metric, step and value of every value of runs, by metric and step."""
+        table = SqlMetric
+        query = select(table.run_uuid, table.key, table.step, table.value, table.is_nan)
+        points = []
+        with self.engine.connect() as connection:
+            for start in range(0, len(run_ids), MOST_KEYS):
+                some = query.where(table.run_uuid.in_(run_ids[start : start + MOST_KEYS]))
+                for run_id, name, step, value, is_nan in connection.execute(some.order_by(table.key, table.step)):
+                    points.append((run_id, sys.intern(name), step, math.nan if is_nan else value))
+        return points
 
 
 def _runs(connection: Connection, conditions: Sequence[ColumnElement[bool]], brief: bool) -> list[StoredRun]:

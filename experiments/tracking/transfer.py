@@ -107,20 +107,19 @@ def is_whole(run: StoredRun) -> bool:
 
 def records(store: Store, study: str) -> Iterator[Record]:
     """All finished runs of the trials of a study, oldest first."""
-    experiments = {experiment: name for name, experiment in store.experiments().items()}
     for run in reversed(store.trials(study)):
         if is_whole(run):
-            info = store.client.get_run(run.run_id).info
-            yield Record(
-                run.run_id,
-                experiments[info.experiment_id].removeprefix(f"{study}/"),
-                run.name,
-                info.start_time,
-                info.end_time,
-                run.params,
-                {name: value for name, value in run.tags.items() if name != Tag.IMPORTED},
-                histories(store, run.run_id, run.metrics),
-            )
+            yield record(store, study, run)
+
+
+def record(store: Store, study: str, run: StoredRun) -> Record:
+    """All that a store says of a run of a study."""
+    info = store.client.get_run(run.run_id).info
+    experiment = store.client.get_experiment(info.experiment_id).name
+    tags = {name: value for name, value in run.tags.items() if name != Tag.IMPORTED}
+    times = info.start_time, info.end_time
+    metrics = histories(store, run.run_id, run.metrics)
+    return Record(run.run_id, experiment.removeprefix(f"{study}/"), run.name, *times, run.params, tags, metrics)
 
 
 def histories(store: Store, run_id: str, names: Iterable[str]) -> dict[str, Points]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from experiments.config.identity import trial_key
+from experiments.config.labels import Settings, label
 from experiments.config.schema import Config, Match, Model
 from experiments.tasks import Metric, Task
 from experiments.trial.source_digest import own_digest
@@ -19,6 +20,7 @@ class TrialSpec:
         digest: SHA-256 of its data, "" for generated ones.
         score: The metric of the test part by which trials of its task are compared.
         units: Units of each recurrent layer, which `model.match` may have chosen.
+        told_apart: The fields that tell it from others of its sweep, with their values.
     """
 
     config: Config
@@ -27,6 +29,7 @@ class TrialSpec:
     digest: str
     score: Metric
     units: int
+    told_apart: Settings = ()
 
     @classmethod
     def of(cls, config: Config, task: Task, overrides: tuple[str, ...] = ()) -> "TrialSpec":
@@ -36,8 +39,9 @@ class TrialSpec:
 
     @property
     def name(self) -> str:
-        """How runs and messages call it: task/variant/s<seed>."""
-        return f"{self.config.task.name}/{self.config.variant.name}/s{self.config.seed}"
+        """How runs and messages call it: task/variant/s<seed>, such as `adding[length=101]/standard[units=8]/s0`."""
+        task, variant = label(self.told_apart, "task"), label(self.told_apart, "variant", "model", "training")
+        return f"{self.config.task.name}{task}/{self.config.variant.name}{variant}/s{self.config.seed}"
 
     @property
     def experiment(self) -> str:

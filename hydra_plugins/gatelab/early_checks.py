@@ -17,6 +17,11 @@ class EarlyChecks(Callback):
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         with reported():
+            if credentials.PASSWORD.search(str(OmegaConf.to_container(config.sweep)["notify"])):
+                raise UserError(
+                    "sweep.notify: the address holds a password, which would be written into files. Keep it in a "
+                    "variable: 'sweep.notify=${oc.env:NAME}'"
+                )
             credentials.refuse("tracking.uri", OmegaConf.to_yaml(config))
             if reason := names.problem(config.study):
                 raise UserError(f"study={config.study!r}: {reason}")

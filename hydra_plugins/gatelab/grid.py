@@ -10,7 +10,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
@@ -105,7 +105,8 @@ def show(results: Sequence[JobReturn]) -> None:
     from experiments.sweep.run import show_elsewhere
 
     with reported():
-        show_elsewhere([load(result.cfg) for result in results if result.cfg is not None])
+        failed = sum(result.status is not JobStatus.COMPLETED for result in results)
+        show_elsewhere([load(result.cfg) for result in results if result.cfg is not None], failed)
 
 
 def values(override: Override) -> list[str]:

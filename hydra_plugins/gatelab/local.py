@@ -46,6 +46,7 @@ class LocalLauncher(Launcher):
         with Crew() as self.crew:
             yield
         self.crew.show(self.config.study)
+        self.crew.tell()
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         from experiments.config.compose import load

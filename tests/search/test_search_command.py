@@ -93,6 +93,7 @@ def test_a_search_pauses_goes_on_and_confirms_what_it_has_chosen(train, tmp_path
     assert done.returncode == 0, done.stdout + done.stderr
     for line in (
         "search: 4 draws (training.learning_rate; random, seed 0) for each of 2: adding/standard, adding/swapped",
+        "confirmation: 2 seeds cannot show any difference: it takes 4, and 18 for 1 standard deviation",
         "search rung 1 of 3: 8 trials, 0 in the store already, 8 to train on 1 worker",
         "search rung 2 of 3: 4 trials, 0 in the store already",
         "search rung 3 of 3: 2 trials, 0 in the store already",

@@ -20,6 +20,7 @@ from experiments.sweep import plan, status
 from experiments.sweep.plan import PlanEntry
 from experiments.sweep.preflight import prepare
 from experiments.sweep.worker import LayerCheck
+from experiments.tracking import lookup
 from experiments.trial import checkpoint
 from experiments.trial.source_digest import source_digest
 from tests.conftest import ROOT
@@ -383,3 +384,19 @@ def test_escapes_of_a_shared_store_do_not_reach_the_terminal(store, capsys):
         run(store, "status", "study=none")
     printed = capsys.readouterr().out + str(refused.value)
     assert "\\x1b]0;owned" in printed and not set(printed) & set("\x1b\x07\r\x9b")
+
+
+def test_a_trial_is_named_with_its_settings(store, capsys):
+    """By commands, and by `status`, which counts it to its task, also if it died before it had recorded anything."""
+    name = "adding[length=101]/v[gate_activation={forget:tanh},units=8]/s0"
+    add(store, KEYS[0], name)
+    died = store.start(
+        store.experiment("s/adding"), name.replace("s0", "s1"), {}, {"kind": "trial", "study": "s"}, Path("-")
+    )
+    died.end("KILLED")
+    assert lookup.find(store, name, "s").name == name
+    assert lookup.described(store.trials("s")[0]).params == {"task": "adding", "variant": "v", "seed": "1"}
+    write_plan(store, {KEYS[0]: name, KEYS[1]: "adding[length=51]/v[units=8]/s0"})
+    assert counts(store).keys() == {"adding"} and counts(store)["adding"]["done"] == "1"
+    with pytest.raises(UserError, match="no artifact config.yaml"):
+        run(store, "check", name, "study=s")

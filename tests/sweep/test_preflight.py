@@ -63,7 +63,7 @@ def test_all_mistakes_are_told_at_once(sweep):
 
 def test_a_trial_is_computed_once(sweep):
     (first, second) = sweep(("seed=1", *SMALL), ("seed=2", "model.match=parameters", "model.units=192", *SMALL)).specs
-    assert first.name == "adding/standard/s1" and first.experiment == "default/adding"
+    assert first.name == "adding/standard[match=units,units=32]/s1" and first.experiment == "default/adding"
     assert first.overrides == ("seed=1", *SMALL) and first.units == first.config.model.units
     assert (second.units, second.model.units, second.model.match) == (192, 192, Match.units)
     assert first.key != second.key and first.score.name == "mse"

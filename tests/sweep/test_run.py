@@ -1,5 +1,6 @@
 """Whole commands in processes of their own, on small tasks and a real store."""
 
+import json
 import os
 import re
 import shlex
@@ -16,6 +17,7 @@ import yaml
 
 import variants  # noqa: F401  (registers the layers of the saved models)
 from experiments.tracking import Store
+from experiments.tracking.code_version import git_commit
 from tests.conftest import ROOT, spec_of
 from tests.stores import put_store
 
@@ -37,16 +39,24 @@ def table_of(output):
 
 
 def test_a_sweep_from_start_to_table_and_again_from_the_store(train, tmp_path):
-    sweep = ("-m", "variant=standard,swapped", "seed=0,1", "sweep.workers=2", *QUICK)
+    told = tmp_path / "told.json"
+    sweep = ("-m", "variant=standard,swapped", "seed=0,1", "sweep.workers=2", f"sweep.notify='cat > {told}'", *QUICK)
     first = train(*sweep)
     assert first.returncode == 0, first.stdout + first.stderr
-    assert "default: 4 trials, 0 in the store already, 4 to train on 2 workers" in first.stdout
+    assert (
+        "2 variants x 1 task x 2 seeds = 4 trials, how long they take is known after the first; "
+        "2 seeds cannot show any difference: it takes 4, and 18 for 1 standard deviation\n"
+        "default: 4 trials, 0 in the store already, 4 to train on 2 workers\n"
+    ) in first.stdout
     lines = re.findall(r"^\[(\d)/4\] adding/(\w+)/s(\d) +mse [\d.e-]+ .*s   (.*)$", first.stdout, re.M)
     assert [line[0] for line in lines] == ["1", "2", "3", "4"]
     assert {line[1:3] for line in lines} == {(v, s) for v in ("standard", "swapped") for s in "01"}
     assert lines[0][3].startswith("3 left, about") and lines[3][3] == "all done"
     page = tmp_path / "out" / "default" / "report" / "report.html"
     assert f"Report of 4 trials of the study: {page}" in first.stdout and page.is_file()
+
+    told = json.loads(told.read_text())
+    assert (told["end"], told["trials"], told["done"], told["report"]) == ("finished", 4, 4, str(page))
 
     second = train(*sweep)
     assert "4 in the store already, nothing to train" in second.stdout
@@ -66,7 +76,7 @@ def test_alone_or_in_a_sweep_a_trial_has_the_same_bits(train, tmp_path):
     """Wide enough for a product to be shared out among threads, were there several."""
     wide = (*QUICK, "model.units=128", "training.jit_compile=true")
     assert train(*wide, "study=alone").returncode == 0
-    assert train("-m", *wide, "study=sweep").returncode == 0
+    assert train("-m", *wide, "study=sweep", "rerun=true").returncode == 0
     (alone,), (same,) = trials(tmp_path, "alone"), trials(tmp_path, "sweep")
     assert (alone.tags["trial_key"], alone.score) == (same.tags["trial_key"], same.score)
 
@@ -96,7 +106,9 @@ def test_what_a_run_holds(train, tmp_path):
     assert {name for name in trial.metrics if not name.startswith("gates/")} == scores | times
     assert "gates/lstm_1/forget_gate/mean" in trial.metrics
     client, files = artifacts(tmp_path, trial)
-    assert files == {"config.yaml", "layer.yaml", "versions.yaml", "model.keras", "images"}
+    diff = {"uncommitted.diff"} if trial.tags["git_dirty"] == "true" else set()
+    assert files == {"config.yaml", "layer.yaml", "versions.yaml", "model.keras", "images"} | diff
+    assert trial.tags["git_commit"] == git_commit()
     for metric in ("train/loss", "val/mse", "time/epoch_s"):
         assert [point.step for point in client.get_metric_history(trial.run_id, metric)] == [1, 2]
     assert [point.step for point in client.get_metric_history(trial.run_id, "test/mse")] == [0]
