@@ -103,23 +103,28 @@ def train(tmp_path):
 
 
 @pytest.fixture
-def refusal(tmp_path, monkeypatch, capsys):
-    """What `experiments.train` prints of a command line that it must refuse, called in this process, to save time."""
-    from hydra.core.global_hydra import GlobalHydra
-
-    from experiments.train import run
+def train_here(tmp_path, monkeypatch, capsys):
+    """The same in this process, workers included, to save time: where no process is what is tested."""
+    from tests import commands
     from tests.stores import put_store
 
     put_store(tmp_path / "out")
     monkeypatch.chdir(ROOT)
 
+    def run(*arguments: str) -> subprocess.CompletedProcess:
+        return commands.train_here((*arguments, f"output_dir={tmp_path}/out"), monkeypatch, capsys)
+
+    return run
+
+
+@pytest.fixture
+def refusal(train_here):
+    """What `experiments.train` prints of a command line that it must refuse."""
+
     def read(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["train", *arguments, f"output_dir={tmp_path}/out"])
-        with pytest.raises(SystemExit) as ended:
-            run(sys.argv[1:])
-        GlobalHydra.instance().clear()
-        assert ended.value.code in (1, 2)
-        return capsys.readouterr().err
+        done = train_here(*arguments)
+        assert done.returncode in (1, 2)
+        return done.stderr
 
     return read
 

@@ -71,9 +71,9 @@ def test_alone_or_in_a_sweep_a_trial_has_the_same_bits(train, tmp_path):
     assert (alone.tags["trial_key"], alone.score) == (same.tags["trial_key"], same.score)
 
 
-def test_what_a_run_holds(train, tmp_path):
+def test_what_a_run_holds(train_here, tmp_path):
     words = ("variant=peephole", "variant.gate_activation={forget: hard_sigmoid}", *SMALL, "study=one")
-    done = train(*words)
+    done = train_here(*words)
     assert done.returncode == 0, done.stdout + done.stderr
     (trial,) = trials(tmp_path, "one")
     assert trial.name == "adding/peephole/s0" and trial.status == "FINISHED"
@@ -138,14 +138,14 @@ def test_an_exception_is_recorded_with_its_traceback(make_config, tmp_path, monk
     assert "in explode" in text
 
 
-def test_a_diverged_trial_is_a_result_and_the_sweep_goes_on(train, tmp_path):
+def test_a_diverged_trial_is_a_result_and_the_sweep_goes_on(train_here, tmp_path):
     sgd = ("-m", "training.learning_rate=1e6,1e-3", "training.optimizer=sgd", "training.clipnorm=null")
     sgd = (*sgd, "sweep.workers=1")
-    done = train(*sgd, *QUICK, "training.epochs=8")
+    done = train_here(*sgd, *QUICK, "training.epochs=8")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "diverged" in done.stdout and "1 of 1 diverged" in done.stdout
     assert sorted(trial.tags["diverged"] for trial in trials(tmp_path)) == ["false", "true"]
-    assert "2 in the store already" in train(*sgd, *QUICK, "training.epochs=8").stdout
+    assert "2 in the store already" in train_here(*sgd, *QUICK, "training.epochs=8").stdout
 
 
 @pytest.mark.parametrize(
