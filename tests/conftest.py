@@ -111,8 +111,8 @@ def train_here(tmp_path, monkeypatch, capsys):
     put_store(tmp_path / "out")
     monkeypatch.chdir(ROOT)
 
-    def run(*arguments: str) -> subprocess.CompletedProcess:
-        return commands.train_here((*arguments, f"output_dir={tmp_path}/out"), monkeypatch, capsys)
+    def run(*arguments: str, folder: Path = tmp_path / "out") -> subprocess.CompletedProcess:
+        return commands.train_here((*arguments, f"output_dir={folder}"), monkeypatch, capsys)
 
     return run
 
