@@ -8,10 +8,13 @@ from concurrent.futures import Future
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
+import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
+from experiments.sweep import workers
 from experiments.train import run
+from tests.conftest import ROOT
 
 
 class PoolHere:
@@ -39,17 +42,19 @@ class PoolHere:
         pass
 
 
-def train_here(arguments: tuple[str, ...], monkeypatch, capsys) -> subprocess.CompletedProcess:
+def train_here(arguments: tuple[str, ...], capsys: pytest.CaptureFixture) -> subprocess.CompletedProcess:
     """What `python -m experiments.train` prints and ends with; its sweeps train in this process, one by one."""
-    monkeypatch.setattr("experiments.sweep.workers.ProcessPool", PoolHere)
-    monkeypatch.setattr(sys, "argv", ["train", *arguments])
     capsys.readouterr()
     code = 0
-    try:
-        run(sys.argv[1:])
-    except SystemExit as ended:
-        code = ended.code
-    finally:
-        GlobalHydra.instance().clear()
-        HydraConfig.instance().cfg = None  # type: ignore[assignment]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        patch.setattr(sys, "argv", ["train", *arguments])
+        patch.setattr(workers, "ProcessPool", PoolHere)
+        try:
+            run(sys.argv[1:])
+        except SystemExit as ended:
+            code = ended.code
+        finally:
+            GlobalHydra.instance().clear()
+            HydraConfig.instance().cfg = None  # type: ignore[assignment]
     return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())

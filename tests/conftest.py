@@ -103,16 +103,15 @@ def train(tmp_path):
 
 
 @pytest.fixture
-def train_here(tmp_path, monkeypatch, capsys):
+def train_here(tmp_path, capsys):
     """The same in this process, workers included, to save time: where no process is what is tested."""
     from tests import commands
     from tests.stores import put_store
 
     put_store(tmp_path / "out")
-    monkeypatch.chdir(ROOT)
 
-    def run(*arguments: str, folder: Path = tmp_path / "out") -> subprocess.CompletedProcess:
-        return commands.train_here((*arguments, f"output_dir={folder}"), monkeypatch, capsys)
+    def run(*arguments: str, folder: Path | str = tmp_path / "out") -> subprocess.CompletedProcess:
+        return commands.train_here((*arguments, f"output_dir={folder}"), capsys)
 
     return run
 
