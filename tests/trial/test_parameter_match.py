@@ -73,7 +73,9 @@ def target(make_config):
     [DATA, pytest.param((*TEXT, "model.layers=2"), marks=pytest.mark.slow)],
     ids=["features", "two layers on tokens"],
 )
-@pytest.mark.parametrize("name", choices("variant"))
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if n.startswith("one_switch/") else []) for n in choices("variant")]
+)
 def test_every_variant_has_the_parameters_of_the_standard_lstm(make_config, target, name, case):
     common = (*case, "model.units=192")
     count, units = matched(make_config(*common, f"variant={name}", MATCHED))
