@@ -117,10 +117,10 @@ CALLS = ("create_run", "log_batch", "log_artifacts", "set_terminated", "delete_t
 
 
 # Before the first request, in the midst of the files, and before the last one.
-QUICK = (1, 5, 9)
+MOMENTS = [pytest.param(n, marks=[] if n in (1, 5, 9) else pytest.mark.slow) for n in range(1, 10)]
 
 
-@pytest.mark.parametrize("number", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in range(1, 10)])
+@pytest.mark.parametrize("number", MOMENTS)
 def test_an_import_that_was_interrupted_anywhere_is_completed(exported, tmp_path, monkeypatch, number):
     """The process ends before the `number`th request that changes the store, of those for the first run."""
     source, file = exported

@@ -74,7 +74,8 @@ def target(make_config):
     ids=["features", "two layers on tokens"],
 )
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] if n.startswith("one_switch/") else []) for n in choices("variant")]
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow if n.startswith("one_switch/") else []) for n in choices("variant")],
 )
 def test_every_variant_has_the_parameters_of_the_standard_lstm(make_config, target, name, case):
     common = (*case, "model.units=192")

@@ -37,8 +37,8 @@ ALIKE = {
     "timing/with_peephole",
     "truncated_peephole",
 }
-# Of the others these have the two states of the standard LSTM and nothing random; what takes long to compile is slow for
-# them too, but for the fast loop of what it treats otherwise.
+# Of the others these have the two states of the standard LSTM and nothing random; what takes long to compile is slow
+# for them too, but for the fast loop of what it treats otherwise.
 TWO_STATES = {"full_peephole", "janet", "layer_norm", "shared_kernel", "swapped"}
 COMPILED = {
     "jit on": TWO_STATES,
