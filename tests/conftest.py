@@ -1,9 +1,11 @@
+import copy
 import logging
 import os
 import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -12,6 +14,7 @@ os.environ.pop("MLFLOW_TRACKING_URI", None)  # no test writes into the store of 
 
 import pytest
 from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 
 from experiments import tasks
 from experiments.config.compose import load, register
@@ -57,13 +60,23 @@ def no_compiled_code_of_other_tests():
         sys.modules["jax"].clear_caches()
 
 
+@cache
+def composed(folder: Path, overrides: tuple[str, ...]) -> DictConfig:
+    """What Hydra composes, which takes it a while, in a folder whose files in `conf/` are read too."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", overrides=list(overrides))
+
+
 @pytest.fixture
 def make_config(tmp_path):
     """Compose a configuration as the command line would, writing into a temporary folder."""
 
     def make(*overrides: str) -> Config:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            return load(compose("config", overrides=[f"output_dir={tmp_path}/out", *overrides]))
+        folder = Path.cwd()  # the files of another one change
+        cfg = copy.deepcopy((composed if folder == ROOT else composed.__wrapped__)(folder, overrides))
+        if not any(word.startswith("output_dir=") for word in overrides):
+            cfg.output_dir = f"{tmp_path}/out"
+        return load(cfg)
 
     return make
 
@@ -103,23 +116,27 @@ def train(tmp_path):
 
 
 @pytest.fixture
-def refusal(tmp_path, monkeypatch, capsys):
-    """What `experiments.train` prints of a command line that it must refuse, called in this process, to save time."""
-    from hydra.core.global_hydra import GlobalHydra
-
-    from experiments.train import run
+def train_here(tmp_path, capsys):
+    """The same in this process, workers included, to save time: where no process is what is tested."""
+    from tests import commands
     from tests.stores import put_store
 
     put_store(tmp_path / "out")
-    monkeypatch.chdir(ROOT)
+
+    def run(*arguments: str, folder: Path | str = tmp_path / "out") -> subprocess.CompletedProcess:
+        return commands.train_here((*arguments, f"output_dir={folder}"), capsys)
+
+    return run
+
+
+@pytest.fixture
+def refusal(train_here):
+    """What `experiments.train` prints of a command line that it must refuse."""
 
     def read(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["train", *arguments, f"output_dir={tmp_path}/out"])
-        with pytest.raises(SystemExit) as ended:
-            run(sys.argv[1:])
-        GlobalHydra.instance().clear()
-        assert ended.value.code in (1, 2)
-        return capsys.readouterr().err
+        done = train_here(*arguments)
+        assert done.returncode in (1, 2)
+        return done.stderr
 
     return read
 

@@ -156,6 +156,7 @@ def test_the_wheel_holds_the_library_and_nothing_else(wheel):
     assert not [name for name in names if name.endswith("entry_points.txt")], "its command would need the lab"
 
 
+@pytest.mark.slow
 def test_the_library_works_from_the_wheel_without_the_lab(wheel, tmp_path):
     """In a folder that is not the clone, with Hydra, MLflow and the lab out of reach."""
     target = tmp_path / "site"

@@ -88,8 +88,8 @@ def _points(store, run):
     return {name: [(step, repr(value)) for step, _, value in points] for name, points in by_name.items()}
 
 
-def test_a_search_pauses_goes_on_and_confirms_what_it_has_chosen(train, tmp_path, capsys):
-    done = train(*HALVED)
+def test_a_search_pauses_goes_on_and_confirms_what_it_has_chosen(train_here, tmp_path, capsys):
+    done = train_here(*HALVED)
     assert done.returncode == 0, done.stdout + done.stderr
     for line in (
         "search: 4 draws (training.learning_rate; random, seed 0) for each of 2: adding/standard, adding/swapped",
@@ -114,10 +114,10 @@ def test_a_search_pauses_goes_on_and_confirms_what_it_has_chosen(train, tmp_path
             assert confirmed[run.params["variant"], "1"].params["training.learning_rate"] == rate
 
     before = numbers(tmp_path / "out")
-    again = train(*HALVED)
+    again = train_here(*HALVED)
     assert again.returncode == 0 and again.stdout.count("nothing to train") == 4
     assert numbers(tmp_path / "out") == before and len(runs(tmp_path / "out")) == len(ended)
-    other = train(*HALVED, "search.seed=1")
+    other = train_here(*HALVED, "search.seed=1")
     assert other.returncode == 2 and "search.seed: 0 then, 1 now" in other.stderr
 
     store = Store(None, f"{tmp_path}/out")

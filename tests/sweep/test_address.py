@@ -22,7 +22,7 @@ from experiments.sweep import __main__ as manage
 from experiments.tracking import Store
 from tests.conftest import ROOT
 from tests.report import studies as trials_of_studies
-from tests.stores import new_store, put_store
+from tests.stores import is_untouched, new_store, put_store
 from tests.sweep.test_commands import KEYS, add
 from tests.sweep.test_run import QUICK
 from tests.tracking.test_store import server
@@ -63,23 +63,28 @@ def test_what_the_terminal_has_no_characters_for_is_shown_otherwise(tmp_path):
     assert done.stdout.splitlines()[1] == "Study \\xe9t\\xe9" and "Traceback" not in done.stderr, done.stderr
 
 
-def test_a_password_that_arrives_by_the_environment_is_refused(tmp_path):
+def test_a_password_that_arrives_by_the_environment_is_refused(train_here, tmp_path, monkeypatch):
     address = f"postgresql://me:{SECRET}@127.0.0.1/x"
-    folder = f"output_dir={tmp_path}/out"
-    done = command("train", "-m", "tracking.uri=${oc.env:STORE}", folder, *QUICK, STORE=address)
+    monkeypatch.setenv("STORE", address)
+    done = train_here("-m", "tracking.uri=${oc.env:STORE}", *QUICK)
     assert done.returncode == 2 and "the address holds a password" in done.stderr, done.stderr
-    done = command("sweep", "status", "study=s", f"output_dir={tmp_path}/out", MLFLOW_TRACKING_URI=address)
-    assert done.returncode == 2 and "MLFLOW_TRACKING_URI: the address holds a password" in done.stderr, done.stderr
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with pytest.raises(UserError, match="MLFLOW_TRACKING_URI: the address holds a password") as refused:
+        manage.main(["status", "study=s", f"output_dir={tmp_path}/out"])
+    assert SECRET not in done.stdout + done.stderr + str(refused.value)
     assert not files_with_the_secret(tmp_path)
 
 
-def test_a_sweep_in_a_folder_with_a_question_mark_writes_no_password_of_the_environment(tmp_path):
+def test_a_sweep_in_a_folder_with_a_question_mark_writes_no_password_of_the_environment(
+    train_here, tmp_path, monkeypatch
+):
     put_store(tmp_path / "a?b")
-    names = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "PGPASSWORD")
-    words = (*QUICK, "sweep.workers=1", f"output_dir='{tmp_path}/a?b'")
-    done = command("train", "-m", *words, **dict.fromkeys(names, SECRET))
+    for name in ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "PGPASSWORD"):
+        monkeypatch.setenv(name, SECRET)
+    done = train_here("-m", *QUICK, "sweep.workers=1", folder=f"'{tmp_path}/a?b'")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / "a?b/default/report/report.html").is_file() and len(list(tmp_path.iterdir())) == 1
+    assert (tmp_path / "a?b/default/report/report.html").is_file()
+    assert {path.name for path in tmp_path.iterdir()} == {"a?b", "out"} and is_untouched(tmp_path / "out")
     assert manage.main(["export", "study=default", f"file={tmp_path}/s.zip", f"output_dir={tmp_path}/a?b"]) == 0
     assert len(list(tmp_path.rglob("*"))) > 20 and not files_with_the_secret(tmp_path)
     assert SECRET not in done.stdout + done.stderr

@@ -13,8 +13,10 @@ import mlflow
 import pytest
 
 import variants  # noqa: F401  (registers the layers of the saved models)
-from experiments.tracking import Store
+from experiments.sweep import __main__ as manage
+from experiments.tracking import Store, is_held
 from tests.conftest import ROOT
+from tests.stores import new_store
 
 SWEEP = (
     "-m variant=standard,zoneout seed=0,1 task=adding task.length=10 task.train_size=512 task.validation_size=64 "
@@ -23,8 +25,9 @@ SWEEP = (
 ).split()
 
 
-def begin(folder, epochs):
-    command = [sys.executable, "-m", "experiments.train", *SWEEP, f"training.epochs={epochs}", f"output_dir={folder}"]
+def begin(folder, epochs, *words):
+    words = (*SWEEP, f"training.epochs={epochs}", *words, f"output_dir={folder}")
+    command = [sys.executable, "-m", "experiments.train", *words]
     with open(folder.with_suffix(".log"), "a") as log:
         return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
 
@@ -100,26 +103,57 @@ def what_a_store_holds(folder):
     return content
 
 
-def compare(tmp_path, epochs, times, pause, seed):
-    (tmp_path / "killed").mkdir()
-    (tmp_path / "whole").mkdir()
-    assert begin(tmp_path / "whole", epochs).wait(600) == 0
-    killed = kill_again_and_again(tmp_path / "killed", epochs, times, pause, random.Random(seed))
-    whole, again = what_a_store_holds(tmp_path / "whole"), what_a_store_holds(tmp_path / "killed")
-    assert len(whole) == 4
-    assert again == whole
-    clean = [sys.executable, "-m", "experiments.sweep", "clean", "study=default", "yes=true"]
-    subprocess.run([*clean, f"output_dir={tmp_path / 'killed'}"], cwd=ROOT, check=True)
-    assert not any(path.is_dir() for path in (tmp_path / "killed" / "running").iterdir()), "no checkpoint is left"
-    assert "database is locked" not in (tmp_path / "killed.log").read_text()
-    return killed
+def compare(whole, killed, log):
+    assert what_a_store_holds(killed) == what_a_store_holds(whole)
+    assert manage.main(["clean", "study=default", "yes=true", f"output_dir={killed}"]) == 0
+    assert not any(path.is_dir() for path in (killed / "running").iterdir()), "no checkpoint is left"
+    assert "database is locked" not in log.read_text()
 
 
-def test_a_sweep_that_is_killed_once_ends_like_one_that_was_not(tmp_path):
-    assert compare(tmp_path, epochs=40, times=1, pause=(4.0, 8.0), seed=0)
+def wait_until(condition):
+    for _ in range(240):
+        if condition():
+            return
+        time.sleep(0.5)
+    raise AssertionError("it does not happen")
+
+
+def test_a_killed_worker_costs_its_own_trial_and_all_ends_as_if_nothing_was_killed(train_here, tmp_path):
+    """A worker is killed, then the whole sweep, in the midst of both trials; this process goes on with them."""
+    epochs, words = 30, ("variant=zoneout", "task.train_size=1024", "sweep.retries=0")
+    killed, log = tmp_path / "killed", tmp_path / "killed.log"
+    store = new_store(killed)
+
+    def training():
+        return {trial.run_id: trial for trial in store.trials("default") if "val/mse" in trial.metrics}
+
+    process = begin(killed, epochs, *words)
+    try:
+        wait_until(training)
+        (first,) = training()
+        pid = int(training()[first].tags["pid"])
+        os.kill(pid, signal.SIGSTOP)  # the first of the workers is seconds ahead
+        wait_until(lambda: len(training()) == 2)
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: training()[first].status != "RUNNING")
+        assert training()[first].status == "FAILED" and "died (exit code -9)" in training()[first].tags["error"]
+        assert {trial.status for run, trial in training().items() if run != first} == {"RUNNING"}
+        assert "its worker process died" in log.read_text()
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    wait_until(lambda: not any(is_held(lock) for lock in (killed / "running").glob("*.lock")))
+    for folder in (killed, tmp_path / "out"):
+        done = train_here(*SWEEP, f"training.epochs={epochs}", *words, folder=folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+    compare(tmp_path / "out", killed, log)
+    assert training()[first].tags["attempts"] == "2"
 
 
 @pytest.mark.slow
 def test_a_sweep_that_is_killed_thirty_times_ends_like_one_that_was_not(tmp_path):
-    killed = compare(tmp_path, epochs=400, times=30, pause=(1.0, 10.0), seed=1)
+    assert begin(tmp_path / "whole", 400).wait(600) == 0
+    killed = kill_again_and_again(tmp_path / "killed", 400, 30, (1.0, 10.0), random.Random(1))
+    compare(tmp_path / "whole", tmp_path / "killed", tmp_path / "killed.log")
+    assert len(what_a_store_holds(tmp_path / "killed")) == 4
     assert len(killed) >= 30 and {kill.split()[0] for kill in killed} == {"worker", "parent", "group"}

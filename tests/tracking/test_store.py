@@ -152,22 +152,22 @@ def _race(folder, rounds, number, barrier):
         run.end("FINISHED")
 
 
-def _together(target, *arguments):
+def _together(target, *arguments, count=4):
     context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(4)
-    processes = [context.Process(target=target, args=(*arguments, k, barrier)) for k in range(4)]
+    barrier = context.Barrier(count)
+    processes = [context.Process(target=target, args=(*arguments, k, barrier)) for k in range(count)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(240)
-    assert [process.exitcode for process in processes] == [0] * 4
+    assert [process.exitcode for process in processes] == [0] * count
 
 
-@pytest.mark.parametrize("rounds", [2, pytest.param(10, marks=pytest.mark.slow)])
-def test_processes_that_race_for_a_fresh_store_lose_no_run(tmp_path, rounds):
-    """So many stores, one after the other, four processes each."""
-    _together(_race, str(tmp_path), rounds)
-    for k in range(rounds):
+@pytest.mark.slow
+def test_processes_that_race_for_a_fresh_store_lose_no_run(tmp_path):
+    """Ten stores, one after the other, four processes each."""
+    _together(_race, str(tmp_path), 10)
+    for k in range(10):
         store = Store(None, f"{tmp_path}/{k}")
         trials = store.trials("study")
         assert sorted(trial.tags["trial_key"] for trial in trials) == ["key0", "key1", "key2", "key3"]
@@ -205,24 +205,30 @@ def test_a_store_can_be_made_after_a_kill_while_it_was_made(tmp_path, kills):
         assert files == {"mlflow.db", "mlflow.db.lock"}
 
 
-def _write(folder, number, barrier):
-    store = Store(None, folder)  # does not wait: a locked database would be an error here
+def _write(folder, steps, number, barrier):
     barrier.wait()
+    store = Store(None, folder)  # does not wait: a locked database would be an error here
     run = start(store, f"key{number}")
-    for step in range(1, 61):
+    for step in range(1, steps + 1):
         run.describe(tags={"step": step})
         run.log({step: {"train/loss": step, "val/mse": step, "val/mae": step}})
         assert not run.pending
     run.end("FINISHED")
 
 
-def test_four_writers_of_one_sqlite_file_lose_no_metric(tmp_path):
-    _together(_write, str(tmp_path))
+@pytest.mark.parametrize(("writers", "last"), [(3, 20), pytest.param(4, 60, marks=pytest.mark.slow)])
+def test_processes_that_race_for_a_fresh_store_and_write_into_it_lose_no_run_and_no_metric(tmp_path, writers, last):
+    _together(_write, str(tmp_path), last, count=writers)
     store = Store(None, str(tmp_path))
-    assert len(store.trials("study")) == 4
-    for trial in store.trials("study"):
+    trials = store.trials("study")
+    assert sorted(trial.tags["trial_key"] for trial in trials) == [f"key{number}" for number in range(writers)]
+    assert {trial.status for trial in trials} == {"FINISHED"}
+    experiments = {experiment.name: experiment.experiment_id for experiment in store.client.search_experiments()}
+    assert experiments.keys() == {"Default", "study/task"}
+    assert len(store.client.search_runs([experiments["study/task"]])) == writers
+    for trial in trials:
         for metric in ("train/loss", "val/mse", "val/mae"):
-            assert steps(store, trial.run_id, metric) == list(range(1, 61))
+            assert steps(store, trial.run_id, metric) == list(range(1, last + 1))
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ CASES = {
     "masked": ("task=anbn", "task.train_size=64", *PLAIN),
     "stream": (*STREAM, "model.dropout=0.2"),
 }
-QUICK = ("standard", "stream")
+QUICK = "standard"
 GATE_METRICS = {
     *(f"{gate}_gate/{what}" for gate in ("input", "forget", "output") for what in ("mean", "left_saturated")),
     *(f"{gate}_gate/right_saturated" for gate in ("input", "forget", "output")),
@@ -63,7 +63,7 @@ def without(epochs, *prefixes):
     }
 
 
-@pytest.mark.parametrize("case", [pytest.param(c, marks=[] if c in QUICK else pytest.mark.slow) for c in CASES])
+@pytest.mark.parametrize("case", [pytest.param(c, marks=[] if c == QUICK else pytest.mark.slow) for c in CASES])
 def test_training_does_not_notice(make_config, tmp_path, case):
     """All weights, curves and scores have the same bits with gates traced at every epoch and at none."""
     outcomes = []

@@ -1,5 +1,6 @@
 """Variants with as many parameters as the standard LSTM: counted in models that are really built."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -72,7 +73,10 @@ def target(make_config):
     [DATA, pytest.param((*TEXT, "model.layers=2"), marks=pytest.mark.slow)],
     ids=["features", "two layers on tokens"],
 )
-@pytest.mark.parametrize("name", choices("variant"))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow if n.startswith("one_switch/") else []) for n in choices("variant")],
+)
 def test_every_variant_has_the_parameters_of_the_standard_lstm(make_config, target, name, case):
     common = (*case, "model.units=192")
     count, units = matched(make_config(*common, f"variant={name}", MATCHED))
@@ -80,8 +84,17 @@ def test_every_variant_has_the_parameters_of_the_standard_lstm(make_config, targ
     assert name != "standard" or units == 192
 
 
-@pytest.mark.parametrize("name", ["odyssey/gate_recurrence", "janet", "chrono"])
-@pytest.mark.parametrize("case", OTHERS)
+OTHER_NAMES = ["odyssey/gate_recurrence", "janet", "chrono"]
+QUICK = list(zip(OTHER_NAMES, OTHERS, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [
+        pytest.param(*pair, marks=[] if pair in QUICK else pytest.mark.slow)
+        for pair in itertools.product(OTHER_NAMES, OTHERS)
+    ],
+)
 def test_other_models_around_the_variant(make_config, target, name, case):
     common = (*OTHERS[case], "model.units=192")
     count, _ = matched(make_config(*common, f"variant={name}", MATCHED))

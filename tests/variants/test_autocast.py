@@ -11,11 +11,11 @@ X = np.random.default_rng(0).normal(size=(4, 5, 3)).astype("float32")
 Y = X[:, 0, :1]
 POLICIES = [
     ("float32", "layer", "mixed_bfloat16"),
-    ("float32", "cell", "mixed_bfloat16"),
-    ("float32", "layer", "float64"),
+    pytest.param("float32", "cell", "mixed_bfloat16", marks=pytest.mark.slow),
+    pytest.param("float32", "layer", "float64", marks=pytest.mark.slow),
     ("float32", "both", "float64"),
-    ("mixed_bfloat16", "layer", "float32"),
-    ("mixed_bfloat16", "layer", "bfloat16"),
+    pytest.param("mixed_bfloat16", "layer", "float32", marks=pytest.mark.slow),
+    pytest.param("mixed_bfloat16", "layer", "bfloat16", marks=pytest.mark.slow),
     ("mixed_bfloat16", "layer", "mixed_float16"),
     ("mixed_bfloat16", "cell", "float32"),
 ]

@@ -65,8 +65,13 @@ def operators(file):
     return [node.op_type for node in file.graph.node]
 
 
-@pytest.mark.parametrize("use", USES)
-@pytest.mark.parametrize("name", WRITTEN)
+def written(name, use):
+    """Every variant in one use, and one of them in all uses; the rest is slow."""
+    marks = [] if use == "bidirectional" or name == "peephole" else [pytest.mark.slow]
+    return pytest.param(name, use, marks=marks)
+
+
+@pytest.mark.parametrize(("name", "use"), [written(name, use) for name in WRITTEN for use in USES])
 def test_equals_onnx_runtime(name, use, tmp_path):
     layer = wrapped(variant_files.maker(name, UNITS)(**USES[use]), use)
     file = check(sequential(layer), tmp_path / "model.onnx")

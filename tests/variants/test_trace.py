@@ -154,7 +154,7 @@ def test_cell_state_gradient_includes_the_output_of_its_step():
     np.testing.assert_allclose(norms["cell_state"][:, -1], np.linalg.norm(d_cell, axis=-1), rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in TRACED else pytest.mark.slow) for n in NAMES])
 def test_every_step_has_state_gradients(name):
     model = model_of(
         keras.layers.Bidirectional(maker(name, UNITS)(return_sequences=True, dtype=PRECISE), dtype=PRECISE),
