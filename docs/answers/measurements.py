@@ -50,10 +50,14 @@ class Shifts:
         verdicts = [analysis.conclude(test, p, None) for test, p in zip(self.tests, self.adjusted, strict=True)]
         return [words.get(verdict, str(verdict)) for verdict in verdicts]
 
+    def lines(self) -> list[tuple[str, str]]:
+        """Each label with its shift, interval and word."""
+        texts = [f"{signed(test.difference)} {word}" for test, word in zip(self.tests, self.words, strict=True)]
+        return list(zip(self.values, texts, strict=True))
+
     def text(self) -> str:
-        """Shift, interval and word of each label, as lines of a cell of a table."""
-        lines = zip(self.values, self.tests, self.words, strict=True)
-        return "<br>".join(f"{label}: {signed(test.difference)} {word}" for label, test, word in lines)
+        """The same as lines of a cell of a table."""
+        return "<br>".join(f"{label}: {text}" for label, text in self.lines())
 
     def p(self) -> str:
         """The largest of the adjusted p-values."""
