@@ -51,9 +51,11 @@ function colorsOf(quantity, theme) {
 /** The size that the colours of a unit end at: that of the layer, or the unit's own. */
 const endOf = (quantity, unit, scale) => scale === "unit" ? quantity.sizes[unit] : quantity.size;
 
-/** Black or white, whichever can be read on a colour. */
-function inkOn([red, green, blue]) {
-  return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#000000" : "#ffffff";
+/** Black or white, whichever has the higher contrast on a colour, at least 4.5 (relative luminance of WCAG 2). */
+function inkOn(color) {
+  const [red, green, blue] = color.map((value) => value / 255)
+    .map((value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000000" : "#ffffff";
 }
 
 const css = ([red, green, blue]) => `rgb(${red},${green},${blue})`;
