@@ -64,16 +64,11 @@ OTHER_MACHINES = ("hydra/launcher", "hydra.launcher.partition")
 SHORT = ["training.epochs=1", "seed=0", "sweep.workers=1"]
 SHORT_DEFAULTS = ["training.jit_compile=false", "tracking.gates=0"]  # compiling takes longer than one epoch
 SHORTER = {
-    "python -m experiments.train experiment=fair_quickstart": [
-        "variant=standard",
-        "task=adding",
-        "search.trials=2",
-        "search.halving.rungs=[]",  # one epoch has none
-        "search.confirm=1",
-    ],
+    "python -m experiments.train experiment=fair_quickstart": ["variant=standard", "task=adding"],
     "python -m experiments.train experiment=random_search search.trials=40": ["variant=standard"],
     "python -m experiments.train experiment=random_search search.trials=8": ["variant=standard"],
 }
+SMALL_SEARCH = ["search.trials=2", "search.halving.rungs=[]", "search.confirm=1"]  # one epoch has no rungs
 NARROW = "model.units=4"  # of models for fetched data, which are large
 
 SMALLEST = {
@@ -153,7 +148,8 @@ def shortened(command: str) -> list[str]:
         return arguments
     keys = {key(word) for word in arguments}
     others = [word for word in arguments if key(word) not in (*REPLACED, *OTHER_MACHINES)]
-    defaults = [*SHORT_DEFAULTS, *_one_task(value(arguments, "experiment"))]
+    experiment = value(arguments, "experiment")
+    defaults = [*SHORT_DEFAULTS, *_one_task(experiment), *_small_search(experiment)]
     return [*others, *SHORT, *(word for word in defaults if key(word) not in keys), *SHORTER.get(command, [])]
 
 
@@ -164,6 +160,14 @@ def _one_task(experiment: str | None) -> list[str]:
     if experiment == ANY_STUDY or len(tasks) == 1 or len(values(f"variant={swept.get('variant')}")) == 1:
         return []
     return [f"task={next(name for name in tasks if not datasets([f'task={name}']))}"]
+
+
+def _small_search(experiment: str | None) -> list[str]:
+    """Of a study that searches by successive halving, few draws of two variants."""
+    if "halving" not in _read(f"experiment/{experiment}").get("search", {}):
+        return []
+    variants = values(f"variant={_swept(experiment).get('variant')}")
+    return [*SMALL_SEARCH, f"variant={','.join(variants[:2])}"]
 
 
 def datasets(arguments: list[str]) -> set[str]:
