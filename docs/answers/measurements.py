@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from docs.answers.scores import CONFIRMED, CONTRADICTED
 from experiments import analysis
 from experiments.analysis import Verdict
 from experiments.analysis.format import chance, interval
@@ -15,7 +16,6 @@ from experiments.errors import UserError
 from experiments.report.summary import signed
 
 HIGHER, LOWER = "higher", "lower"
-CONFIRMED, CONTRADICTED = "confirmed", "contradicted"
 REPLICATE = "replicate"  # the column that names the seed
 Place = Mapping[str, str]  # the values that some columns have
 

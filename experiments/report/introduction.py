@@ -24,7 +24,14 @@ def variants(study: Study) -> list[tuple[str, str]]:
     switches: dict[str, Mapping[str, str]] = {}
     for place, trial in study.runs.placed.items():
         switches.setdefault(place.row, _switches(fields(trial.params)))
-    return [(row, _change(switches, row, study.compared.get(row))) for row in study.rows]
+    return [(row, _role(study, row) or _change(switches, row, study.compared[row])) for row in study.rows]
+
+
+def _role(study: Study, row: str) -> str:
+    """What a row is that is compared with no other; "" if it is compared with one."""
+    if row in study.compared:
+        return ""
+    return "What others are compared with." if row in study.compared.values() else "Compared with no other."
 
 
 def _switches(values: Mapping[str, str]) -> dict[str, str]:
@@ -36,9 +43,7 @@ def _switches(values: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _change(switches: Mapping[str, Mapping[str, str]], row: str, other: str | None) -> str:
-    if other is None:
-        return "What others are compared with."
+def _change(switches: Mapping[str, Mapping[str, str]], row: str, other: str) -> str:
     here, there = switches[row], switches.get(other, {})
     changed = [name for name in here | there if here.get(name) != there.get(name)]
     parts = [f"{name}={_value(here.get(name))} instead of {_value(there.get(name))}" for name in changed]

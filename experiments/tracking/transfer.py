@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -115,11 +116,17 @@ def records(store: Store, study: str) -> Iterator[Record]:
 def record(store: Store, study: str, run: StoredRun) -> Record:
     """All that a store says of a run of a study."""
     info = store.client.get_run(run.run_id).info
-    experiment = store.client.get_experiment(info.experiment_id).name
+    experiment = _experiment_name(store, info.experiment_id)
     tags = {name: value for name, value in run.tags.items() if name != Tag.IMPORTED}
     times = info.start_time, info.end_time
     metrics = histories(store, run.run_id, run.metrics)
     return Record(run.run_id, experiment.removeprefix(f"{study}/"), run.name, *times, run.params, tags, metrics)
+
+
+@lru_cache(maxsize=256)
+def _experiment_name(store: Store, experiment_id: str) -> str:
+    """Asked for once, not for each of thousands of runs."""
+    return store.client.get_experiment(experiment_id).name
 
 
 def histories(store: Store, run_id: str, names: Iterable[str]) -> dict[str, Points]:

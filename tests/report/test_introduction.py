@@ -45,6 +45,12 @@ def test_variants_say_what_they_change(study):
     }
 
 
+def test_a_row_that_is_alone_is_compared_with_no_other(tmp_path):
+    store = new_store(tmp_path)
+    add(store, "standard", 0, 0.5)
+    assert introduction.variants(read("s", "", store.runs("s"))) == [("standard", "Compared with no other.")]
+
+
 @pytest.mark.parametrize(
     ("note", "title"),
     [
