@@ -8,10 +8,11 @@ import keras
 from keras import ops
 
 from variants.activations import STRAIGHT_THROUGH, activate
-from variants.initializers import BlockInitializer, ChronoInitializer
+from variants.initializers import ChronoInitializer, first_biases
+from variants.recurrence import hidden_product, kernel_initializer, kernel_shape
 from variants.signature import check_positional, inherited_attribute, show_arguments
 from variants.switches import RENAMED, Switches, pop_switches
-from variants.validation import check_implementation, check_initializers, check_numbers
+from variants.validation import check_implementation, check_initializers, check_numbers, check_recurrent_dropout
 
 
 @keras.saving.register_keras_serializable(package="gatelab")
@@ -44,6 +45,8 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         output_activation: s_h, default `"tanh"`; `"linear"` is NOAF.
         peephole: `"none"` (default); `"diagonal"`: peephole_g(c) = p_g * c with one weight per unit (Gers and
             Schmidhuber 2000, with the full gradient, as in Greff et al.); `"full"`: c P_g with a matrix.
+        recurrence: How gates and candidate see h: `"full"` (default), through U; `"diagonal"`, u * h with one weight
+            per unit and block (IndRNN, Li et al. 2018); `"none"`, not at all (minLSTM, Feng et al. 2024).
         gate_recurrence: If True, the previous activations of the learned gates are added to each learned gate
             through full matrices (FGR). Default False. Adds a third state.
         shared_kernel: If True, the gates and the candidate share one W and one U and differ by their biases and
@@ -54,15 +57,15 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         peephole_initializer: How peepholes start. Default None: as `kernel_initializer` says, as TensorFlow Addons'
             did.
         chrono_time: The former name of `bias_initializer=ChronoInitializer(chrono_time)`. Default None.
-        implementation: As of `keras.layers.LSTMCell`, whose 1 has a product for each gate and 2 (default) one for all.
-            Here all gates come from one product, so that 1 is refused with dropout, of which it has a mask for each
-            gate.
+        implementation: As of `keras.layers.LSTMCell`, default 2. Here all gates come from one product, so that 1 is
+            refused with dropout, of which it has a mask for each gate.
         **kwargs: The other arguments of `keras.layers.LSTMCell`, with their meaning and defaults: `use_bias`,
             `unit_forget_bias` (for a learned forget gate), `dropout`, `recurrent_dropout`, `seed`, and the
-            initializers, regularizers and constraints of `kernel`, `recurrent` and `bias`. With a
-            `variants.ChronoInitializer` or `GateBiases`, `unit_forget_bias` has no effect. The gate recurrence starts
-            from `recurrent_initializer`; peepholes and it follow the recurrent regularizer and constraint. A dropout
-            mask is drawn once per sequence and is the same for all gates.
+            initializers, regularizers and constraints of `kernel`, `recurrent` and `bias`. A diagonal recurrence starts
+            between -1 and 1, evenly, in place of an orthogonal `recurrent_initializer`. With `ChronoInitializer` or
+            `GateBiases`, `unit_forget_bias` has no effect. The gate recurrence starts from `recurrent_initializer`;
+            peepholes and it follow the recurrent regularizer and constraint. A dropout mask is drawn once per sequence
+            and is the same for all gates.
 
     Call arguments:
         inputs: Tensor of shape `(batch, features)`.
@@ -74,14 +77,15 @@ class GatedLSTMCell(keras.layers.LSTMCell):
 
     Weights, for n blocks (learned gates and candidate, columns in the order i, f, z, o):
         kernel `(features, n * units)`, recurrent_kernel `(units, n * units)`, bias `(n * units,)`;
-        with `shared_kernel` the kernels have `units` columns. Then input_peephole, forget_peephole,
+        with `shared_kernel` the kernels have `units` columns. With a diagonal recurrence recurrent_kernel is a vector,
+        `(n * units,)` or `(units,)`, and without recurrence there is none. Then input_peephole, forget_peephole,
         output_peephole for the learned gates, `(units,)` or `(units, units)`; then gate_recurrent_kernel
         `(g * units, g * units)` for g learned gates, rows by source, columns by target.
 
     Raises:
         ValueError: for an unknown value, or switches that exclude each other (coupled forget gate without an
-            input gate; peepholes, gate recurrence or a shared kernel without any learned gate), and for an
-            initializer of weights that the cell does not have.
+            input gate; peepholes, gate recurrence or a shared kernel without any learned gate), for an initializer of
+            weights that the cell does not have, and for `recurrent_dropout` without recurrence.
 
     Example:
 
@@ -125,6 +129,7 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         check_numbers(units, rates)
         check_implementation(implementation, rates)
         switches = pop_switches(kwargs, self.fixed, type(self).__name__.removesuffix("Cell"))
+        check_recurrent_dropout(switches.recurrence, rates["recurrent_dropout"])
         super().__init__(units, **kwargs)
         self.implementation = implementation
         for name in RENAMED:
@@ -149,7 +154,9 @@ class GatedLSTMCell(keras.layers.LSTMCell):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         columns = self.units if self.shared_kernel else self.units * len(self.blocks)
         self.kernel = self._add("kernel", (input_shape[-1], columns), "kernel")
-        self.recurrent_kernel = self._add("recurrent_kernel", (self.units, columns), "recurrent")
+        shape = kernel_shape(self.recurrence, self.units, columns)
+        initializer = kernel_initializer(self.recurrence, self.recurrent_initializer)
+        self.recurrent_kernel = shape and self._add("recurrent_kernel", shape, "recurrent", initializer)
         bias_shape = (self.units * len(self.blocks),)
         self.bias = self._add("bias", bias_shape, "bias", self._initial_bias) if self.use_bias else None
         self.peepholes = self._add_peepholes() if self.peephole != "none" else {}
@@ -169,13 +176,7 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         )
 
     def _initial_bias(self, shape: tuple[int, ...], **kwargs: Any) -> Any:
-        if isinstance(self.bias_initializer, BlockInitializer):
-            return self.bias_initializer(shape, blocks=self.blocks, **kwargs)
-        if not self.unit_forget_bias:
-            return self.bias_initializer(shape, **kwargs)
-        biases = {block: self.bias_initializer((self.units,), **kwargs) for block in self.blocks}
-        biases["forget"] = ops.ones_like(biases["candidate"])
-        return ops.concatenate([biases[block] for block in self.blocks])
+        return first_biases(self.bias_initializer, shape, self.blocks, self.unit_forget_bias, **kwargs)
 
     def _add_peepholes(self) -> dict[str, Any]:
         shape = (self.units,) if self.peephole == "diagonal" else (self.units, self.units)
@@ -202,16 +203,15 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         return product if self._is_narrow else self._for_all_blocks(product)
 
     def recurrent_product(self, states: list[Any]) -> Any:
-        """Compute what the sums owe to the previous states through matrices, and the bias: h U + b.
+        """Compute what the sums owe to the previous states through matrices, and the bias: h U + b, or u * h + b.
 
         From states `(..., size)`, the hidden one after dropout, to `(..., n * units)`, for any number of steps at
         once. Full peepholes of the input and the forget gate and the gate recurrence are part of it. The bias is
         here, not with the input, because there it would cost a second copy of the products of all steps.
         """
-        product = ops.tensordot(states[0], self.recurrent_kernel.value, 1)
+        product = self.hidden_product(states[0])
         if self._is_narrow:
             return product
-        product = self._for_all_blocks(product)
         if self.bias is not None:
             product = product + ops.cast(self.bias.value, product.dtype)
         extra = self._gate_recurrence(states) if self.gate_recurrence else {}
@@ -224,6 +224,11 @@ class GatedLSTMCell(keras.layers.LSTMCell):
             return product
         zeros = ops.zeros_like(states[1])
         return product + ops.concatenate([extra.get(block, zeros) for block in self.blocks], axis=-1)
+
+    def hidden_product(self, hidden: Any) -> Any:
+        """Compute what the sums owe to the hidden state alone, `(..., units)` to the shape of `input_product`."""
+        copies = 1 if self._is_narrow else len(self.blocks)
+        return hidden_product(self.recurrence, hidden, self.recurrent_kernel, copies)
 
     def _gate_recurrence(self, states: list[Any]) -> dict[str, Any]:
         product = ops.tensordot(states[2], self.gate_recurrent_kernel.value, 1)

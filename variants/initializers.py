@@ -121,3 +121,16 @@ class ChronoInitializer(BlockInitializer):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments."""
         return {"longest": self.longest, "seed": self._uniform.get_config()["seed"]}
+
+
+def first_biases(
+    initializer: Any, shape: Sequence[int], blocks: Sequence[str], unit_forget_bias: bool, **kwargs: Any
+) -> Any:
+    """Give the first biases `(n * units,)` of n blocks: those of the initializer, but 1 for a forget gate if asked."""
+    if isinstance(initializer, BlockInitializer):
+        return initializer(shape, blocks=blocks, **kwargs)
+    if not unit_forget_bias:
+        return initializer(shape, **kwargs)
+    biases = {block: initializer((shape[0] // len(blocks),), **kwargs) for block in blocks}
+    biases["forget"] = ops.ones_like(biases["candidate"])
+    return ops.concatenate([biases[block] for block in blocks])

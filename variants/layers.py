@@ -39,7 +39,7 @@ class GatedLSTM(keras.layers.RNN):
             the layer.
         gate_activation, candidate_activation, output_activation: See `GatedLSTMCell`.
         peephole, peephole_gradient, peephole_initializer: See `GatedLSTMCell`.
-        gate_recurrence, shared_kernel: See `GatedLSTMCell`.
+        recurrence, gate_recurrence, shared_kernel: See `GatedLSTMCell`.
         **kwargs: The other arguments of `keras.layers.LSTM`, except that `activation` and `recurrent_activation` have
             become the three activations above.
 

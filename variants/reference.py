@@ -20,6 +20,7 @@ ACTIVATIONS = {
     "binary": lambda a: (a > 0).astype("float64"),
 }
 
+RECURRENCES = {"full": lambda h, u: h @ u, "diagonal": lambda h, u: h * u, "none": lambda h, u: 0.0}
 TRACES = ("input_gate", "forget_gate", "output_gate", "candidate", "cell_state", "hidden_state")
 
 
@@ -50,6 +51,7 @@ def reference(
     w = unpack(config, weights)
     act = _activations(config)
     learned = _learned_gates(config)
+    recurrent = RECURRENCES[config["recurrence"]]
     zeros, one = np.zeros((batch, units)), np.ones((batch, units))
     h, c, *gates = [np.asarray(state, "float64") for state in initial_state or (zeros, zeros)]
     recurrent_gates = dict.fromkeys(learned, zeros)
@@ -62,7 +64,7 @@ def reference(
     for t in reversed(range(steps)) if config.get("go_backwards") else range(steps):
 
         def sums(block: str) -> Array:
-            total = x[:, t] @ w["W"][block] + h @ w["U"][block] + w["b"][block]
+            total = x[:, t] @ w["W"][block] + recurrent(h, w["U"].get(block)) + w["b"][block]
             if config["gate_recurrence"] and block != "candidate":
                 total = total + sum(recurrent_gates[source] @ w["R"][source, block] for source in learned)
             return total
@@ -103,7 +105,7 @@ def unpack(config: Mapping[str, Any], weights: Sequence[Array]) -> dict[str, dic
 
     unpacked = {
         "W": columns(remaining.pop(0), config["shared_kernel"]),
-        "U": columns(remaining.pop(0), config["shared_kernel"]),
+        "U": {} if config["recurrence"] == "none" else columns(remaining.pop(0), config["shared_kernel"]),
         "b": columns(remaining.pop(0), False) if config["use_bias"] else dict.fromkeys(blocks, np.zeros(units)),
         "p": {},
         "R": {},

@@ -14,6 +14,7 @@ CHOICES = {
     "forget_gate": ("learned", "open", "coupled"),
     "output_gate": ("learned", "open"),
     "peephole": ("none", "diagonal", "full"),
+    "recurrence": ("full", "diagonal", "none"),
 }
 FLAGS = ("gate_recurrence", "shared_kernel", "peephole_gradient")
 RENAMED = {
@@ -40,6 +41,7 @@ class Switches:
     candidate_activation: Any = "tanh"
     output_activation: Any = "tanh"
     peephole: str = "none"
+    recurrence: str = "full"
     gate_recurrence: bool = False
     shared_kernel: bool = False
     peephole_gradient: bool = True
@@ -109,7 +111,7 @@ def _as_choice(name: str, value: Any) -> str:
     """What a value that stands for yes or no is called."""
     if value is not None and not isinstance(value, bool):
         return ""
-    yes, no = ("diagonal", "none") if name == "peephole" else ("learned", "open")
+    yes, no = {"peephole": ("diagonal", "none"), "recurrence": ("full", "none")}.get(name, ("learned", "open"))
     return f"; write {name}={yes if value else no!r}"
 
 

@@ -99,6 +99,19 @@ def check_numbers(units: Any, rates: dict[str, Any]) -> None:
             raise ValueError(f"`{name}` must be a number between 0 and 1. Received: {name}={rate!r}")
 
 
+def check_recurrent_dropout(recurrence: str, rate: float) -> None:
+    """Refuse to drop what no gate sees.
+
+    Raises:
+        ValueError: for a rate without recurrence.
+    """
+    if recurrence == "none" and rate:
+        raise ValueError(
+            "`recurrent_dropout` drops units of the hidden state that gates and candidate see, and with "
+            f"recurrence='none' they see none. Received: recurrent_dropout={rate!r}"
+        )
+
+
 def check_implementation(implementation: Any, rates: dict[str, Any]) -> None:
     """Refuse what `keras.layers.LSTMCell` computes in another way: with 1 a dropout mask for each gate.
 

@@ -30,6 +30,7 @@ GATED_LSTM = {  # what the layer does where its arguments leave it open
     "candidate_activation": "tanh",
     "output_activation": "tanh",
     "peephole": "none",
+    "recurrence": "full",
     "gate_recurrence": False,
     "shared_kernel": False,
     "peephole_gradient": True,

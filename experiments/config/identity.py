@@ -14,6 +14,8 @@ LABELS = {  # of a file its digest counts, however it was read
     "task": ("path", "test_path", "date_format", "delimiter", "decimal", "reference", "margin"),
 }
 
+LATER = {"variant": ("recurrence",)}  # fields that came later: null, they leave the key of earlier trials as it is
+
 
 def trial_key(config: Config, digest: str, source: str = "") -> str:
     """16 hexadecimal digits that differ when the numbers may differ.
@@ -25,6 +27,10 @@ def trial_key(config: Config, digest: str, source: str = "") -> str:
     relevant = {section: values[section] for section in ("variant", "task", "model", "training", "seed")}
     for section, labels in LABELS.items():
         relevant[section] = {name: value for name, value in relevant[section].items() if name not in labels}
+    for section, fields in LATER.items():
+        for name in fields:
+            if relevant[section][name] is None:
+                del relevant[section][name]
     own = {"source": source} if source else {}
     text = json.dumps({"numbers": NUMBERS, "data": digest, **own, **relevant}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

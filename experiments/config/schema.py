@@ -24,6 +24,12 @@ class Peephole(StrEnum):
     full = "full"
 
 
+class Recurrence(StrEnum):
+    full = "full"
+    diagonal = "diagonal"
+    none = "none"
+
+
 class Match(StrEnum):
     units = "units"
     parameters = "parameters"
@@ -74,6 +80,9 @@ class Variant:
     peephole: Annotated[Peephole | None, Field("the gates see the cell state through a vector or a full matrix")] = None
     peephole_initializer: Annotated[Any, Field("Keras initializer of the peepholes")] = None
     peephole_gradient: Annotated[bool | None, Field("false: no gradient through peepholes into the cell state")] = None
+    recurrence: Annotated[
+        Recurrence | None, Field("how gates and candidate see the hidden state: one weight per unit, or not at all")
+    ] = None
     gate_recurrence: Annotated[bool | None, Field("previous gate activations feed the gates")] = None
     shared_kernel: Annotated[bool | None, Field("gates and candidate share their kernels, not their biases")] = None
     chrono_time: Annotated[

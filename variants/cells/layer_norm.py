@@ -7,6 +7,7 @@ from keras import ops
 
 from variants.cell import GatedLSTMCell
 from variants.layers import GatedLSTM
+from variants.switches import CHOICES
 
 
 @keras.saving.register_keras_serializable(package="gatelab")
@@ -24,8 +25,8 @@ class LayerNormLSTMCell(GatedLSTMCell):
     Args:
         units: Positive integer, width of the hidden and of the cell state.
         epsilon: Added to the variances, default 1e-5.
-        **kwargs: The arguments of `GatedLSTMCell`; `peephole` is `"none"` or `"diagonal"`, and there is neither
-            `gate_recurrence` nor `shared_kernel`.
+        **kwargs: The arguments of `GatedLSTMCell`; `peephole` is `"none"` or `"diagonal"`, `recurrence` is
+            `"full"` or `"diagonal"`, and there is neither `gate_recurrence` nor `shared_kernel`.
 
     Weights: those of `GatedLSTMCell`, then kernel_gain g_x and recurrent_gain g_h, `(n * units,)` for n blocks,
     cell_gain g_c and cell_shift b_c, `(units,)`. Gains start at 1, the shift at 0.
@@ -37,8 +38,11 @@ class LayerNormLSTMCell(GatedLSTMCell):
     fixed = {"gate_recurrence": False, "shared_kernel": False}
 
     def __init__(self, units: int, *, epsilon: float = 1e-5, **kwargs: Any) -> None:
-        if kwargs.get("peephole") == "full":
-            raise ValueError("`peephole` of LayerNormLSTM must be one of none, diagonal. Received: peephole='full'")
+        for name, allowed in {"peephole": ("none", "diagonal"), "recurrence": ("full", "diagonal")}.items():
+            if (value := kwargs.get(name, allowed[0])) in set(CHOICES[name]) - set(allowed):
+                raise ValueError(
+                    f"`{name}` of LayerNormLSTM must be one of {', '.join(allowed)}. Received: {name}={value!r}"
+                )
         super().__init__(units, **kwargs)
         self.epsilon = epsilon
 
@@ -58,7 +62,7 @@ class LayerNormLSTMCell(GatedLSTMCell):
 
     def recurrent_product(self, states: list[Any]) -> Any:
         """Compute h U, from states `(..., units)` to `(..., n * units)`."""
-        return ops.tensordot(states[0], self.recurrent_kernel.value, 1)
+        return self.hidden_product(states[0])
 
     def combine(self, input_product: Any, recurrent_product: Any) -> Any:
         """Compute the sums: LN(x W) * g_x + b, which is given, and LN(h U) * g_h."""

@@ -20,6 +20,7 @@ PLAIN_GATES: Limits = {  # of Keras and PyTorch
     **{f"{gate}_gate": (("learned",), "its three gates are learned") for gate in GATES},
     "peephole": (("none",), "it has no peepholes"),
     "gate_recurrence": ((False,), "it feeds no gate back"),
+    "recurrence": (("full",), "its gates see the hidden state through matrices, which training would fill"),
     "shared_kernel": ((False,), "its blocks have kernels of their own, which training would move apart"),
 }
 _CONFIGURATION = ("__init__", "get_config", "from_config")
@@ -29,8 +30,8 @@ def split_weights(layer: GatedLSTM) -> dict[str, dict[str, Array]]:
     """Split the weights of a layer into one matrix for each of its blocks: input, forget, candidate, output.
 
     Returns:
-        By name and block: kernel `(features, units)` and recurrent_kernel `(units, units)`, the same one for all
-        blocks of a layer with `shared_kernel`; bias `(units,)`, zeros for a layer without biases; and by gate
+        By name and block: kernel `(features, units)` and recurrent_kernel `(units, units)`, zeros beside the diagonal
+        for a diagonal recurrence and everywhere for none, the same ones for all blocks of a layer with `shared_kernel`; bias `(units,)`, zeros for a layer without biases; and by gate
         peephole, `(units,)` or `(units, units)`, empty for a layer without peepholes.
 
     Raises:
@@ -44,6 +45,7 @@ def split_weights(layer: GatedLSTM) -> dict[str, dict[str, Array]]:
     blocks = layer.cell.blocks
     weights = dict(zip([weight.name for weight in layer.weights], layer.get_weights(), strict=True))
     copies = len(blocks) if layer.shared_kernel else 1
+    recurrent = weights.get("recurrent_kernel", np.zeros(len(blocks) * layer.units // copies, "float32"))
 
     def by_block(columns: Array) -> dict[str, Array]:
         """Split the columns of a weight by block."""
@@ -51,10 +53,15 @@ def split_weights(layer: GatedLSTM) -> dict[str, dict[str, Array]]:
 
     return {
         "kernel": by_block(np.tile(weights["kernel"], copies)),
-        "recurrent_kernel": by_block(np.tile(weights["recurrent_kernel"], copies)),
+        "recurrent_kernel": {block: _matrix(u, layer) for block, u in by_block(np.tile(recurrent, copies)).items()},
         "bias": by_block(weights.get("bias", np.zeros(len(blocks) * layer.units, "float32"))),
         "peephole": {gate: weights[f"{gate}_peephole"] for gate in layer.cell.peepholes},
     }
+
+
+def _matrix(recurrent: Array, layer: GatedLSTM) -> Array:
+    """The matrix that does what the recurrent weights of a block do: on its diagonal they see one unit each."""
+    return recurrent if layer.recurrence == "full" else np.diag(recurrent)
 
 
 def stack_rows(columns: Mapping[str, Array], order: Sequence[str]) -> Array:
