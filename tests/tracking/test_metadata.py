@@ -9,7 +9,7 @@ import pytest
 import variants
 from experiments.config.compose import load, restored
 from experiments.config.identity import plain
-from experiments.config.schema import ForgetGate, Gate, Peephole, Variant
+from experiments.config.schema import ForgetGate, Gate, Peephole, Recurrence, Variant
 from experiments.errors import UserError
 from experiments.tracking import metadata
 from experiments.tracking.metadata import Param
@@ -26,6 +26,7 @@ VALUES = {
     "output_activation": ["tanh", "sigmoid", "linear"],
     "peephole": [value.value for value in Peephole],
     "peephole_initializer": ["zeros"],
+    "recurrence": [value.value for value in Recurrence],
     "peephole_gradient": [True, False],
     "gate_recurrence": [True, False],
     "shared_kernel": [True, False],

@@ -27,7 +27,7 @@ UNITS = 5
 ONNX_ACTIVATIONS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "linear": "Affine"}
 # What the ONNX operator cannot represent: another activation for one gate, matrices on the cell state, gates
 # fed back. Their oracles are the NumPy reference and finite differences.
-NOT_IN_ONNX = {*variant_files.SPECIAL, "full_peephole", "odyssey/gate_recurrence"}
+NOT_IN_ONNX = {*variant_files.SPECIAL[:2], "full_peephole", "odyssey/gate_recurrence"}
 # The others have equations of their own, which test_cells.py tests.
 ONE_EQUATION = [name for name in variant_files.NAMES if variant_files.settings(name).layer == "GatedLSTM"]
 
@@ -93,6 +93,15 @@ def test_equals_onnx_runtime(name):
     equal(cell, expected[1], 5e-6)
 
 
+def with_matrices(config, weights):
+    """The same weights, with a recurrent matrix where the gates see one unit each, or none."""
+    kernel, *rest = weights
+    if config["recurrence"] == "full":
+        return weights
+    seen = rest.pop(0) if config["recurrence"] == "diagonal" else np.zeros(kernel.shape[-1])
+    return [kernel, np.hstack([np.diag(block) for block in seen.reshape(-1, UNITS)]), *rest]
+
+
 def run_onnx(config, weights, x, states):
     """ONNX Runtime's LSTM: gates in the order i, o, f, c; an open gate is one whose bias saturates it."""
     blocks = {"input": "input_gate", "output": "output_gate", "forget": "forget_gate", "candidate": None}
@@ -103,6 +112,7 @@ def run_onnx(config, weights, x, states):
         parts = {b: matrix[..., k * UNITS : (k + 1) * UNITS].T for k, b in enumerate(learned)}
         return {b: matrix.T for b in learned} if is_shared else parts
 
+    weights = with_matrices(config, weights)
     kernel, recurrent, bias = rows(weights[0], shared), rows(weights[1], shared), rows(weights[2])
     gates = [b for b in learned if b != "candidate"]
     peepholes = dict(zip(gates, weights[3:], strict=True)) if config["peephole"] == "diagonal" else {}

@@ -9,6 +9,7 @@ import pytest
 
 import variants
 from variants import GatedLSTM, PeepholeLSTM, SwappedLSTM
+from variants.reference import reference
 from variants.switches import BLOCKS, CHOICES, FLAGS, GATES, NAMES
 
 LAYERS = [
@@ -30,6 +31,8 @@ VALUES = {
     ("arguments", "message"),
     [
         ({"peephole": "diag"}, "`peephole` must be one of none, diagonal, full. Received: peephole='diag'"),
+        ({"recurrence": False}, "`recurrence` must be one of full, diagonal, none. Rec.*; write recurrence='none'"),
+        ({"recurrence": "none", "recurrent_dropout": 0.5}, "`recurrent_dropout` drops units .* Rec.*=0.5"),
         ({"input_gate": "coupled"}, "`input_gate` must be one of learned, open. Received: input_gate='coupled'"),
         ({"gate_recurrence": "yes"}, "`gate_recurrence` must be True or False. Received: gate_recurrence='yes'"),
         ({"input_gate": "open", "forget_gate": "coupled"}, "needs a learned input gate"),
@@ -88,6 +91,46 @@ def test_parameters_of_the_ablations():
         assert layer.count_params() == expected, arguments
 
 
+@pytest.mark.parametrize("initializer", ["orthogonal", "ones"])
+def test_a_diagonal_recurrence_starts_where_no_unit_grows(initializer):
+    """A vector is not orthogonal; other initializers do what they do."""
+    keras.utils.set_random_seed(0)
+    layer = GatedLSTM(500, recurrence="diagonal", recurrent_initializer=initializer)
+    layer.build((None, None, 1))
+    first = layer.cell.recurrent_kernel.numpy()
+    assert (first == 1).all() if initializer == "ones" else -1 < first.min() < -0.99 and 0.99 < first.max() < 1
+
+
+def test_without_recurrence_a_step_sees_the_input_and_the_cell_state_alone():
+    layer = GatedLSTM(4, recurrence="none")
+    x = np.ones((2, 1, 3), "float32")
+    cell_state = np.ones((2, 4), "float32")
+    results = [layer(x, initial_state=[hidden * cell_state, cell_state]).numpy() for hidden in (-5, 0, 5)]
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+
+
+@pytest.mark.parametrize("recurrence", ["diagonal", "none"])
+@pytest.mark.parametrize(
+    "switches",
+    [
+        {"shared_kernel": True},
+        {"shared_kernel": True, "peephole": "full"},
+        {"peephole": "diagonal", "forget_gate": "coupled"},
+        {"gate_recurrence": True},
+    ],
+    ids=str,
+)
+def test_a_recurrence_goes_with_every_switch(recurrence, switches):
+    layer = GatedLSTM(4, recurrence=recurrence, return_sequences=True, **switches)
+    x = np.random.default_rng(0).normal(size=(3, 6, 2)).astype("float32")
+    layer(x)
+    layer.set_weights([np.random.default_rng(1).normal(size=weight.shape) for weight in layer.weights])
+    expected = reference(layer.get_config(), layer.get_weights(), x)["output"]
+    for training in (False, True):
+        np.testing.assert_allclose(layer(x, training=training), expected, atol=1e-5)
+
+
 def test_peepholes_come_in_the_order_of_tensorflow_addons():
     assert list(shapes(peephole="diagonal"))[3:] == ["input_peephole", "forget_peephole", "output_peephole"]
 
@@ -137,6 +180,10 @@ def check_weights(layer, config):
     expected = {"kernel": (2, columns), "recurrent_kernel": (3, columns), "bias": (columns,)}
     if config["shared_kernel"]:
         expected |= {"kernel": (2, 3), "recurrent_kernel": (3, 3)}
+    if config["recurrence"] == "diagonal":
+        expected["recurrent_kernel"] = expected["recurrent_kernel"][1:]
+    if config["recurrence"] == "none":
+        del expected["recurrent_kernel"]
     if config["peephole"] != "none":
         shape = (3,) if config["peephole"] == "diagonal" else (3, 3)
         expected |= {f"{gate}_peephole": shape for gate in gates}

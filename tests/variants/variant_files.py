@@ -6,9 +6,11 @@ from experiments.config.conf_files import CONF, choices
 from experiments.config.schema import Variant
 from experiments.trial.model import make_layer
 
-# Those of one_switch/ and timing/ differ from others by activations and first weights, most of them; these two in more
-# than that, by a gradient that is not the function's own, and by an activation for one gate.
-SPECIAL = ["one_switch/binary_gates", "one_switch/hard_forget_gate"]
+# Those of one_switch/ and timing/ differ from others by activations and first weights, most of them; these in more than
+# that: by a gradient that is not the function's own, by an activation for one gate, by their recurrent weights.
+SPECIAL = [
+    f"one_switch/{name}" for name in ("binary_gates", "hard_forget_gate", "diagonal_recurrence", "no_recurrence")
+]
 FOLDERS = ("one_switch/", "timing/")
 ONE_SWITCH = [name for name in choices("variant") if name.startswith(FOLDERS) and name not in SPECIAL]
 NAMES = [name for name in choices("variant") if name not in ONE_SWITCH]
