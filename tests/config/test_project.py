@@ -45,6 +45,7 @@ def keys(project):
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_the_source_of_own_code_counts_in_the_key(project):
     before = keys(project)
     layer = project / "mine_layer.py"
@@ -74,7 +75,10 @@ def test_a_project_is_not_written_over(project):
             "import nothing_there\nimport numpy",
             "mine.majority: cannot be imported (ModuleNot",
         ),
-        ("mine.py", "import numpy", "import keras\nimport numpy", "Put layers into another module"),
+        pytest.param(
+            *("mine.py", "import numpy", "import keras\nimport numpy", "Put layers into another module"),
+            marks=pytest.mark.slow,  # a process that imports Keras first
+        ),
         ("mine.py", "@task", "", "task.function=mine.majority: is no function marked @task"),
         ("conf/task/mine.yaml", "task/mine.majority@", "task/adding@", "are of another function. Write a file"),
     ],

@@ -258,6 +258,7 @@ def test_no_cell_of_a_table_is_a_formula(store):
         assert file == "trials.csv" or len(list(map(float, numbers))) > 3, "numbers stay numbers"
 
 
+@pytest.mark.slow
 def test_scores_of_every_size(store):
     sizes = {
         "zero": ([0.0] * 3, [0.0] * 3),
@@ -274,7 +275,7 @@ def test_scores_of_every_size(store):
     assert all(task in page.text for task in sizes) and "absurd, peephole: 3 of 3 diverged" in page.text
 
 
-@pytest.mark.parametrize("score", [None, NAN])
+@pytest.mark.parametrize("score", [None, pytest.param(NAN, marks=pytest.mark.slow)])
 def test_a_study_without_any_score(store, score):
     for task in ("adding", "digits") if score is None else ("adding",):
         for variant in ("standard", "peephole", "swapped"):
@@ -285,13 +286,14 @@ def test_a_study_without_any_score(store, score):
     assert f"adding, swapped: 1 of 1 {'failed' if score is None else 'diverged'}; without a score." in page.text
 
 
-@pytest.mark.parametrize("variants", [("standard",), ("standard", "peephole")])
+@pytest.mark.parametrize("variants", [("standard",), pytest.param(("standard", "peephole"), marks=pytest.mark.slow)])
 def test_one_seed_of_everything(store, variants):
     fill(store, {"adding": {variant: [0.5] for variant in variants}})
     _, _, page = page_of(store)
     assert ("1 seed cannot show any difference" in page.text) == (len(variants) == 2)
 
 
+@pytest.mark.slow
 def test_tasks_that_only_some_variants_have(store):
     fill(store, {"a": {"standard": around(0.5), "peephole": around(0.6)}, "b": {"standard": around(0.5)}})
     fill(store, {"c": {"peephole": around(0.5), "swapped": [NAN, NAN, NAN]}})
@@ -321,6 +323,7 @@ def _compared(store):
     return results.study, results.findings
 
 
+@pytest.mark.slow
 def test_metrics_and_baselines_that_are_not_numbers(store):
     for task, baseline in (("a", NAN), ("b", float("inf"))):
         for variant in ("standard", "peephole"):
@@ -378,7 +381,7 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", ["few", *(pytest.param(s, marks=pytest.mark.slow) for s in ("one row", "many"))])
 def test_every_figure_says_what_it_shows_in_letters_that_can_be_read(store, shape, tmp_path):
     fill(store, SHAPES[shape])
     rows = len(next(iter(SHAPES[shape].values())))

@@ -84,6 +84,7 @@ def test_what_is_read_of_own_files_is_told_once(sweep, tmp_path, capsys):
     assert printed.count(first) == 5 and printed.endswith("(and 2 more settings of the task)\n")
 
 
+@pytest.mark.slow
 def test_a_deleted_experiment_is_told_of_before_the_first_trial_and_can_be_restored(make_config, tmp_path):
     """Those of the tasks and that of the reports, in one message, with a command that works when it is pasted."""
     store = new_store(tmp_path / "out")

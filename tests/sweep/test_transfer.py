@@ -175,6 +175,7 @@ def test_what_is_left_of_an_import_gives_way_to_a_trial_that_was_trained_meanwhi
     assert ids == {own.id} and left.id != own.id
 
 
+@pytest.mark.slow
 def test_a_study_goes_through_a_server(exported, tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -439,6 +440,7 @@ def test_every_nan_is_the_same_and_zeros_of_both_signs_are_not():
     assert check.first_difference({"a": np.zeros(2)}, {"a": -np.zeros(2)}) == "a: 2 of 2 values differ, by 0.0 at most"
 
 
+@pytest.mark.slow
 def test_a_trial_is_checked_and_what_the_store_has_of_it(train_here, tmp_path, capsys, monkeypatch):
     """Equal; then with another value in the store; then a difference that was to be expected."""
     interpreted = "training.jit_compile=false"
