@@ -15,7 +15,7 @@ from experiments.report.notes import notes
 from experiments.report.results import Results
 from experiments.report.study import Study
 from experiments.report.summary import across_tasks, answer, summary, task_summary
-from experiments.report.tables import SO_FAR, cell
+from experiments.report.tables import SO_FAR, marked_scores, verdict
 from experiments.report.tuning import headline
 from experiments.tracking import Store, charts_link
 
@@ -67,8 +67,7 @@ def legend(study: Study, findings: list[TaskFindings]) -> str:
     marks += "; all rows share one learning rate, tuned for none of them" * all(
         task.shared_rate for task in study.tasks
     )
-    cells = [cell(finding, row) for finding in findings for row, _ in finding.comparisons]
-    early = any(SO_FAR in text for text in cells)
+    early = any(verdict(finding, row).endswith(SO_FAR) for finding in findings for row, _ in finding.comparisons)
     return f"{marks};{SO_FAR}: many trials were still improving when their epochs ran out" if early else marks
 
 
@@ -82,10 +81,11 @@ def _table(study: Study, findings: list[TaskFindings]) -> Table:
     tasks = [finding.results for finding in findings]
     heads = [Text(f"{task.task}\n{task.score.name}\n({task.score.better} is better)") for task in tasks]
     table = Table("\n\nvariant", *(Column(head, justify="right") for head in heads))
-    for row in study.rows:
-        table.add_row(Text(row), *(cell(finding, row) for finding in findings))
+    *rows, baselines = zip(*(marked_scores(study, finding) for finding in findings), strict=True)
+    for row, cells in zip(study.rows, rows, strict=True):
+        table.add_row(Text(row), *cells)
     table.add_section()
-    table.add_row("trivial baseline", *(task.baseline_text for task in tasks))
+    table.add_row("trivial baseline", *baselines)
     return table
 
 

@@ -20,6 +20,7 @@ from experiments.report.figures.forest import forest
 from experiments.report.figures.scores import scores
 from experiments.report.results import load
 from experiments.report.summary import task_summary
+from experiments.report.tables import across, details, overview
 from tests.pages import violations
 from tests.report.studies import MemoryStore, add, add_foreign, analysed, fill, published
 from tests.stores import new_store
@@ -154,6 +155,27 @@ def test_tables_read_back_equal_the_scores(usual):
     for row in compared:
         of_row = [float(r["score"]) for r in rows if r["task"] == row["task"] and r["variant"] == row["variant"]]
         assert float(row["mean"]) == pytest.approx(np.nanmean(of_row))
+
+
+def test_each_column_of_a_table_has_one_format_and_intervals_stay_in_the_range_of_the_score(store):
+    """Accuracies near 1 and losses near 0, whose spreads differ by a factor of a thousand."""
+    high = {"standard": around(0.999, 8, 1e-4), "peephole": [1.0] * 7 + [0.4], "swapped": around(0.7, 8, 0.1)}
+    low = {"standard": around(1e-4, 8, 1e-5), "peephole": [0.0] * 6 + [0.2, 0.5], "swapped": around(0.3, 8, 0.05)}
+    fill(store, {"accuracy": high}, score_better="higher", baseline=0.1)
+    fill(store, {"loss": low})
+    results = analysed(store)
+    for finding, top in zip(results.findings, (1.0, math.inf), strict=True):
+        assert all(0 <= row.median.low <= row.median.high <= top for row in finding.rows)
+    study, findings = results.study, results.findings
+    for table in (
+        overview(study, findings),
+        *(details(study, finding) for finding in findings),
+        across(results.across),
+    ):
+        for head, cells in zip(table.head, zip(*table.rows, strict=True), strict=True):
+            numbers = re.findall(r"-?\d[\d,]*(?:\.\d+)?(?:e[-+]\d+)?(?![\w])", " ".join(cells))
+            formats = {(len(number.partition("e")[0].partition(".")[2]), "e" in number) for number in numbers}
+            assert len(formats) <= 1 or "seeds" in head, (head, cells)
 
 
 def test_the_report_is_recorded_and_is_no_trial_of_the_next(usual):
