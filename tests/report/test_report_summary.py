@@ -7,11 +7,11 @@ import pytest
 
 from experiments.analysis import Estimate
 from experiments.analysis.format import chance, column, counted, interval, listed, number, p_value, sizes
-from experiments.report.method import facts, method
+from experiments.report.method import facts, method, settings
 from experiments.report.summary import across_tasks, answer, summary, task_summary
 from experiments.report.terminal import legend
 from experiments.tracking.metadata import Metric
-from tests.report.studies import MemoryStore, add, analysed, fill, near, study_of
+from tests.report.studies import FIELDS, MemoryStore, add, analysed, fill, near, study_of
 
 NAN, INF = float("nan"), float("inf")
 
@@ -279,10 +279,27 @@ def test_a_summary_where_nothing_is_decided(store):
     ]
 
 
-def test_sizes_and_settings_of_a_study(store):
+def test_what_was_trained_is_said_by_task(store):
+    plain = {"training.optimizer": "adam", "training.batch_size": 32, "task.length": 100, "task.limit": "null"}
+    for seed in range(2):
+        for variant in ("standard", "peephole"):
+            add(store, variant, seed, 0.5, settings=plain, data_sha256="a" * 64)
+            rate = {"training.learning_rate": 0.01 if variant == "standard" else 0.1}
+            add(store, variant, seed, 0.5, task="digits", params=FIELDS | plain | rate)
+    texts = dict(settings(study_of(store)))
+    assert texts["adding"] == (
+        "Data: length 100; SHA-256 of what was read aaaaaaaaaaaa. Model: layers 1, units 8; the same units for all "
+        "rows, unless a variant sets its own. Training: batch_size 32, epochs 3, learning_rate 0.001, optimizer adam; "
+        "tuned for no row: all share one learning rate. Trials: 2 rows with 2 seeds at most."
+    )
+    others = [text for task, text in texts.items() if task.startswith("digits")]
+    assert others and all("optimizer adam; tuned by no search." in text for text in others)
+
+
+def test_sizes_and_code_of_a_study(store):
     fill(store, {"adding": {"standard": [0.5, 0.6]}}, git_commit="abc", code="def")
     study = study_of(store)
     assert facts(study).startswith("1 task, 1 variant, 2 seeds, 2 trials. Written 2")
     parts = dict(method(study))
-    assert parts["Settings"].startswith("layers 1; epochs 3; learning_rate 0.001 (")
+    assert "Settings" not in parts
     assert parts["Code"].startswith("Commit abc; digest of what trains def")
