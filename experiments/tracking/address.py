@@ -56,3 +56,8 @@ def file_of(uri: str) -> Path | None:
 def charts_link(experiment_id: str, server: str) -> str:
     """The page of the MLflow UI that shows an experiment's runs as charts."""
     return f"{server}/#/experiments/{experiment_id}/runs?{CHARTS}"
+
+
+def run_link(experiment_id: str, run_id: str, server: str) -> str:
+    """The page of the MLflow UI that shows a run."""
+    return f"{server}/#/experiments/{experiment_id}/runs/{run_id}"

@@ -19,7 +19,10 @@ from experiments.report.figures.curves import curves, filled
 from experiments.report.figures.forest import forest
 from experiments.report.figures.scores import scores
 from experiments.report.results import load
+from experiments.report.runs import SERVER
 from experiments.report.summary import task_summary
+from experiments.report.tables import across, details, overview
+from experiments.tracking import charts_link
 from tests.pages import violations
 from tests.report.studies import MemoryStore, add, add_foreign, analysed, fill, published
 from tests.stores import new_store
@@ -97,7 +100,10 @@ def usual(tmp_path_factory):
 def test_the_page_needs_nothing_but_itself(usual):
     _, _, source, page = usual
     assert not [tag for tag, _ in page.tags if tag in ("script", "link", "iframe", "object", "base")]
+    links = [a["href"] for tag, a in page.tags if tag == "a" and not a["href"].startswith("#")]  # followed if clicked
+    assert links and all(link.startswith(f"{SERVER}/#/experiments/") for link in links)
     addresses = [a[name] for _, a in page.tags for name in ("src", "href", "srcset", "action") if name in a]
+    addresses = [address for address in addresses if address not in links]
     assert addresses and all(address.startswith(("data:image/svg+xml;base64,", "#")) for address in addresses)
     assert "url(" not in source and "@import" not in source
     anchors = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
@@ -154,6 +160,39 @@ def test_tables_read_back_equal_the_scores(usual):
     for row in compared:
         of_row = [float(r["score"]) for r in rows if r["task"] == row["task"] and r["variant"] == row["variant"]]
         assert float(row["mean"]) == pytest.approx(np.nanmean(of_row))
+
+
+def test_each_column_of_a_table_has_one_format_and_intervals_stay_in_the_range_of_the_score(store):
+    """Accuracies near 1 and losses near 0, whose spreads differ by a factor of a thousand."""
+    high = {"standard": around(0.999, 8, 1e-4), "peephole": [1.0] * 7 + [0.4], "swapped": around(0.7, 8, 0.1)}
+    low = {"standard": around(1e-4, 8, 1e-5), "peephole": [0.0] * 6 + [0.2, 0.5], "swapped": around(0.3, 8, 0.05)}
+    fill(store, {"accuracy": high}, score_better="higher", baseline=0.1)
+    fill(store, {"loss": low})
+    results = analysed(store)
+    for finding, top in zip(results.findings, (1.0, math.inf), strict=True):
+        assert all(0 <= row.median.low <= row.median.high <= top for row in finding.rows)
+    study, findings = results.study, results.findings
+    for table in (
+        overview(study, findings),
+        *(details(study, finding) for finding in findings),
+        across(results.across),
+    ):
+        for head, cells in zip(table.head, zip(*table.rows, strict=True), strict=True):
+            numbers = re.findall(r"-?\d[\d,]*(?:\.\d+)?(?:e[-+]\d+)?(?![\w])", " ".join(cells))
+            formats = {(len(number.partition("e")[0].partition(".")[2]), "e" in number) for number in numbers}
+            assert len(formats) <= 1 or "seeds" in head, (head, cells)
+
+
+def test_each_trial_has_a_link_to_its_run(usual):
+    store, _, source, page = usual
+    links = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
+    experiments = store.experiments()
+    for trial in store.trials("s"):
+        experiment = experiments[f"s/{trial.params['task']}"]
+        assert links.count(f"{SERVER}/#/experiments/{experiment}/runs/{trial.run_id}") == 1
+    assert {charts_link(experiments[f"s/{task}"], SERVER) for task in ("adding", "digits")} <= set(links)
+    assert "seed=4 (diverged)</a>" in source and "seed=4 (failed)</a>" in source
+    assert f"With `make ui STORE={store.uri}` running" in page.text
 
 
 def test_the_report_is_recorded_and_is_no_trial_of_the_next(usual):
