@@ -22,6 +22,7 @@ from experiments.tasks import Task
 from experiments.tracking import STORE_ERRORS, Run, Store, StoredRun, is_away, is_deleted, metadata
 from experiments.tracking.client import SHARED_FOLDER
 from experiments.tracking.code_version import uncommitted
+from experiments.tracking.datasets import dataset
 from experiments.tracking.metadata import Metric, Param, Tag
 from experiments.trial.source_digest import source_digest
 from experiments.trial.spec import TrialSpec
@@ -193,8 +194,11 @@ def _begin(store: Store, experiment: str, spec: TrialSpec, task: Task, runs: lis
     interrupted = [run for run in runs if run.tags.get(Tag.CODE) == source_digest()]
     with store.usable():
         if interrupted and not spec.config.rerun:
-            return store.reopen(interrupted[0], params, lock)
-        return store.start(experiment, spec.name, params, metadata.tags(spec, task), lock, runs)
+            run = store.reopen(interrupted[0], params, lock)
+        else:
+            run = store.start(experiment, spec.name, params, metadata.tags(spec, task), lock, runs)
+        run.add_dataset(dataset(spec, task))
+    return run
 
 
 def _train(run: Run, spec: TrialSpec, task: Task, folder: Path, verbose: int) -> Outcome:

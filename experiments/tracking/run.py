@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import entities
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Dataset, Metric, Param, RunTag
 
 from experiments.errors import first_line
-from experiments.tracking import metadata
+from experiments.tracking import datasets, metadata
 from experiments.tracking.client import STORE_ERRORS, Client, is_away
 from experiments.tracking.metadata import RUNG, Tag, recorded_number, rung_tag
 from experiments.tracking.process import is_alive
@@ -138,6 +138,11 @@ class Run:
             params=[Param(str(name), str(value)) for name, value in (params or {}).items()],
             tags=[RunTag(str(name), str(value)) for name, value in (tags or {}).items()],
         )
+
+    def add_dataset(self, dataset: Dataset) -> None:
+        """Record which data it trains on; a repeated request adds nothing."""
+        with self._timed():
+            self.client.log_inputs(self.id, datasets.inputs([dataset]))
 
     def add_files(self, files: Iterable[Path]) -> None:
         """Record files as artifacts."""
