@@ -19,7 +19,7 @@ from experiments.config.identity import plain
 from experiments.errors import UserError, first_line
 from experiments.sweep.claim import claim, is_rival
 from experiments.tasks import Task
-from experiments.tracking import STORE_ERRORS, Run, Store, StoredRun, is_away, is_deleted, metadata
+from experiments.tracking import STORE_ERRORS, Run, Store, StoredRun, is_away, is_deleted, logged_model, metadata
 from experiments.tracking.client import SHARED_FOLDER
 from experiments.tracking.code_version import uncommitted
 from experiments.tracking.datasets import dataset
@@ -229,10 +229,18 @@ def _record(run: Run, spec: TrialSpec, task: Task, result: "TrialResult", folder
     scores = {f"test/{name}": value for name, value in result.test.items()}
     scores |= {f"best/{task.chooses.name}": result.best_validation, "test/baseline": task.baseline}
     scores |= {Metric.EPOCHS: result.epochs, Metric.BEST_EPOCH: result.best_epoch or math.nan}
-    run.keep({0: {**scores, Metric.COMPILE_S: result.compile_s}, result.epochs: {Metric.TRAIN_S: result.train_s}})
+    model = None
+    if spec.config.tracking.log_model and not result.diverged:
+        with run.timed():
+            model = logged_model.begin(run.client, run.id, spec)
+    run.keep({0: {**scores, Metric.COMPILE_S: result.compile_s}}, model and model.model_id)
+    run.keep({result.epochs: {Metric.TRAIN_S: result.train_s}})
     run.describe({Param.PARAMETERS: result.parameters}, metadata.result_tags(spec, task, result))
     _add_pictures(run, spec, folder)
     run.add_files(_artifacts(folder))
+    if model is not None:
+        with run.timed():
+            logged_model.complete(run.client, model, spec, task, folder / "model.keras")
 
 
 def _failed(run: Run, folder: Path, error: BaseException) -> Outcome:

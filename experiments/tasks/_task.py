@@ -137,6 +137,13 @@ class Task:
         return digest.hexdigest()
 
     @property
+    def steps(self) -> int | None:
+        """Time steps of a sequence, if all sequences have the same."""
+        parts = [part for part in (self.train, self.validation, self.test) if isinstance(part, Split)]
+        steps = {part.inputs.shape[1] for part in parts}
+        return steps.pop() if len(steps) == 1 and parts[0].mask is None else None
+
+    @property
     def score(self) -> Metric:
         return self.metrics[0]
 

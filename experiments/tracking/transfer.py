@@ -199,8 +199,12 @@ class Receiver:
         for run in self._left(digest):
             self.store.client.delete_run(run.run_id)
 
-    def take(self, record: Record, digest: str, files: Path) -> None:
-        """Bring in a record with its artifacts, which are the content of a folder; nothing if the store refuses."""
+    def take(self, record: Record, digest: str, files: Path) -> str:
+        """Bring in a record with its artifacts, which are the content of a folder; nothing if the store refuses.
+
+        Returns:
+            The id of its run.
+        """
         run_id = self._begin(record, digest)
         try:
             self._complete(run_id, record, digest, files)
@@ -208,6 +212,7 @@ class Receiver:
             with suppress(*STORE_ERRORS):
                 self.store.client.hurried.delete_run(run_id)
             raise
+        return run_id
 
     def _begin(self, record: Record, digest: str) -> str:
         """The run that an interruption has left, or a new one."""
