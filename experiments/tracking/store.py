@@ -17,10 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from experiments.errors import UserError, first_line
 from experiments.options import StoreOptions
-from experiments.tracking import address, artifacts, database
+from experiments.tracking import address, artifacts, database, description
 from experiments.tracking.address import DATABASE
 from experiments.tracking.artifacts import Artifacts
 from experiments.tracking.client import Client, advice, check_not_deleted
+from experiments.tracking.description import ReportRun
 from experiments.tracking.metadata import Tag, recorded_number
 from experiments.tracking.process import process_tags, unreadable_tags
 from experiments.tracking.run import Run, StoredRun, shown
@@ -235,15 +236,13 @@ class Store:
         with self.usable():
             return {point.step: point.value for point in self.client.get_metric_history(run_id, metric)}
 
-    def add_report(self, study: str, name: str, tags: Mapping[str, Any], folder: Path) -> str:
-        """Record the files of a folder as the newest report of a study. Returns the id of its run."""
-        experiment = self.experiment(f"{study}/{REPORT}")
+    def add_report(self, study: str, report: ReportRun, folder: Path) -> str:
+        """Record the files of a folder as the report of a study, in place of the last one. Returns its run's id."""
+        own = self.experiment(f"{study}/{REPORT}")
+        known = {name: number for name, number in self.experiments().items() if name.startswith(f"{study}/")}
         with self.usable():
-            described = {str(tag): str(value) for tag, value in {**tags, Tag.KIND: "report", Tag.STUDY: study}.items()}
-            run = self.client.create_run(experiment, run_name=name, tags=described)
-            self.client.log_artifacts(run.info.run_id, str(folder))
-            self.client.set_terminated(run.info.run_id, "FINISHED")
-        return run.info.run_id
+            ids = {name.partition("/")[2]: number for name, number in known.items()}
+            return description.add_report(self.client, {**ids, "": own}, study, report, folder)
 
     def studies(self) -> list[str]:
         """The names of all studies of the store."""

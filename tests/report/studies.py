@@ -57,7 +57,7 @@ class MemoryStore:
         (run,) = (run for run in self.recorded if run.id == run_id)
         return {step: metrics[metric] for step, metrics in run.by_step.items() if metric in metrics}
 
-    def add_report(self, study: str, name: str, tags: Mapping[str, object], folder: Path) -> str:
+    def add_report(self, study: str, report: object, folder: Path) -> str:
         return ""
 
 

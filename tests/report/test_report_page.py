@@ -19,7 +19,7 @@ from experiments.report.figures.curves import curves, filled
 from experiments.report.figures.forest import forest
 from experiments.report.figures.scores import scores
 from experiments.report.results import load
-from experiments.report.summary import task_summary
+from experiments.report.summary import answer, task_summary
 from tests.pages import violations
 from tests.report.studies import MemoryStore, add, add_foreign, analysed, fill, published
 from tests.stores import new_store
@@ -165,6 +165,25 @@ def test_the_report_is_recorded_and_is_no_trial_of_the_next(usual):
     assert len(store.client.list_artifacts(run.info.run_id, "figures")) == len(list((folder / "figures").iterdir()))
     study = load(store, "s")
     assert len(study.trials) == 26 and {task.task for task in study.tasks} == {"adding", "digits"}
+
+
+def test_the_next_report_takes_its_place_and_says_in_the_store_what_it_says(usual):
+    store, folder, _, _ = usual
+    report_study(store, "s")
+    (run,) = store.client.search_runs([store.experiment("s/report")])
+    results = analysed(store)
+    assert all(sentence in run.data.tags["mlflow.note.content"] for sentence in answer(results.study, results.findings))
+    (adding, _) = results.findings
+    compared = {row: comparison.test.difference.value for row, comparison in adding.comparisons}
+    recorded = {name: value for name, value in run.data.metrics.items() if name.startswith("difference/adding ")}
+    assert recorded == {f"difference/adding {row}": value for row, value in compared.items()} and len(recorded) == 2
+    note = store.client.get_experiment(store.experiment("s/adding")).tags["mlflow.note.content"]
+    assert "lower is better. Baseline (the mean of the training part): 1" in note and "- **swapped**: " in note
+    assert f"/runs/{run.info.run_id}/artifacts), {folder}/report.html" in note
+
+    store.client.set_experiment_tag(store.experiment("s/adding"), "mlflow.note.content", "of a person")
+    report_study(store, "s")
+    assert store.client.get_experiment(store.experiment("s/adding")).tags["mlflow.note.content"] == "of a person"
 
 
 def test_the_same_store_gives_the_same_page(usual):
