@@ -138,6 +138,9 @@ class Tracking:
     log_model: Annotated[
         bool, Field("each trained model is a logged model of MLflow too, to be registered, loaded and served")
     ] = True
+    system_metrics: Annotated[
+        bool, Field("record processor, memory, disk and network of the machine every ten seconds, too")
+    ] = False
 
 
 @dataclass

@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 import traceback
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +24,7 @@ from experiments.tracking.client import SHARED_FOLDER
 from experiments.tracking.code_version import uncommitted
 from experiments.tracking.datasets import dataset
 from experiments.tracking.metadata import Metric, Param, Tag
+from experiments.tracking.system_metrics import system_metrics
 from experiments.trial.source_digest import source_digest
 from experiments.trial.spec import TrialSpec
 
@@ -205,7 +206,8 @@ def _train(run: Run, spec: TrialSpec, task: Task, folder: Path, verbose: int) ->
     from experiments.trial.fit import Pause, fit
 
     try:
-        result = fit(spec, task, run.log, folder, f"{folder.name} {source_digest()}", verbose)
+        with system_metrics(run) if spec.config.tracking.system_metrics else nullcontext():
+            result = fit(spec, task, run.log, folder, f"{folder.name} {source_digest()}", verbose)
         if isinstance(result, Pause):
             run.pause(result.epoch, result.best_validation, result.train_s)
         else:
