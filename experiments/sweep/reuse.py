@@ -117,9 +117,10 @@ def _of_this_study(store: Store, spec: TrialSpec, source: StoredRun) -> Record:
     tags = {str(tag): str(value) for tag, value in own.items() if tag not in trained}
     note = f"Copied from study {study}, which had trained it (run {source.run_id}).\n\n{source.tags.get(Tag.NOTE, '')}"
     params = {str(name): str(value) for name, value in metadata.params(spec, {}).items() if name.startswith("task.")}
+    kept = {name: text for name, text in whole.tags.items() if name in trained or name not in metadata.OPTIONAL}
     return replace(
         whole,
         name=spec.name,
         params=whole.params | params,
-        tags=whole.tags | tags | {str(Tag.COPIED): f"{study} {source.run_id}", str(Tag.NOTE): note},
+        tags=kept | tags | {str(Tag.COPIED): f"{study} {source.run_id}", str(Tag.NOTE): note},
     )

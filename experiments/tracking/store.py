@@ -185,9 +185,10 @@ class Store:
     def reopen(self, stored: StoredRun, params: Mapping[str, Any], lock: Path) -> Run:
         """Go on with a run that ended before its trial did, perhaps before it had its parameters."""
         attempts = recorded_number(stored.tags.get(Tag.ATTEMPTS))
-        tags = {Tag.ATTEMPTS: int(attempts) + 1 if math.isfinite(attempts) else 2, Tag.ERROR: ""}
-        tags |= {Tag.PAUSED: ""} if Tag.PAUSED in stored.tags else {}
-        Run(self.client, stored.run_id).describe(tags={**process_tags(lock), **tags})  # at once: others may be about to
+        tags = {**process_tags(lock), Tag.ATTEMPTS: int(attempts) + 1 if math.isfinite(attempts) else 2}
+        Run(self.client, stored.run_id).describe(tags=tags)  # at once: others may be about to
+        for tag in {Tag.ERROR, Tag.PAUSED} & stored.tags.keys():
+            self.client.delete_tag(stored.run_id, str(tag))
         self.client.update_run(stored.run_id, status="RUNNING")
         histories = {name: self.client.get_metric_history(stored.run_id, name) for name in stored.metrics}
         run = Run(self.client, stored.run_id, {name: max(point.step for point in h) for name, h in histories.items()})

@@ -80,6 +80,7 @@ def test_a_copy_has_every_number_and_file_and_stays_when_its_source_is_gone(swee
         assert model.status == "READY" and model.source_run_id == run_id
     differing = {name for name in copy.tags | source.tags if copy.tags.get(name) != source.tags.get(name)}
     assert differing == {Tag.STUDY, Tag.COPIED, Tag.NOTE}
+    assert "" not in source.tags.values() and "" not in copy.tags.values()
     assert copy.tags[Tag.COPIED] == f"first {source.run_id}" and copy.tags[Tag.STUDY] == "second"
 
     assert {outcome.run_id for outcome in sweep("study=third").stored.values()}.isdisjoint({source.run_id, copy.run_id})
