@@ -42,11 +42,12 @@ def _metrics(findings: Sequence[TaskFindings]) -> dict[str, float]:
 def _description(study: Study, findings: Sequence[TaskFindings]) -> str:
     """What an experiment asks, compares and shows."""
     tasks, variants = dict(introduction.tasks(study)), dict(introduction.variants(study))
-    paragraphs = [f"Trials of the study **{study.name}**."]
+    paragraphs = []  # the MLflow UI shows the first one, and the others when it is asked
     for task in findings:
         results = task.results
         baseline = f"Baseline ({results.baseline_title}): {results.baseline_text}."
         paragraphs.append(f"**{results.task}**: {tasks[results.task]} {baseline}")
     rows = dict.fromkeys(finding.row for task in findings for finding in task.rows)
     paragraphs.append("\n".join(f"- **{row}**: {variants[row]}" for row in rows if row in variants))
+    paragraphs.append(f"Trials of the study **{study.name}**.")
     return "\n\n".join([*paragraphs, *summary.answer(study, findings)])

@@ -124,4 +124,4 @@ def print_links(store: Store, study: Study) -> None:
     experiments = store.experiments()
     for name in names:
         if experiment := experiments.get(f"{study.name}/{name}"):
-            print(f"  {name:<{width}}  {charts_link(experiment, server)}")
+            print(f"  {name:<{width}}  {charts_link(store.client, experiment, server)}")

@@ -14,7 +14,7 @@ from experiments.sweep.reuse import reuse
 from experiments.sweep.run_trial import RUNNING, Outcome, stored_outcome
 from experiments.sweep.worker import LayerCheck
 from experiments.tasks import Task
-from experiments.tracking import Store, description
+from experiments.tracking import Store, description, first_view
 from experiments.tracking.database import check_writable
 from experiments.tracking.metadata import Tag
 from experiments.trial.spec import TrialSpec
@@ -56,6 +56,7 @@ class Sweep:
         """Say in the store what its experiments ask and measure, where nothing says so yet."""
         with self.store.usable():
             for name, number in self.experiments.items():
+                first_view.add(self.store.client, number)
                 if self.store.client.get_experiment(number).tags.get(Tag.NOTE):
                     continue
                 configs = {str(spec.config.task): spec.config for spec in self.specs if spec.experiment == name}

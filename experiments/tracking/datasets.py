@@ -10,7 +10,6 @@ from mlflow.data.schema import TensorDatasetSchema
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.types import Schema, TensorSpec
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_GIT_COMMIT, MLFLOW_SOURCE_NAME
-from mlflow.utils.validation import MAX_DATASET_DIGEST_SIZE
 
 from experiments import tasks
 from experiments.tasks import Split, Stream, Task
@@ -20,6 +19,7 @@ from experiments.tracking.code_version import git_commit
 from experiments.trial.spec import TrialSpec
 
 CONTEXT = "training"
+DIGITS = 12  # of the digest, which the MLflow UI shows after the name
 
 
 def dataset(spec: TrialSpec, task: Task) -> Dataset:
@@ -34,7 +34,7 @@ def dataset(spec: TrialSpec, task: Task) -> Dataset:
     profile |= {name: len(part) for name, part in parts.items()}
     profile |= {"source": source(spec.config.task), **({"sha256": spec.digest} if spec.digest else {})}
     kind, place = _source(spec.config.task)
-    digest = task.fingerprint[:MAX_DATASET_DIGEST_SIZE]
+    digest = task.fingerprint[:DIGITS]
     about = json.dumps(place), json.dumps(_schema(task.train)), json.dumps(profile)
     return Dataset(spec.config.task.name, digest, kind, *about)
 

@@ -11,6 +11,8 @@ from mlflow.utils.time import get_current_time_millis
 from mlflow.utils.validation import MAX_EXPERIMENT_TAG_VAL_LENGTH, MAX_TAG_VAL_LENGTH
 
 from experiments.tasks import Task
+from experiments.tracking import first_view
+from experiments.tracking.address import TRAINING
 from experiments.tracking.client import Client
 from experiments.tracking.metadata import Tag
 
@@ -39,8 +41,8 @@ class ReportRun:
 
 def before_the_report(study: str, tasks: Iterable[Task]) -> str:
     """What an experiment is about, as long as no report of its study says more."""
-    lines = [f"Trials of the study **{study}**, whose report will say what they compare and show."]
-    return "\n\n".join([*lines, *dict.fromkeys(map(_asked, tasks))])
+    last = f"Trials of the study **{study}**, whose report will say what they compare and show."
+    return "\n\n".join([*dict.fromkeys(map(_asked, tasks)), last])
 
 
 def _asked(task: Task) -> str:
@@ -68,7 +70,7 @@ def describe(client: Client, experiment_id: str, text: str, again: bool = False)
 
 
 def add_report(client: Client, experiments: Mapping[str, str], study: str, report: ReportRun, folder: Path) -> str:
-    """Record a report in place of earlier ones, and what it says of each experiment of its study.
+    """Record a report in place of earlier ones, and what it says of each experiment of its study, with its first view.
 
     Args:
         client: The store.
@@ -94,9 +96,11 @@ def add_report(client: Client, experiments: Mapping[str, str], study: str, repor
     client.set_terminated(run_id, "FINISHED")
     for old in earlier:
         client.delete_run(old)
-    place = f"[in this store](#/experiments/{experiment}/runs/{run_id}/artifacts), {folder}/report.html"
+    page = f"#/experiments/{experiment}/runs/{run_id}/artifacts?{TRAINING}"
+    place = f"[in this store]({page}), {folder}/report.html"
     for task, text in report.experiments.items():
         if task in experiments:
+            first_view.add(client, experiments[task])
             describe(client, experiments[task], f"{text}\n\nReport: {place}", again=True)
     describe(client, experiment, f"The report of the study **{study}**: {place}\n\n{report.note}", again=True)
     return run_id

@@ -179,7 +179,7 @@ def test_the_next_report_takes_its_place_and_says_in_the_store_what_it_says(usua
     assert recorded == {f"difference/adding {row}": value for row, value in compared.items()} and len(recorded) == 2
     note = store.client.get_experiment(store.experiment("s/adding")).tags["mlflow.note.content"]
     assert "lower is better. Baseline (the mean of the training part): 1" in note and "- **swapped**: " in note
-    assert f"/runs/{run.info.run_id}/artifacts), {folder}/report.html" in note
+    assert f"/runs/{run.info.run_id}/artifacts?workflowType=machine_learning), {folder}/report.html" in note
 
     store.client.set_experiment_tag(store.experiment("s/adding"), "mlflow.note.content", "of a person")
     report_study(store, "s")

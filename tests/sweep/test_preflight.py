@@ -1,5 +1,6 @@
 """What is checked of a sweep before its first trial."""
 
+import json
 import shlex
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from experiments.config.schema import Match
 from experiments.errors import UserError
 from experiments.sweep.preflight import prepare
 from experiments.sweep.worker import LayerCheck, check_layers
+from experiments.tracking import charts_link
 from experiments.tracking.description import ReportRun
 from tests.conftest import another_user
 from tests.stores import new_store, put_store
@@ -75,6 +77,16 @@ def test_an_experiment_says_what_is_asked_and_measured(sweep):
     note = checked.store.client.get_experiment(checked.experiments["default/adding"]).tags["mlflow.note.content"]
     assert "the study **default**" in note and note.count("Measured is the mean squared error") == 2
     assert "(`test/mse`), lower is better. Baseline (" in note
+
+
+def test_an_experiment_has_a_view_that_its_link_names(sweep):
+    checked = sweep(SMALL)
+    store, number = checked.store, checked.experiments["default/adding"]
+    state = json.loads(store.client.get_experiment(number).tags["mlflow.sharedViewState.gatelab"])
+    assert [section["name"] for section in state["compareRunSections"]][:2] == ["test", "val"]
+    end = "?workflowType=machine_learning&compareRunsMode=CHART"
+    assert charts_link(store.client, number, "").endswith(f"{end}&viewStateShareKey=gatelab")
+    assert charts_link(store.client, store.experiment("other/adding"), "").endswith(end), "the UI refuses unknown keys"
 
 
 def test_what_is_read_of_own_files_is_told_once(sweep, tmp_path, capsys):
