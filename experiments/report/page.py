@@ -147,4 +147,4 @@ def _task(study: Study, finding: TaskFindings, pictures: dict[str, Picture], run
 
 
 def _runs(runs: Ui, task: TaskResults) -> dict[str, Any]:
-    return {"hint": runs.hint, "charts": runs.charts(task.task_name), "rows": runs.runs(task), "most": MOST_LINKS}
+    return {"hint": runs.hint, "charts": runs.charts[task.task_name], "rows": runs.runs(task), "most": MOST_LINKS}

@@ -20,22 +20,20 @@ class Ui:
         server: Its address.
         command: What starts it; "" if it is a server that runs already.
         experiments: The experiment of each task of the study, by the name of the task.
+        charts: The page with the curves of each of them, by the name of the task.
         study: The study.
     """
 
     server: str
     command: str
     experiments: dict[str, str]
+    charts: dict[str, str]
     study: Study
 
     @property
     def hint(self) -> str:
         """How links are opened, as the beginning of a sentence."""
         return f"With `{self.command}` running: " if self.command else ""
-
-    def charts(self, task_name: str) -> str:
-        """The page with the curves of a task."""
-        return charts_link(self.experiments[task_name], self.server)
 
     def runs(self, task: TaskResults) -> list[tuple[str, list[tuple[str, str]]]]:
         """Of each row the text and the address of each of its runs; nothing if the study has too many for a page."""
@@ -61,4 +59,5 @@ def ui(store: Store, study: Study) -> Ui:
     known = store.experiments()
     names = dict.fromkeys(task.task_name for task in study.tasks)
     experiments = {name: known[place] for name in names if (place := f"{study.name}/{name}") in known}
-    return Ui(server, command, experiments, study)
+    charts = {name: charts_link(store.client, experiment, server) for name, experiment in experiments.items()}
+    return Ui(server, command, experiments, charts, study)

@@ -111,6 +111,6 @@ def print_links(store: Store, study: Study) -> None:
     """Say how to open the MLflow UI and where the runs are in it."""
     runs = ui(store, study)
     print(f"Curves and runs in the MLflow UI: {f'`{runs.command}`, then' if runs.command else ''}")
-    width = max(map(len, runs.experiments), default=0)
-    for name in runs.experiments:
-        print(f"  {name:<{width}}  {runs.charts(name)}")
+    width = max(map(len, runs.charts), default=0)
+    for name, link in runs.charts.items():
+        print(f"  {name:<{width}}  {link}")

@@ -1,7 +1,8 @@
 """Where trials are recorded. The only folder that knows MLflow."""
 
-from experiments.tracking.address import charts_link, run_link
+from experiments.tracking.address import run_link
 from experiments.tracking.client import STORE_ERRORS, is_away, is_deleted
+from experiments.tracking.first_view import charts_link
 from experiments.tracking.process import is_held
 from experiments.tracking.run import Run, StoredRun
 from experiments.tracking.store import Store

@@ -20,7 +20,7 @@ from experiments.report.figures.forest import forest
 from experiments.report.figures.scores import scores
 from experiments.report.results import load
 from experiments.report.runs import SERVER
-from experiments.report.summary import task_summary
+from experiments.report.summary import answer, task_summary
 from experiments.report.tables import across, details, overview
 from experiments.tracking import charts_link
 from tests.pages import violations
@@ -190,7 +190,7 @@ def test_each_trial_has_a_link_to_its_run(usual):
     for trial in store.trials("s"):
         experiment = experiments[f"s/{trial.params['task']}"]
         assert links.count(f"{SERVER}/#/experiments/{experiment}/runs/{trial.run_id}") == 1
-    assert {charts_link(experiments[f"s/{task}"], SERVER) for task in ("adding", "digits")} <= set(links)
+    assert {charts_link(store.client, experiments[f"s/{task}"], SERVER) for task in ("adding", "digits")} <= set(links)
     assert "seed=4 (diverged)</a>" in source and "seed=4 (failed)</a>" in source
     assert f"With `make ui STORE={store.uri}` running" in page.text
 
@@ -204,6 +204,25 @@ def test_the_report_is_recorded_and_is_no_trial_of_the_next(usual):
     assert len(store.client.list_artifacts(run.info.run_id, "figures")) == len(list((folder / "figures").iterdir()))
     study = load(store, "s")
     assert len(study.trials) == 26 and {task.task for task in study.tasks} == {"adding", "digits"}
+
+
+def test_the_next_report_takes_its_place_and_says_in_the_store_what_it_says(usual):
+    store, folder, _, _ = usual
+    report_study(store, "s")
+    (run,) = store.client.search_runs([store.experiment("s/report")])
+    results = analysed(store)
+    assert all(sentence in run.data.tags["mlflow.note.content"] for sentence in answer(results.study, results.findings))
+    (adding, _) = results.findings
+    compared = {row: comparison.test.difference.value for row, comparison in adding.comparisons}
+    recorded = {name: value for name, value in run.data.metrics.items() if name.startswith("difference/adding ")}
+    assert recorded == {f"difference/adding {row}": value for row, value in compared.items()} and len(recorded) == 2
+    note = store.client.get_experiment(store.experiment("s/adding")).tags["mlflow.note.content"]
+    assert "lower is better. Baseline (the mean of the training part): 1" in note and "- **swapped**: " in note
+    assert f"/runs/{run.info.run_id}/artifacts?workflowType=machine_learning), {folder}/report.html" in note
+
+    store.client.set_experiment_tag(store.experiment("s/adding"), "mlflow.note.content", "of a person")
+    report_study(store, "s")
+    assert store.client.get_experiment(store.experiment("s/adding")).tags["mlflow.note.content"] == "of a person"
 
 
 def test_the_same_store_gives_the_same_page(usual):
