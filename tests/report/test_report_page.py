@@ -22,7 +22,7 @@ from experiments.report.results import load
 from experiments.report.runs import SERVER
 from experiments.report.summary import answer, task_summary
 from experiments.report.tables import across, details, overview
-from experiments.tracking import charts_link
+from experiments.tracking import charts_link, first_view
 from tests.pages import violations
 from tests.report.studies import MemoryStore, add, add_foreign, analysed, fill, published
 from tests.stores import new_store
@@ -94,6 +94,8 @@ def add_usual(store):
 def usual(tmp_path_factory):
     store = new_store(tmp_path_factory.mktemp("usual"))
     add_usual(store)
+    for experiment in store.experiments().values():
+        first_view.add(store.client, experiment)  # as a sweep does before its first trial
     return store, *page_of(store)
 
 
