@@ -6,12 +6,13 @@ BIN := .venv/bin
 STORE ?= sqlite:///$(CURDIR)/outputs/mlflow.db
 PORT ?= 5000
 
-# Further backends, and the oldest Keras of pyproject.toml. All other versions come from requirements.lock.
+# Further backends, and the oldest Keras of pyproject.toml. All other versions come from requirements.lock. Keras nightly
+# is tried on JAX, as TensorFlow would bring the package `keras` too.
 JAX := jax==0.10.2
 TORCH := torch==2.13.0
 OLDEST_KERAS := keras==3.12.0
 KERAS := $(shell grep '^keras==' requirements.lock)
-BACKENDS := test-tensorflow test-jax test-torch test-oldest-keras
+BACKENDS := test-tensorflow test-jax test-torch test-oldest-keras test-nightly-keras
 BACKEND_TESTS := $(patsubst %,tests/variants/test_%.py,contract parity cells masks switches initializers trace)
 
 # One more process than cores, as some tests wait, and at most 4.
@@ -36,7 +37,7 @@ test-all: .venv/installed  ## the slow tests too
 
 # Half an hour on 2 cores. On Linux the usual torch wheel brings CUDA, gigabytes of it; pip's own variables, such as
 # PIP_INDEX_URL or PIP_FIND_LINKS, choose a place with a CPU build.
-test-backends: $(BACKENDS)  ## the contract on TensorFlow, JAX and PyTorch, and on the oldest Keras
+test-backends: $(BACKENDS)  ## the contract on TensorFlow, JAX and PyTorch, on the oldest Keras and the next one
 
 test-tensorflow: .venv/installed
 	@echo "== TensorFlow"
@@ -54,6 +55,11 @@ test-torch: .venv-torch/installed
 test-oldest-keras: .venv-oldest-keras/installed
 	@echo "== $(OLDEST_KERAS) on TensorFlow"
 	KERAS_BACKEND=tensorflow .venv-oldest-keras/bin/python -m pytest -q $(BACKEND_TESTS)
+
+test-nightly-keras: .venv-nightly-keras/installed
+	.venv-nightly-keras/bin/python -m pip install --quiet --upgrade --pre --no-deps keras-nightly
+	@echo "== Keras nightly on JAX"
+	KERAS_BACKEND=jax .venv-nightly-keras/bin/python -m pytest -q $(BACKEND_TESTS)
 
 contract: .venv/installed  ## write docs/contract.md: which variant keeps which promise
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -q tests/variants/test_contract.py --contract-table docs/contract.md
@@ -88,7 +94,8 @@ clean:
 .venv-jax/installed: PACKAGES = $(KERAS) $(JAX)
 .venv-torch/installed: PACKAGES = $(KERAS) $(TORCH)
 .venv-oldest-keras/installed: PACKAGES = $(OLDEST_KERAS) tensorflow
-.venv-jax/installed .venv-torch/installed .venv-oldest-keras/installed: requirements.lock Makefile
+.venv-nightly-keras/installed: PACKAGES = keras-nightly $(JAX)
+.venv-jax/installed .venv-torch/installed .venv-oldest-keras/installed .venv-nightly-keras/installed: requirements.lock Makefile
 	@test -n "$(PYTHON)" || { echo "gatelab needs Python 3.11, 3.12 or 3.13 with venv"; exit 1; }
 	@echo "Installing $(PACKAGES) into $(@D)"
 	$(PYTHON) -m venv $(@D)

@@ -1,4 +1,4 @@
-"""`gatelab`: the commands of the lab under one name, with completion in bash. See --help."""
+"""`gatelab`: the commands of the lab under one name, with completion in bash, zsh and fish. See --help."""
 
 import importlib
 import os
@@ -22,6 +22,7 @@ COMMANDS = MODULES | {
     "init": "FOLDER: a project of your own with a variant, a task, a study and a test",
     "schema": "JSON schemas of the YAML files, for editors that complete and check them",
 }
+ZSH = "autoload -Uz compinit bashcompinit; (( $+functions[compdef] )) || compinit; bashcompinit"
 COMPLETION = ("-sc", "--shell-completion", "--shell_completion")
 EXAMPLES = """
   gatelab COMMAND --help                 what a command takes
@@ -30,7 +31,8 @@ EXAMPLES = """
 
 For example:  gatelab train -m variant=standard,peephole task=adding seed=0,1,2,3,4
 
-Completion of all this in bash:  eval "$(gatelab -sc install=bash)"
+Completion of all this in bash and zsh:  eval "$(gatelab -sc install=bash)"  (install=zsh)
+in fish:                                 gatelab -sc install=fish | source
 """
 
 
@@ -84,22 +86,25 @@ def _run(command: str, words: Sequence[str]) -> None:
 
 
 def _complete(words: Sequence[str]) -> None:
-    """What bash asks of its completion.
+    """What a shell asks of its completion; zsh asks as bash does, and fish takes a word a line.
 
     Of `train` it is Hydra's, which sees the command line of one program; values are ours, as Hydra completes neither
     those in subfolders nor lists nor the members of an enumeration.
     """
     from experiments.config import suggestions
 
-    is_query = words[1:2] == ["query=bash"]
+    if words[1:2] == ["install=zsh"]:
+        print(ZSH)
+    is_query = words[1:2] in (["query=bash"], ["query=fish"])
+    separator = "\n" if words[1:2] == ["query=fish"] else " "
     line = os.environ.get("COMP_LINE", "").split(maxsplit=2) if is_query else []
     ends = os.environ.get("COMP_LINE", "").endswith(" ")
     if is_query and (len(line) < 2 or (len(line) == 2 and not ends)):
-        print(*COMMANDS)
+        print(*COMMANDS, sep=separator)
     elif is_query and line[1] in MODULES and line[1] != "train":
-        print(*_options(line[1]))
+        print(*_options(line[1]), sep=separator)
     elif is_query and not ends and (matches := suggestions.completions(line[2].split()[-1])):
-        print(*matches)
+        print(*matches, sep=separator)
     else:
         os.environ["COMP_LINE"] = " ".join([*line[:1], *line[2:]]) + (" " if ends and len(line) == 2 else "")
         _run("train", words)

@@ -69,13 +69,15 @@ def composed(folder: Path, overrides: tuple[str, ...]) -> DictConfig:
 
 @pytest.fixture
 def make_config(tmp_path):
-    """Compose a configuration as the command line would, writing into a temporary folder."""
+    """Compose a configuration as the command line would, writing into an empty store in a temporary folder."""
+    from tests.stores import put_store
 
     def make(*overrides: str) -> Config:
         folder = Path.cwd()  # the files of another one change
         cfg = copy.deepcopy((composed if folder == ROOT else composed.__wrapped__)(folder, overrides))
         if not any(word.startswith("output_dir=") for word in overrides):
             cfg.output_dir = f"{tmp_path}/out"
+            put_store(tmp_path / "out")
         return load(cfg)
 
     return make

@@ -15,9 +15,10 @@ def _empty() -> bytes:
 
 
 def put_store(folder: Path) -> None:
-    """Put an empty database where the lab looks for it."""
+    """Put an empty database where the lab looks for it, unless there is one."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "mlflow.db").write_bytes(_empty())
+    if not (folder / "mlflow.db").exists():
+        (folder / "mlflow.db").write_bytes(_empty())
 
 
 def new_store(folder: Path) -> Store:

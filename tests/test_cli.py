@@ -1,9 +1,14 @@
-"""`gatelab` as a shell runs it: its commands, what it prints on a closed pipe, and completion in a real bash."""
+"""`gatelab` as a shell runs it: its commands, what it prints on a closed pipe, and completion in real shells."""
 
 import os
+import pty
+import select
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -82,3 +87,57 @@ def test_bash_completes(program, tmp_path):
     lines = "".join(f"{line}|\n" for line in COMPLETED)
     done = bash(f"{COMPLETE.rstrip()} <<'EOF'\n{lines}EOF\n", program, tmp_path)
     assert done.stdout.splitlines() == list(COMPLETED.values()), done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("fish"), reason="there is no fish")
+def test_fish_completes(program, tmp_path):
+    """`complete -C` is what Tab asks."""
+    asked = "".join(f"complete -C '{line}'; echo; " for line in COMPLETED)
+    script = f"gatelab -sc install=fish | source; {asked}"
+    settings = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+    command = [shutil.which("fish"), "--no-config", "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, env=program | settings, capture_output=True, text=True, timeout=120)
+    completed = [set(words.split("\n")) for words in done.stdout.strip().split("\n\n")]
+    assert completed == [set(words.split()) for words in COMPLETED.values()], done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="there is no zsh")
+def test_zsh_completes(program, tmp_path):
+    """Typed into a terminal, with Tab: Ctrl-A and `echo` make the shell print what the line has become."""
+    lines = [line for line in COMPLETED if not line.endswith(" ")]
+    with zsh(program, tmp_path) as (write, read):
+        write('eval "$(gatelab -sc install=zsh)"; print -r -- re""ady\n')
+        read("ready\r\n")
+        for line in lines:
+            write(f"{line}\t")
+            write("\x01print -r -- \x05 do''ne\n")
+            printed = [text for text in read(" done\r\n").splitlines() if text.endswith(" done")]
+            assert printed[-1] == f"{' '.join(line.split()[:-1])} {COMPLETED[line]} done"
+
+
+@contextmanager
+def zsh(environment, folder):
+    """An interactive zsh in a terminal: what writes to it, and what reads from it until a text."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        variables = environment | {"TERM": "dumb", "ZDOTDIR": str(folder), "PROMPT": ""}
+        os.execve(shutil.which("zsh"), ["zsh", "-f", "-i"], variables)
+
+    def write(text):
+        os.write(terminal, text.encode())
+
+    def read(end):
+        text, deadline = "", time.monotonic() + 120
+        while end not in text:
+            assert time.monotonic() < deadline, text
+            if select.select([terminal], [], [], 1)[0]:
+                text += os.read(terminal, 65536).decode()
+        return text
+
+    try:
+        yield write, read
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)

@@ -10,12 +10,11 @@ import numpy as np
 from docs.answers import markdown
 from experiments import analysis
 from experiments.analysis import Verdict
-from experiments.analysis.format import chance, interval
+from experiments.analysis.format import column, p_value
 from experiments.analysis.verdict import conclude
 from experiments.errors import UserError
 from experiments.report import tables
 from experiments.report.findings import TaskFindings
-from experiments.report.summary import signed
 
 
 @dataclass(frozen=True)
@@ -57,14 +56,17 @@ class Contrasts:
 
     def table(self, head: Sequence[str]) -> str:
         """A line for each pair, under the names of what its label, its first and its second task are."""
-        body = []
-        for number, (label, tasks) in enumerate(self.pairs.items()):
-            test, p = self.tests[number], self._adjusted[number]
-            medians = [tables.score(task.finding(self.row).median) for task in tasks]
-            body.append(
-                [label, *medians, signed(test.difference), interval(test.ratio), chance(p), self.verdicts[number]]
-            )
-        return markdown.table([*head, "difference", "times", "p (Holm)", "verdict of the first"], body)
+        medians = [[tables.score(task.finding(self.row).median) for task in pair] for pair in self.pairs.values()]
+        columns = [
+            list(self.pairs),
+            *map(column, zip(*medians, strict=True)),
+            column([test.difference for test in self.tests]),
+            column([test.ratio for test in self.tests]),
+            list(map(p_value, self._adjusted)),
+            list(map(str, self.verdicts)),
+        ]
+        heads = [*head, "difference", "times", "p (Holm)", "verdict of the first"]
+        return markdown.table(heads, list(zip(*columns, strict=True)))
 
     def claim(self, word: str) -> str:
         """The word, if it is the verdict of the first task of every pair.

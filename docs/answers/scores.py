@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from experiments.analysis import Verdict
-from experiments.analysis.format import chance, interval, number, sizes
+from experiments.analysis.format import chance, column, interval, number, sizes
 from experiments.errors import UserError
 from experiments.report import tables
 from experiments.report.findings import Comparison, Finding, TaskFindings
@@ -70,7 +70,7 @@ class Scores:
 
     def median(self, task: str, row: str) -> str:
         """Median of the test score with its interval; or that most trials diverged."""
-        return tables.score(self._finding(task, row).median)
+        return column([tables.score(self._finding(task, row).median)])[0]
 
     def mean(self, task: str, row: str) -> str:
         """Mean of the scores of trials that did not diverge."""

@@ -109,7 +109,7 @@ def load(cfg: DictConfig) -> Config:
     if wrong:
         raise UserError("\n  ".join(["the configuration cannot be used:", *wrong]))
     function = tasks.function(config.task.function)
-    if tasks.schema(function) is not type(config.task):
+    if config.task.function != type(config.task).function:
         raise UserError(
             f"task.function={config.task.function}: the fields of task={config.task.name} are of another function. "
             f"Write a file conf/task/NAME.yaml that begins with `defaults: [/schema/task/{config.task.function}@task]`"
@@ -118,6 +118,8 @@ def load(cfg: DictConfig) -> Config:
         name = OmegaConf.select(cfg, argument)
         if wrong_name := names.problem(name):
             raise UserError(f"{argument}={name!r}: {wrong_name}")
+    # Launchers that start processes of their own bring them the schema as a copy, which is another class.
+    config.task = tasks.schema(function)(**vars(config.task))
     return config
 
 

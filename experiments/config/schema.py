@@ -144,6 +144,12 @@ class Tracking:
         int | None,
         Field("look at the gates every so many epochs; 0: never; null: after epochs 1, 2, 4, 8, ..., last", minimum=0),
     ] = None
+    log_model: Annotated[
+        bool, Field("each trained model is a logged model of MLflow too, to be registered, loaded and served")
+    ] = True
+    system_metrics: Annotated[
+        bool, Field("record processor, memory, disk and network of the machine every ten seconds, too")
+    ] = False
 
 
 @dataclass

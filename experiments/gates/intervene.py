@@ -187,13 +187,15 @@ def table(title: str, measured: Measured) -> "Table":
     from rich.table import Table
 
     from experiments import analysis
-    from experiments.analysis.format import interval, number
+    from experiments.analysis.format import column
     from experiments.tracking.interventions import by_clamp
 
     better = measured.metric.better
     rows = Table(*HEAD, title=f"{title}: {measured.metric.title}, {better} is better", title_justify="left")
-    for place, (scores, clamped) in by_clamp(measured.interventions).items():
-        medians = (number(analysis.median(values, better).value) for values in (scores, clamped))
-        loss = analysis.loss(clamped, scores, better)
-        rows.add_row(*place, *medians, interval(loss), str(loss.count))
+    groups = by_clamp(measured.interventions)
+    losses = [analysis.loss(clamped, scores, better) for scores, clamped in groups.values()]
+    medians = [[analysis.median(values, better).value for values in pair] for pair in groups.values()]
+    columns = [*map(column, zip(*medians, strict=True)), column(losses), [str(loss.count) for loss in losses]]
+    for place, cells in zip(groups, zip(*columns, strict=True), strict=True):
+        rows.add_row(*place, *cells)
     return rows

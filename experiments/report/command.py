@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from experiments.config.names import study_folder
 from experiments.errors import UserError
 from experiments.tracking import Store
-from experiments.tracking.metadata import Tag
 
 if TYPE_CHECKING:
     from experiments.report.results import Results
@@ -44,6 +43,7 @@ def report_study(
             the family cannot be read, they are not those that were registered, or the files cannot be written.
     """
     from experiments.report import terminal  # takes a while, as it imports SciPy and matplotlib
+    from experiments.report.record import report_run
     from experiments.report.results import load
 
     results = _analyse(store, name, reference, keys, margin, family)
@@ -56,7 +56,7 @@ def report_study(
     folder = folder or study_folder(store.folder, name) / "report"
     file = _write(results, store, folder)
     try:
-        store.add_report(name, f"{name} report", {Tag.TRIALS: results.study.count}, folder)
+        store.add_report(name, report_run(results), folder)
     except UserError as error:
         print(f"The report is not recorded in the store: {error}")
     _announce(results, file)

@@ -20,6 +20,7 @@ from experiments.report.figures.scores import scores
 from experiments.report.figures.style import label
 from experiments.report.page import Picture, draw, page
 from experiments.report.results import Results
+from experiments.report.runs import ui
 from experiments.report.task_results import TaskResults
 from experiments.tracking import Store
 from experiments.tracking.study_file import StudyFile
@@ -47,7 +48,8 @@ def write_files(results: Results, store: Store | StudyFile, folder: Path) -> Pat
     tables.write(folder / "trials.csv", tables.trials(results.study))
     tables.write(folder / "comparisons.csv", tables.comparisons(results.findings))
     file = folder / "report.html"
-    file.write_text(page(results, pictures), encoding="utf-8")
+    runs = None if isinstance(store, StudyFile) else ui(store, results.study)
+    file.write_text(page(results, pictures, runs), encoding="utf-8")
     return file
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from experiments import analysis
-from experiments.analysis.format import interval
+from experiments.analysis.format import column
 from experiments.report.tables import Table
 from experiments.report.task_results import TaskResults
 
@@ -36,17 +36,15 @@ def layers(task: TaskResults) -> list[str]:
 
 def table(task: TaskResults) -> Table | None:
     """Mean over seeds with its interval of what was recorded last, by row and layer; None if nothing was."""
-    rows = [
-        [row, layer, *(_cell(task, number, f"{PREFIX}{layer}/{name}", name) for name in COLUMNS)]
-        for number, row in enumerate(task.rows)
-        for layer in layers(task)
-    ]
+    places = [(row, layer) for row in task.rows for layer in layers(task)]
+    texts = [column([_cell(task, *place, name) for place in places]) for name in COLUMNS]
+    rows = [[*place, *cells] for place, cells in zip(places, zip(*texts, strict=True), strict=True)]
     return Table(["variant", "layer", *COLUMNS.values()], rows) if rows else None
 
 
-def _cell(task: TaskResults, row: int, metric: str, name: str) -> str:
-    mean = estimate(task, row, metric, name)
-    return interval(mean) if mean.count else ""
+def _cell(task: TaskResults, row: str, layer: str, name: str) -> analysis.Estimate | str:
+    mean = estimate(task, task.rows.index(row), f"{PREFIX}{layer}/{name}", name)
+    return mean if mean.count else ""
 
 
 def estimate(task: TaskResults, row: int, metric: str, name: str) -> analysis.Estimate:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from experiments import analysis
 from experiments.analysis import Estimate
-from experiments.analysis.format import interval, number
+from experiments.analysis.format import column
 from experiments.report.tables import Table
 from experiments.report.task_results import TaskResults
 from experiments.tracking.interventions import Clamp, Intervention, by_clamp
@@ -53,12 +53,12 @@ def losses(task: TaskResults, interventions: Iterable[Intervention]) -> list[Los
 
 def table(by_row: list[Loss]) -> Table | None:
     """The losses as text; None if nothing was clamped."""
-    rows = [
-        [
-            loss.row,
-            *(loss.clamp[0], loss.clamp[1].replace("_", " "), *loss.clamp[2:]),
-            *(number(loss.score), number(loss.clamped), interval(loss.loss), str(loss.loss.count)),
-        ]
-        for loss in by_row
-    ]
+    places = [(loss.row, loss.clamp[0], loss.clamp[1].replace("_", " "), *loss.clamp[2:]) for loss in by_row]
+    numbers = zip(
+        column([loss.score for loss in by_row]),
+        column([loss.clamped for loss in by_row]),
+        column([loss.loss for loss in by_row]),
+        strict=True,
+    )
+    rows = [[*place, *cells, str(loss.loss.count)] for place, cells, loss in zip(places, numbers, by_row, strict=True)]
     return Table(HEAD, rows) if rows else None

@@ -1,16 +1,22 @@
-"""The method of a report: sizes, statistics, settings and code."""
+"""The method of a report: sizes, what was trained by task, statistics and code."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from experiments.analysis.format import counted
 from experiments.report.group_sequential import registered
 from experiments.report.study import Study
-from experiments.tracking.metadata import Tag, fields
+from experiments.report.task_results import TaskResults
+from experiments.tracking.metadata import NULL, Tag, fields
 
-SHARED = {
-    "model": ("match", "layers", "bidirectional"),
-    "training": ("epochs", "batch_size", "optimizer", "learning_rate", "clipnorm"),
-}
+MOST_VALUES = 4  # of a field
+UNTOLD = (
+    "task.function",
+    "task.path",
+    "model.match",
+    "training.threads",
+)  # no numbers depend on them, or as told beside
 
 
 def facts(study: Study) -> str:
@@ -76,19 +82,55 @@ def method(study: Study) -> list[tuple[str, str]]:
             "last value. Curves of gates are means over 5.",
         ),
         *([("Registered", " ".join(registered(study)))] if study.registration else []),
-        ("Settings", _settings(study)),
         ("Code", _code(study)),
         ("Store", study.store),
     ]
 
 
-def _settings(study: Study) -> str:
-    recorded = [fields(trial.params) for trial in study.trials]
-    names = {name: f"{section}.{name}" for section, names in SHARED.items() for name in names}
-    values = {name: sorted({record[path] for record in recorded if path in record}) for name, path in names.items()}
-    parts = [f"{name} {', '.join(texts)}" for name, texts in values.items() if 0 < len(texts) <= 4]
-    sizes = "units chosen for equal parameters" if values["match"] == ["parameters"] else "the same units for all"
-    return f"{'; '.join(parts)} ({sizes}, unless a variant sets its own)."
+def settings(study: Study) -> list[tuple[str, str]]:
+    """Of each task what was trained on what, with the fields that all its trials share or that differ little."""
+    return [(task.task, _trained(study, task)) for task in study.tasks]
+
+
+def _trained(study: Study, task: TaskResults) -> str:
+    recorded = [fields(trial.params) for trial in task.trials.values()]
+    values: dict[str, dict[str, None]] = defaultdict(dict)
+    for record in recorded:
+        for name in record:
+            values[name][record[name]] = None
+    sizes = "units chosen for equal parameters" if set(values["model.match"]) == {"parameters"} else "the same units"
+    parts = {
+        "Data": [_values(values, "task."), *_digests(task)],
+        "Model": [_values(values, "model."), f"{sizes} for all rows, unless a variant sets its own"],
+        "Training": [_values(values, "training."), _tuned(study, task)],
+        "Trials": [f"{counted(len(task.rows), 'row')} with {counted(len(task.replicates), study.replicate)} at most"],
+    }
+    return " ".join(f"{part}: {'; '.join(filter(None, texts))}." for part, texts in parts.items())
+
+
+def _values(values: Mapping[str, Iterable[str]], section: str) -> str:
+    texts = []
+    for name in sorted(name for name in values if name.startswith(section)):
+        several = [text for text in values[name] if text != NULL]
+        if several and name not in UNTOLD:
+            shown = ", ".join(several) if len(several) <= MOST_VALUES else f"{len(several)} values"
+            texts.append(f"{name.removeprefix(section)} {shown}")
+    return ", ".join(texts)
+
+
+def _digests(task: TaskResults) -> list[str]:
+    """The beginnings of the digests of the files that were read."""
+    digests = dict.fromkeys(trial.tags.get(Tag.DATA, "")[:12] for trial in task.trials.values())
+    names = [digest for digest in digests if digest]
+    return [f"SHA-256 of what was read {', '.join(names)}"] if 0 < len(names) <= MOST_VALUES else []
+
+
+def _tuned(study: Study, task: TaskResults) -> str:
+    if study.search is not None:
+        return "each row with its own best setting of a search, chosen on validation"
+    if study.runs.drawn:
+        return "settings were drawn by a search"
+    return "tuned for no row: all share one learning rate" if task.shared_rate else "tuned by no search"
 
 
 def _code(study: Study) -> str:

@@ -15,13 +15,15 @@ from experiments.analysis.format import number
 from experiments.report import gates, group_sequential, interventions, introduction, search, tables
 from experiments.report.across import Across
 from experiments.report.findings import TaskFindings
-from experiments.report.method import facts, method
+from experiments.report.method import facts, method, settings
 from experiments.report.notes import notes
 from experiments.report.reproduction import commands
 from experiments.report.results import Results
+from experiments.report.runs import MOST_LINKS, Ui
 from experiments.report.search import SearchResults
 from experiments.report.study import Study
 from experiments.report.summary import FEW_TASKS, across_tasks, answer, summary, task_summary
+from experiments.report.task_results import TaskResults
 from experiments.report.terminal import legend
 from experiments.report.tuning import headline
 
@@ -71,8 +73,8 @@ def _save(figure: Figure, target: Any, **options: Any) -> None:
         figure.savefig(target, **options)
 
 
-def page(results: Results, pictures: dict[str, Picture]) -> str:
-    """The page as text."""
+def page(results: Results, pictures: dict[str, Picture], runs: Ui | None = None) -> str:
+    """The page as text, with links to the runs if they are in a store."""
     study, across = results.study, results.across
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -89,9 +91,10 @@ def page(results: Results, pictures: dict[str, Picture]) -> str:
         notes=notes(study),
         left_out=tables.left_out(study),
         across=across and _across(study, across, pictures),
-        tasks=[_task(study, finding, pictures) for finding in results.findings],
+        tasks=[_task(study, finding, pictures, runs) for finding in results.findings],
         searches=[_search(study.search or study, result, pictures) for result in results.searches],
         method=method(study),
+        settings=settings(study),
         commands=commands(study),
     )
 
@@ -121,7 +124,7 @@ def _search(study: Study, result: SearchResults, pictures: dict[str, Picture]) -
     }
 
 
-def _task(study: Study, finding: TaskFindings, pictures: dict[str, Picture]) -> dict[str, Any]:
+def _task(study: Study, finding: TaskFindings, pictures: dict[str, Picture], runs: Ui | None) -> dict[str, Any]:
     task = finding.results
     solved = "" if task.solved is None else f" {number(task.solved)} counts as solved."
     names = [f"{task.file}-{kind}" for kind in ("curves", "scores", "costs")]
@@ -137,6 +140,11 @@ def _task(study: Study, finding: TaskFindings, pictures: dict[str, Picture]) -> 
         "gate_images": [picture for name, picture in pictures.items() if name.startswith(f"{task.file}-gates-")],
         "interventions": interventions.table(interventions.losses(task, study.interventions)),
         "intervention_image": pictures.get(f"{task.file}-interventions"),
+        "runs": _runs(runs, task) if runs and task.task_name in runs.experiments else None,
         "published": tables.published(task) if task.references else None,
         "failures": failures if failures.rows else None,
     }
+
+
+def _runs(runs: Ui, task: TaskResults) -> dict[str, Any]:
+    return {"hint": runs.hint, "charts": runs.charts[task.task_name], "rows": runs.runs(task), "most": MOST_LINKS}

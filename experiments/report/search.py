@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments import analysis
 from experiments.analysis import Estimate
-from experiments.analysis.format import chance, interval, listed, number
+from experiments.analysis.format import column, listed, p_value
 from experiments.analysis.importance import Forest, forests
 from experiments.report.findings import BEST_SHARE
 from experiments.report.study import Study
@@ -129,16 +129,10 @@ def table(study: Study, result: SearchResults) -> Table:
         "best on validation:\ntest score",
         "its settings",
     ]
+    medians, scores = column([best.median for best in result.best]), column([best.score for best in result.best])
     rows = [
-        [
-            best.row,
-            str(best.draws),
-            f"{interval(best.median)} (n = {best.chosen})",
-            chance(best.p).removeprefix("p = ").removeprefix("p "),
-            number(best.score),
-            best.settings,
-        ]
-        for best in result.best
+        [best.row, str(best.draws), f"{median} (n = {best.chosen})", p_value(best.p), score, best.settings]
+        for best, median, score in zip(result.best, medians, scores, strict=True)
     ]
     return Table(head, rows)
 

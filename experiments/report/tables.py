@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.analysis import Estimate, Verdict
-from experiments.analysis.format import chance, interval, number, sizes
+from experiments.analysis.format import column, number, p_value, sizes
 from experiments.report.across import Across
 from experiments.report.findings import Comparison, Finding, TaskFindings
 from experiments.report.notes import failures
@@ -21,6 +21,7 @@ from experiments.tracking.metadata import Param
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 MOST_LEFT_OUT = 10  # runs that are named for each reason
 SO_FAR = " so far"  # beside a verdict that more epochs may change
+Cell = Estimate | float | str
 
 
 @dataclass(frozen=True)
@@ -39,25 +40,30 @@ class Table:
 
 
 def overview(study: Study, findings: Sequence[TaskFindings]) -> Table:
-    """Rows by tasks: the median with its interval, and the verdict."""
+    """Rows by tasks: the median with its interval, and the verdict; last the trivial baseline."""
     heads = [
         f"{task.task}: {task.score.name}, {task.score.better} is better"
         for task in (finding.results for finding in findings)
     ]
-    rows = [[row, *(cell(finding, row) for finding in findings)] for row in study.rows]
-    return Table(
-        ["variant", *heads], [*rows, ["trivial baseline", *(finding.results.baseline_text for finding in findings)]]
-    )
+    columns = [[*study.rows, "trivial baseline"], *(marked_scores(study, finding) for finding in findings)]
+    return Table(["variant", *heads], list(map(list, zip(*columns, strict=True))))
 
 
-def cell(task: TaskFindings, row: str) -> str:
-    """The score of a row on a task, the verdict, and how many trials have none."""
-    finding = task.finding(row)
-    if finding is None:
-        return "no trials"
-    marks = [*(["*"] if row == task.best else []), *filter(None, [verdict(task, row)])]
-    lines = [" ".join([score(finding.median), *marks])] if finding.median.count else []
-    return "\n".join([*lines, *unscored(task.results, row)])
+def marked_scores(study: Study, task: TaskFindings) -> list[str]:
+    """Of each row the score on a task, the verdict, and how many trials have none; last the trivial baseline."""
+    known = [task.finding(row) for row in study.rows]
+    medians = [score(finding.median) if finding else "no trials" for finding in known]
+    *texts, baseline = column([*medians, task.results.baseline_text if task.results.varies else task.results.baseline])
+    return [
+        *(_marked(task, finding, text) if finding else text for finding, text in zip(known, texts, strict=True)),
+        baseline,
+    ]
+
+
+def _marked(task: TaskFindings, finding: Finding, text: str) -> str:
+    marks = [*(["*"] if finding.row == task.best else []), *filter(None, [verdict(task, finding.row)])]
+    lines = [" ".join([text, *marks])] if finding.median.count else []
+    return "\n".join([*lines, *unscored(task.results, finding.row)])
 
 
 def verdict(task: TaskFindings, row: str) -> str:
@@ -67,8 +73,8 @@ def verdict(task: TaskFindings, row: str) -> str:
     return f"{known}{so_far}" if known else ""
 
 
-def score(median: Estimate) -> str:
-    return "most diverged" if math.isinf(median.value) else interval(median)
+def score(median: Estimate) -> Estimate | str:
+    return "most diverged" if math.isinf(median.value) else median
 
 
 def unscored(task: TaskResults, row: str) -> list[str]:
@@ -80,7 +86,7 @@ def unscored(task: TaskResults, row: str) -> list[str]:
 
 def details(study: Study, task: TaskFindings) -> Table:
     """Everything about one task: estimates, comparisons, costs."""
-    columns: dict[str, Callable[[Finding], str]] = {
+    columns: dict[str, Callable[[Finding], Cell]] = {
         "variant": lambda finding: finding.row,
         "median\n[95 % interval]": lambda finding: score(finding.median),
     }
@@ -88,8 +94,8 @@ def details(study: Study, task: TaskFindings) -> Table:
         if study.opponent not in (study.reference, *study.variants.values()):
             columns["compared\nwith"] = _compared(lambda comparison: comparison.reference)
         columns |= {
-            f"minus {study.opponent}\n[95 % interval]": _compared(lambda one: interval(one.test.difference)),
-            "p\n(Holm)": _compared(lambda one: _bare(one.adjusted)),
+            f"minus {study.opponent}\n[95 % interval]": _compared(lambda one: one.test.difference),
+            "p\n(Holm)": _compared(lambda one: p_value(one.adjusted)),
             "verdict": lambda finding: verdict(task, finding.row) if finding.comparison else "",
         }
     columns[f"{study.replicate}s"] = lambda finding: "\n".join(
@@ -101,32 +107,40 @@ def details(study: Study, task: TaskFindings) -> Table:
         columns["still\nimproving"] = lambda finding: finding.improving.text if finding.improving.total else "-"
     if task.comparisons:
         columns |= {
-            f"times {study.opponent}\n[95 % interval]": _compared(lambda one: interval(one.test.ratio)),
-            "probability of\nimprovement": _compared(lambda one: interval(one.test.improvement)),
-            "p": _compared(lambda one: _bare(one.test.p)),
+            f"times {study.opponent}\n[95 % interval]": _compared(lambda one: one.test.ratio),
+            "probability of\nimprovement": _compared(lambda one: one.test.improvement),
+            "p": _compared(lambda one: p_value(one.test.p)),
             "correlation\nby seed": _compared(_correlation),
         }
     columns |= {
-        "mean": lambda finding: number(finding.mean),
-        "standard\ndeviation": lambda finding: number(finding.deviation),
+        "mean": lambda finding: finding.mean,
+        "standard\ndeviation": lambda finding: finding.deviation,
     }
     if any(task.results.learning_rates(row) for row in range(len(task.rows))):
         columns["learning\nrate"] = lambda finding: _rate(task.results, finding.row)
     columns |= {
         "units": lambda finding: sizes(finding.units),
         "parameters": lambda finding: sizes(finding.parameters),
-        "step time,\nms": lambda finding: number(finding.step_ms),
+        "step time,\nms": lambda finding: finding.step_ms,
     }
-    return Table(list(columns), [[cell(finding) for cell in columns.values()] for finding in task.rows])
+    return _table(columns, task.rows)
 
 
-def _rate(task: TaskResults, row: str) -> str:
+def _table(columns: Mapping[str, Callable[[Any], Cell]], rows: Sequence[Any]) -> Table:
+    """A table of what each column has of each row, each column in one format."""
+    texts = [column([cell(row) for row in rows]) for cell in columns.values()]
+    return Table(list(columns), list(map(list, zip(*texts, strict=True))))
+
+
+def _rate(task: TaskResults, row: str) -> Cell:
     """The learning rate of a row, and whether all rows share it, so that it may suit one better than another."""
     rates = task.learning_rates(task.rows.index(row))
     if len(rates) > 1:
         return "several"
-    text = ", ".join(number(float(rate)) if is_number(rate) else rate for rate in rates) or "-"
-    return f"{text}\nshared, untuned" if task.shared_rate else text
+    rate = next(iter(rates), "-")
+    if task.shared_rate:
+        return f"{number(float(rate)) if is_number(rate) else rate}\nshared, untuned"
+    return float(rate) if is_number(rate) else rate
 
 
 def _correlation(comparison: Comparison) -> str:
@@ -136,33 +150,27 @@ def _correlation(comparison: Comparison) -> str:
     return f"{text}, paired" if comparison.test.paired else text
 
 
-def _compared(cell: Callable[[Comparison], str]) -> Callable[[Finding], str]:
+def _compared(cell: Callable[[Comparison], Cell]) -> Callable[[Finding], Cell]:
     return lambda finding: cell(finding.comparison) if finding.comparison else ""
-
-
-def _bare(p: float) -> str:
-    return chance(p).removeprefix("p = ").removeprefix("p ")
 
 
 def across(comparison: Across) -> Table:
     """Mean ranks, tests against what rows are compared with, and the aggregate on one scale."""
     order = sorted(range(len(comparison.rows)), key=lambda row: comparison.ranks[row])
     scaled = comparison.scaled
-    columns: dict[str, Callable[[int], str]] = {
+    columns: dict[str, Callable[[int], Cell]] = {
         "variant": lambda row: comparison.rows[row],
         "mean rank": lambda row: f"{comparison.ranks[row]:.2f}",
     }
     if comparison.tests:
         tests = [comparison.tests.get(row) for row in comparison.rows]
         columns |= {
-            "probability of improvement\n[95 % interval]": lambda row: (
-                interval(tests[row].improvement) if tests[row] else ""
-            ),
-            "p\n(Holm)": lambda row: _bare(tests[row].adjusted) if tests[row] else "",
+            "probability of improvement\n[95 % interval]": lambda row: tests[row].improvement if tests[row] else "",
+            "p\n(Holm)": lambda row: p_value(tests[row].adjusted) if tests[row] else "",
         }
     if scaled:
-        columns["interquartile mean on one scale\n[95 % interval]"] = lambda row: interval(scaled.aggregate[row])
-    return Table(list(columns), [[text(row) for text in columns.values()] for row in order])
+        columns["interquartile mean on one scale\n[95 % interval]"] = lambda row: scaled.aggregate[row]
+    return _table(columns, order)
 
 
 def published(task: TaskResults) -> Table:

@@ -1,6 +1,5 @@
 """A report in the terminal: the answer in words, the table, what to know, where to look further."""
 
-import shlex
 import sys
 
 from rich.console import Console
@@ -13,15 +12,15 @@ from experiments.report import group_sequential, search, tuning
 from experiments.report.findings import TaskFindings
 from experiments.report.notes import notes
 from experiments.report.results import Results
+from experiments.report.runs import ui
 from experiments.report.study import Study
 from experiments.report.summary import across_tasks, answer, summary, task_summary
-from experiments.report.tables import SO_FAR, cell
+from experiments.report.tables import SO_FAR, marked_scores, verdict
 from experiments.report.tuning import headline
-from experiments.tracking import Store, charts_link
+from experiments.tracking import Store
 
 COLUMNS = 3
 MOST_NOTES = 8
-SERVER = "http://127.0.0.1:5000"
 
 
 def show(results: Results) -> None:
@@ -67,8 +66,7 @@ def legend(study: Study, findings: list[TaskFindings]) -> str:
     marks += "; all rows share one learning rate, tuned for none of them" * all(
         task.shared_rate for task in study.tasks
     )
-    cells = [cell(finding, row) for finding in findings for row, _ in finding.comparisons]
-    early = any(SO_FAR in text for text in cells)
+    early = any(verdict(finding, row).endswith(SO_FAR) for finding in findings for row, _ in finding.comparisons)
     return f"{marks};{SO_FAR}: many trials were still improving when their epochs ran out" if early else marks
 
 
@@ -82,10 +80,11 @@ def _table(study: Study, findings: list[TaskFindings]) -> Table:
     tasks = [finding.results for finding in findings]
     heads = [Text(f"{task.task}\n{task.score.name}\n({task.score.better} is better)") for task in tasks]
     table = Table("\n\nvariant", *(Column(head, justify="right") for head in heads))
-    for row in study.rows:
-        table.add_row(Text(row), *(cell(finding, row) for finding in findings))
+    *rows, baselines = zip(*(marked_scores(study, finding) for finding in findings), strict=True)
+    for row, cells in zip(study.rows, rows, strict=True):
+        table.add_row(Text(row), *cells)
     table.add_section()
-    table.add_row("trivial baseline", *(task.baseline_text for task in tasks))
+    table.add_row("trivial baseline", *baselines)
     return table
 
 
@@ -110,18 +109,8 @@ def published(study: Study) -> list[str]:
 
 def print_links(store: Store, study: Study) -> None:
     """Say how to open the MLflow UI and where the runs are in it."""
-    if store.has_server:
-        server, hint = store.uri.rstrip("/"), ""
-    else:
-        default = store.uri.endswith("/outputs/mlflow.db")
-        server, hint = (
-            SERVER,
-            "make ui" if default else shlex.join(["make", "ui", f"STORE={store.uri}".replace("$", "$$")]),
-        )
-    print(f"Curves and runs in the MLflow UI: {f'`{hint}`, then' if hint else ''}")
-    names = list(dict.fromkeys(task.task_name for task in study.tasks))
-    width = max(map(len, names))
-    experiments = store.experiments()
-    for name in names:
-        if experiment := experiments.get(f"{study.name}/{name}"):
-            print(f"  {name:<{width}}  {charts_link(experiment, server)}")
+    runs = ui(store, study)
+    print(f"Curves and runs in the MLflow UI: {f'`{runs.command}`, then' if runs.command else ''}")
+    width = max(map(len, runs.charts), default=0)
+    for name, link in runs.charts.items():
+        print(f"  {name:<{width}}  {link}")

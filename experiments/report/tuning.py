@@ -4,12 +4,13 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from experiments import analysis
 from experiments.analysis import Budget
-from experiments.analysis.format import counted, listed, number
+from experiments.analysis.format import column, counted, listed, number
 from experiments.report.readable import is_number
 from experiments.report.study import Study
 from experiments.report.tables import Table
@@ -130,19 +131,25 @@ def table(task: TaskResults, found: Sequence[Tuning]) -> Table:
         "epochs",
         "hours",
     ]
-    return Table(head, [_cells(tuning) for tuning in found])
+    validation = column([tuning.validation for tuning in found])
+    quartiles = iter(column([quartile for tuning in found for quartile in tuning.quartiles]))
+    rows = [
+        _cells(tuning, text, " / ".join(islice(quartiles, len(tuning.quartiles))))
+        for tuning, text in zip(found, validation, strict=True)
+    ]
+    return Table(head, rows)
 
 
-def _cells(tuning: Tuning) -> list[str]:
+def _cells(tuning: Tuning, validation: str, quartiles: str) -> list[str]:
     counts = [
         f"{count} {state}" for state, count in sorted(tuning.states.items(), key=lambda item: item[0] != "trained")
     ]
     return [
         tuning.row,
         (short(tuning.setting) if tuning.setting else "") or "none has a score",
-        number(tuning.validation),
+        validation,
         "\n".join([str(tuning.draws), *(counts if len(counts) > 1 or "trained" not in tuning.states else [])]),
-        " / ".join(map(number, tuning.quartiles)),
+        quartiles,
         f"{tuning.epochs:,} of {tuning.most:,}",
         f"{tuning.train_s / 3600:.2g}" if tuning.train_s else "-",
     ]

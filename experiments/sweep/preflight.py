@@ -14,8 +14,9 @@ from experiments.sweep.reuse import reuse
 from experiments.sweep.run_trial import RUNNING, Outcome, stored_outcome
 from experiments.sweep.worker import LayerCheck
 from experiments.tasks import Task
-from experiments.tracking import Store
+from experiments.tracking import Store, description, first_view
 from experiments.tracking.database import check_writable
+from experiments.tracking.metadata import Tag
 from experiments.trial.spec import TrialSpec
 
 UNRECORDED = ("sweep.notify=",)  # words that no plan and no run has: an address may be a secret
@@ -50,6 +51,18 @@ class Sweep:
             print(text)
         if len(self.descriptions) > DESCRIBED:
             print(f"(and {len(self.descriptions) - DESCRIBED} more settings of the task)")
+
+    def describe_experiments(self) -> None:
+        """Say in the store what its experiments ask and measure, where nothing says so yet."""
+        with self.store.usable():
+            for name, number in self.experiments.items():
+                first_view.add(self.store.client, number)
+                if self.store.client.get_experiment(number).tags.get(Tag.NOTE):
+                    continue
+                configs = {str(spec.config.task): spec.config for spec in self.specs if spec.experiment == name}
+                prepared = [tasks.build(config.task, config.data_dir) for config in configs.values()]
+                text = description.before_the_report(name.partition("/")[0], prepared)
+                description.describe(self.store.client, number, text)
 
     def mark_stale(self) -> None:
         """Give runs whose process is gone their true end."""
@@ -96,6 +109,7 @@ def prepare(
         stored = _stored(store, experiments, specs)
     sweep = Sweep(specs, store, experiments, stored, descriptions, copied)
     sweep.mark_stale()
+    sweep.describe_experiments()
     sweep.specs[:] = _checked(sweep, check_layers)
     for study in studies:
         try:

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from experiments import tasks
 from experiments.errors import first_line
 from experiments.sweep.run_trial import RUNNING
-from experiments.tracking import STORE_ERRORS, Store, StoredRun, metadata
+from experiments.tracking import STORE_ERRORS, Store, StoredRun, logged_model, metadata
 from experiments.tracking.metadata import Tag
 from experiments.tracking.transfer import Receiver, Record, is_whole, record
 from experiments.trial.spec import TrialSpec
@@ -87,7 +87,9 @@ def _copy(receiver: Receiver, spec: TrialSpec, source: StoredRun) -> bool:
                 store.artifacts.download(source.run_id, path, Path(folder))
             if not any(Path(folder).iterdir()):
                 raise FileNotFoundError(f"it has no files at {store.artifacts.address(source.run_id)}")
-            receiver.take(_of_this_study(store, spec, source), source.run_id, Path(folder))
+            copy = receiver.take(_of_this_study(store, spec, source), source.run_id, Path(folder))
+            if spec.config.tracking.log_model and source.tags.get(Tag.DIVERGED) != "true":
+                _add_model(store, copy, spec, Path(folder, "model.keras"))
             lock.unlink(missing_ok=True)
     except Timeout:  # somebody is at work on it now
         return False
@@ -96,6 +98,13 @@ def _copy(receiver: Receiver, spec: TrialSpec, source: StoredRun) -> bool:
         print(f"{spec.name} is trained, as {where} cannot be copied ({first_line(error)})")
         return False
     return True
+
+
+def _add_model(store: Store, run_id: str, spec: TrialSpec, file: Path) -> None:
+    """The copy of a run has a logged model of its own."""
+    if file.exists():
+        task = tasks.build(spec.config.task, spec.config.data_dir)
+        logged_model.complete(store.client, logged_model.begin(store.client, run_id, spec), spec, task, file)
 
 
 def _of_this_study(store: Store, spec: TrialSpec, source: StoredRun) -> Record:
@@ -108,9 +117,10 @@ def _of_this_study(store: Store, spec: TrialSpec, source: StoredRun) -> Record:
     tags = {str(tag): str(value) for tag, value in own.items() if tag not in trained}
     note = f"Copied from study {study}, which had trained it (run {source.run_id}).\n\n{source.tags.get(Tag.NOTE, '')}"
     params = {str(name): str(value) for name, value in metadata.params(spec, {}).items() if name.startswith("task.")}
+    kept = {name: text for name, text in whole.tags.items() if name in trained or name not in metadata.OPTIONAL}
     return replace(
         whole,
         name=spec.name,
         params=whole.params | params,
-        tags=whole.tags | tags | {str(Tag.COPIED): f"{study} {source.run_id}", str(Tag.NOTE): note},
+        tags=kept | tags | {str(Tag.COPIED): f"{study} {source.run_id}", str(Tag.NOTE): note},
     )

@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 import traceback
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -19,10 +19,12 @@ from experiments.config.identity import plain
 from experiments.errors import UserError, first_line
 from experiments.sweep.claim import claim, is_rival
 from experiments.tasks import Task
-from experiments.tracking import STORE_ERRORS, Run, Store, StoredRun, is_away, is_deleted, metadata
+from experiments.tracking import STORE_ERRORS, Run, Store, StoredRun, is_away, is_deleted, logged_model, metadata
 from experiments.tracking.client import SHARED_FOLDER
 from experiments.tracking.code_version import uncommitted
+from experiments.tracking.datasets import dataset
 from experiments.tracking.metadata import Metric, Param, Tag
+from experiments.tracking.system_metrics import system_metrics
 from experiments.trial.source_digest import source_digest
 from experiments.trial.spec import TrialSpec
 
@@ -193,15 +195,19 @@ def _begin(store: Store, experiment: str, spec: TrialSpec, task: Task, runs: lis
     interrupted = [run for run in runs if run.tags.get(Tag.CODE) == source_digest()]
     with store.usable():
         if interrupted and not spec.config.rerun:
-            return store.reopen(interrupted[0], params, lock)
-        return store.start(experiment, spec.name, params, metadata.tags(spec, task), lock, runs)
+            run = store.reopen(interrupted[0], params, lock)
+        else:
+            run = store.start(experiment, spec.name, params, metadata.tags(spec, task), lock, runs)
+        run.add_dataset(dataset(spec, task))
+    return run
 
 
 def _train(run: Run, spec: TrialSpec, task: Task, folder: Path, verbose: int) -> Outcome:
     from experiments.trial.fit import Pause, fit
 
     try:
-        result = fit(spec, task, run.log, folder, f"{folder.name} {source_digest()}", verbose)
+        with system_metrics(run) if spec.config.tracking.system_metrics else nullcontext():
+            result = fit(spec, task, run.log, folder, f"{folder.name} {source_digest()}", verbose)
         if isinstance(result, Pause):
             run.pause(result.epoch, result.best_validation, result.train_s)
         else:
@@ -225,10 +231,18 @@ def _record(run: Run, spec: TrialSpec, task: Task, result: "TrialResult", folder
     scores = {f"test/{name}": value for name, value in result.test.items()}
     scores |= {f"best/{task.chooses.name}": result.best_validation, "test/baseline": task.baseline}
     scores |= {Metric.EPOCHS: result.epochs, Metric.BEST_EPOCH: result.best_epoch or math.nan}
-    run.keep({0: {**scores, Metric.COMPILE_S: result.compile_s}, result.epochs: {Metric.TRAIN_S: result.train_s}})
+    model = None
+    if spec.config.tracking.log_model and not result.diverged:
+        with run.timed():
+            model = logged_model.begin(run.client, run.id, spec)
+    run.keep({0: {**scores, Metric.COMPILE_S: result.compile_s}}, model and model.model_id)
+    run.keep({result.epochs: {Metric.TRAIN_S: result.train_s}})
     run.describe({Param.PARAMETERS: result.parameters}, metadata.result_tags(spec, task, result))
     _add_pictures(run, spec, folder)
     run.add_files(_artifacts(folder))
+    if model is not None:
+        with run.timed():
+            logged_model.complete(run.client, model, spec, task, folder / "model.keras")
 
 
 def _failed(run: Run, folder: Path, error: BaseException) -> Outcome:

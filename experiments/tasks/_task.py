@@ -1,8 +1,10 @@
 """The parts of a task: data, metrics, head. Numbers only: nothing here knows of Keras or MLflow."""
 
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -123,6 +125,23 @@ class Task:
     tokens: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     description: tuple[str, ...] = ()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the numbers of all three parts, also of generated ones."""
+        digest = hashlib.sha256()
+        for part in (self.train, self.validation, self.test):
+            for value in vars(part).values():
+                digest.update(f"{getattr(value, 'dtype', '')} {np.shape(value)} ".encode())
+                digest.update(b"" if value is None else np.ascontiguousarray(value).data)
+        return digest.hexdigest()
+
+    @property
+    def steps(self) -> int | None:
+        """Time steps of a sequence, if all sequences have the same."""
+        parts = [part for part in (self.train, self.validation, self.test) if isinstance(part, Split)]
+        steps = {part.inputs.shape[1] for part in parts}
+        return steps.pop() if len(steps) == 1 and parts[0].mask is None else None
 
     @property
     def score(self) -> Metric:

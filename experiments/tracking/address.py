@@ -11,7 +11,8 @@ from experiments.errors import UserError
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 DATABASE = "mlflow.db"
-CHARTS = "workflowType=machine_learning&compareRunsMode=CHART"
+TRAINING = "workflowType=machine_learning"  # else the MLflow UI opens on pages for language models
+CHARTS = f"{TRAINING}&compareRunsMode=CHART"
 
 
 def resolved(uri: str | None, folder: Path) -> str:
@@ -53,6 +54,6 @@ def file_of(uri: str) -> Path | None:
     return Path(database) if database else None
 
 
-def charts_link(experiment_id: str, server: str) -> str:
-    """The page of the MLflow UI that shows an experiment's runs as charts."""
-    return f"{server}/#/experiments/{experiment_id}/runs?{CHARTS}"
+def run_link(experiment_id: str, run_id: str, server: str) -> str:
+    """The page of the MLflow UI that shows a run."""
+    return f"{server}/#/experiments/{experiment_id}/runs/{run_id}"

@@ -24,8 +24,9 @@ from experiments.tracking.metadata import Tag
 from experiments.tracking.registration import Registration, parse
 from experiments.tracking.transfer import Record, plain_value, refusal
 
-WHOLE = 1  # the format of runs with their artifacts
+WITHOUT_DATASETS = 1  # the format of runs with their artifacts until 0.1.0
 BRIEF = 2  # that of what a report reads
+WHOLE = 3  # that of runs with their artifacts
 MANIFEST = "manifest.json"
 REGISTRATION = "registration.json"
 BRIEF_RUNS = "runs.json"  # one text, as runs have most of their texts in common
@@ -218,8 +219,8 @@ class Reader:
             written_by, number = manifest["gatelab"], manifest["format"]
         except UNREADABLE as error:
             raise self.wrong("it has no manifest that can be read: it was not written by export") from error
-        if number not in (WHOLE, BRIEF):
-            raise self.wrong(f"gatelab {written_by} wrote it in format {number}; this one reads {WHOLE} and {BRIEF}")
+        if number not in (WITHOUT_DATASETS, BRIEF, WHOLE):
+            raise self.wrong(f"gatelab {written_by} wrote it in format {number}; this one reads 1, 2 and 3")
         files, study = manifest.get("files"), manifest.get("study")
         if not isinstance(files, dict) or not isinstance(study, str) or names.problem(study):
             raise self.wrong("its manifest names no study and files that can be used")

@@ -56,6 +56,11 @@ class Client:
         self.wait_s = wait_s
 
     @property
+    def tracking_uri(self) -> str:
+        """The address of the store."""
+        return str(self.client.tracking_uri)
+
+    @property
     def hurried(self) -> "Client":
         """The same without waiting."""
         return Client(self.client, 0.0)

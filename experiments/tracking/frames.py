@@ -12,6 +12,7 @@ from experiments.tracking.store import Store
 from experiments.tracking.transfer import histories
 
 GATES = "gates/"  # metrics of which the last value alone says little
+SYSTEM = "system/"  # those whose steps are no epochs
 NAMES = ["run_id", "task", "variant", "seed"]
 
 
@@ -21,7 +22,7 @@ class Frames(NamedTuple):
     Attributes:
         trials: A row for each trial: `run_id`, `name`, `task`, `variant`, `seed`, `status`, `score`, `validation` (NaN
             if it diverged or has not ended), `diverged`, `baseline`, then every field of its configuration, such as
-            `model.units`, and the last value of every metric but those of gates.
+            `model.units`, and the last value of every metric but those of gates and of the system.
         curves: A row for each value of a metric in an epoch: `run_id`, `task`, `variant`, `seed`, `metric`, `epoch`,
             `value`.
     """
@@ -58,7 +59,7 @@ def _row(run: StoredRun) -> dict[str, object]:
         "diverged": run.tags.get(Tag.DIVERGED) == "true",
         "baseline": run.tags.get(Tag.BASELINE),
         **fields,
-        **{name: value for name, value in run.metrics.items() if not name.startswith(GATES)},
+        **{name: value for name, value in run.metrics.items() if not name.startswith((GATES, SYSTEM))},
     }
 
 
@@ -82,4 +83,4 @@ def _points(store: Store, runs: Sequence[StoredRun]) -> list[tuple[str, str, int
                 for name, values in histories(store, run.run_id, run.metrics).items()
                 for step, _, value in values
             ]
-    return [point for point in points if point[2] > 0]
+    return [point for point in points if point[2] > 0 and not point[1].startswith(SYSTEM)]

@@ -107,6 +107,11 @@ class Tag(StrEnum):
     COLOR = "mlflow.runColor"
 
 
+OPTIONAL = (
+    *(Tag.EXPERIMENT, Tag.BASE, Tag.DRAWN, Tag.PHASE, Tag.REGISTERED, Tag.GIT_COMMIT, Tag.GIT_DIRTY),
+    *(Tag.SCORE_UNIT, Tag.SCORE_SOLVED, Tag.MARGIN, Tag.DATA),
+)
+
 # What version 0.1.0 called some fields. It recorded the others only where a command line set them, as `settings`.
 FIELDS_0_1 = {
     "match": "model.match",
@@ -213,10 +218,10 @@ def recorded_number(text: str | None) -> float:
 
 
 def tags(spec: TrialSpec, task: Task) -> dict[str, Any]:
-    """What identifies a trial and its score, known before it begins."""
+    """What identifies a trial and its score, known before it begins: tags of `OPTIONAL` where there is something."""
     config = spec.config
     experiment = [value for name, _, value in (word.partition("=") for word in spec.overrides) if name == "experiment"]
-    return {
+    told = {
         Tag.KIND: "trial",
         Tag.STUDY: config.study,
         Tag.TRIAL_KEY: spec.key,
@@ -243,6 +248,7 @@ def tags(spec: TrialSpec, task: Task) -> dict[str, Any]:
         Tag.MARGIN: "" if config.task.margin is None else config.task.margin,
         Tag.COLOR: run_color(config.variant.name, config.seed),
     }
+    return {tag: value for tag, value in told.items() if tag not in OPTIONAL or value != ""}
 
 
 def result_tags(spec: TrialSpec, task: Task, result: "TrialResult") -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 
 from experiments.errors import UserError
 from experiments.tracking.artifacts import moved, output_folder, path_of
@@ -42,8 +42,21 @@ def relocate(store: Store) -> dict[Path, int]:
                 before = output_folder(path)
                 assert before is not None
                 counts[before] = counts.get(before, 0) + 1
+        _relocate_models(database, store)
     engine.dispose()
     return counts
+
+
+def _relocate_models(database: Connection, store: Store) -> None:
+    for model, address in database.execute(text("SELECT model_id, artifact_location FROM logged_models")).all():
+        path = path_of(address or "")
+        if path is None or len(path.parts) < 4:
+            continue
+        task = path.parents[2]  # the folder of its experiment, as of that of a run: STUDY/TASK/models/ID/artifacts
+        now = moved(task, store.folder)
+        if now is not None and now.exists() and store.is_elsewhere(task.as_uri()):
+            values = {"id": model, "address": (now / path.relative_to(task)).as_uri()}
+            database.execute(text("UPDATE logged_models SET artifact_location = :address WHERE model_id = :id"), values)
 
 
 def _moved_address(address: str, folder: Path) -> str:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import entities
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Dataset, Metric, Param, RunTag
 
 from experiments.errors import first_line
-from experiments.tracking import metadata
+from experiments.tracking import datasets, metadata
 from experiments.tracking.client import STORE_ERRORS, Client, is_away
 from experiments.tracking.metadata import RUNG, Tag, recorded_number, rung_tag
 from experiments.tracking.process import is_alive
@@ -122,14 +122,15 @@ class Run:
                 raise
             print(f"the store does not answer; {len(self.pending)} values are kept ({first_line(error)})", flush=True)
 
-    def keep(self, by_step: Mapping[int, Mapping[str, float]]) -> None:
-        """Record metrics with the next call."""
+    def keep(self, by_step: Mapping[int, Mapping[str, float]], model_id: str | None = None) -> None:
+        """Record metrics with the next call, perhaps as those of a logged model too."""
         now = int(time.time() * 1000)
         for step, metrics in by_step.items():
             for name, value in metrics.items():
                 if step > self.logged.get(name, -1):
                     self.logged[name] = step
-                    self.pending.append(Metric(name, value if math.isfinite(value) else math.nan, now, step))
+                    number = value if math.isfinite(value) else math.nan
+                    self.pending.append(Metric(name, number, now, step, model_id))
 
     def describe(self, params: Mapping[str, Any] | None = None, tags: Mapping[str, Any] | None = None) -> None:
         """Record parameters and tags, and metrics that were kept."""
@@ -139,15 +140,20 @@ class Run:
             tags=[RunTag(str(name), str(value)) for name, value in (tags or {}).items()],
         )
 
+    def add_dataset(self, dataset: Dataset) -> None:
+        """Record which data it trains on; a repeated request adds nothing."""
+        with self.timed():
+            self.client.log_inputs(self.id, datasets.inputs([dataset]))
+
     def add_files(self, files: Iterable[Path]) -> None:
         """Record files as artifacts."""
-        with self._timed():
+        with self.timed():
             for file in files:
                 self.client.log_artifact(self.id, str(file))
 
     def add_image(self, key: str, step: int, image: Any) -> None:
         """Record an image of Pillow; the MLflow UI shows those of a key by step, with a slider."""
-        with self._timed():
+        with self.timed():
             self.client.log_image(self.id, image, key=key, step=step)
 
     def end(self, status: str, wait: bool = True) -> None:
@@ -155,7 +161,7 @@ class Run:
         client = self.client if wait else self.client.hurried
         if self.pending:
             self._send(client)
-        with self._timed():
+        with self.timed():
             client.set_terminated(self.id, status)
 
     def pause(self, epoch: int, validation: float, train_s: float) -> None:
@@ -165,12 +171,12 @@ class Run:
         """
         self.keep({epoch: {metadata.Metric.TRAIN_S: train_s}})
         self.describe(tags={rung_tag(epoch): repr(float(validation)), Tag.PAUSED: epoch})
-        with self._timed():
+        with self.timed():
             self.client.update_run(self.id, status="SCHEDULED")
 
     def _send(self, client: Client, **described: Any) -> None:
         """In one request if it can be, with a sign of life. A repeated request adds nothing: times are the same."""
-        with self._timed():
+        with self.timed():
             while self.pending or described:
                 part = self.pending[:MOST_METRICS]
                 tags = [*described.pop("tags", []), RunTag(str(Tag.HEARTBEAT), str(int(time.time())))]
@@ -178,7 +184,8 @@ class Run:
                 del self.pending[: len(part)]
 
     @contextmanager
-    def _timed(self) -> Iterator[None]:
+    def timed(self) -> Iterator[None]:
+        """What is done meanwhile counts as the recording of the run."""
         began = time.perf_counter()
         try:
             yield

@@ -17,10 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from experiments.errors import UserError, first_line
 from experiments.options import StoreOptions
-from experiments.tracking import address, artifacts, database
+from experiments.tracking import address, artifacts, database, description
 from experiments.tracking.address import DATABASE
 from experiments.tracking.artifacts import Artifacts
 from experiments.tracking.client import Client, advice, check_not_deleted
+from experiments.tracking.description import ReportRun
 from experiments.tracking.metadata import Tag, recorded_number
 from experiments.tracking.process import process_tags, unreadable_tags
 from experiments.tracking.run import Run, StoredRun, shown
@@ -184,9 +185,10 @@ class Store:
     def reopen(self, stored: StoredRun, params: Mapping[str, Any], lock: Path) -> Run:
         """Go on with a run that ended before its trial did, perhaps before it had its parameters."""
         attempts = recorded_number(stored.tags.get(Tag.ATTEMPTS))
-        tags = {Tag.ATTEMPTS: int(attempts) + 1 if math.isfinite(attempts) else 2, Tag.ERROR: ""}
-        tags |= {Tag.PAUSED: ""} if Tag.PAUSED in stored.tags else {}
-        Run(self.client, stored.run_id).describe(tags={**process_tags(lock), **tags})  # at once: others may be about to
+        tags = {**process_tags(lock), Tag.ATTEMPTS: int(attempts) + 1 if math.isfinite(attempts) else 2}
+        Run(self.client, stored.run_id).describe(tags=tags)  # at once: others may be about to
+        for tag in {Tag.ERROR, Tag.PAUSED} & stored.tags.keys():
+            self.client.delete_tag(stored.run_id, str(tag))
         self.client.update_run(stored.run_id, status="RUNNING")
         histories = {name: self.client.get_metric_history(stored.run_id, name) for name in stored.metrics}
         run = Run(self.client, stored.run_id, {name: max(point.step for point in h) for name, h in histories.items()})
@@ -235,15 +237,13 @@ class Store:
         with self.usable():
             return {point.step: point.value for point in self.client.get_metric_history(run_id, metric)}
 
-    def add_report(self, study: str, name: str, tags: Mapping[str, Any], folder: Path) -> str:
-        """Record the files of a folder as the newest report of a study. Returns the id of its run."""
-        experiment = self.experiment(f"{study}/{REPORT}")
+    def add_report(self, study: str, report: ReportRun, folder: Path) -> str:
+        """Record the files of a folder as the report of a study, in place of the last one. Returns its run's id."""
+        own = self.experiment(f"{study}/{REPORT}")
+        known = {name: number for name, number in self.experiments().items() if name.startswith(f"{study}/")}
         with self.usable():
-            described = {str(tag): str(value) for tag, value in {**tags, Tag.KIND: "report", Tag.STUDY: study}.items()}
-            run = self.client.create_run(experiment, run_name=name, tags=described)
-            self.client.log_artifacts(run.info.run_id, str(folder))
-            self.client.set_terminated(run.info.run_id, "FINISHED")
-        return run.info.run_id
+            ids = {name.partition("/")[2]: number for name, number in known.items()}
+            return description.add_report(self.client, {**ids, "": own}, study, report, folder)
 
     def studies(self) -> list[str]:
         """The names of all studies of the store."""

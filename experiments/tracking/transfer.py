@@ -3,13 +3,18 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Dataset, Metric, Param, RunTag
 from mlflow.utils.validation import (
+    MAX_DATASET_DIGEST_SIZE,
+    MAX_DATASET_NAME_SIZE,
+    MAX_DATASET_PROFILE_SIZE,
+    MAX_DATASET_SCHEMA_SIZE,
+    MAX_DATASET_SOURCE_SIZE,
     MAX_ENTITY_KEY_LENGTH,
     MAX_PARAM_VAL_LENGTH,
     MAX_TAG_VAL_LENGTH,
@@ -18,6 +23,7 @@ from mlflow.utils.validation import (
 )
 
 from experiments.tracking.client import STORE_ERRORS
+from experiments.tracking.datasets import inputs
 from experiments.tracking.metadata import Tag
 from experiments.tracking.process import process_tags
 from experiments.tracking.run import MOST_METRICS, StoredRun
@@ -27,6 +33,14 @@ MOST_ENTRIES = 100  # parameters or tags of one request
 PROCESS = (Tag.HOST, Tag.NAMESPACE, Tag.PID, Tag.LOCK, Tag.HEARTBEAT)  # tags of the process that is at work on a run
 
 LARGEST_INTEGER = 2**63 - 1  # of databases
+DATASET = {  # longest texts
+    "name": MAX_DATASET_NAME_SIZE,
+    "digest": MAX_DATASET_DIGEST_SIZE,
+    "source_type": 36,
+    "source": MAX_DATASET_SOURCE_SIZE,
+    "schema": MAX_DATASET_SCHEMA_SIZE,
+    "profile": MAX_DATASET_PROFILE_SIZE,
+}
 
 Points = list[tuple[int, int, float]]  # step, timestamp in milliseconds, value
 
@@ -44,6 +58,7 @@ class Record:
         params: Parameters as text.
         tags: Tags as text.
         metrics: Every value of every metric.
+        datasets: The data that it was trained on, as MLflow describes them.
     """
 
     run_id: str
@@ -54,6 +69,7 @@ class Record:
     params: dict[str, str]
     tags: dict[str, str]
     metrics: dict[str, Points]
+    datasets: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def key(self) -> str:
@@ -67,10 +83,17 @@ def refusal(record: Record) -> str:
         "task": (record.task, MAX_ENTITY_KEY_LENGTH),
         **{f"parameter {name}": (text, MAX_PARAM_VAL_LENGTH) for name, text in record.params.items()},
         **{f"tag {name}": (text, MAX_TAG_VAL_LENGTH) for name, text in record.tags.items()},
+        **{
+            f"dataset {number} {name}": (dataset.get(name), longest)
+            for number, dataset in enumerate(record.datasets)
+            for name, longest in DATASET.items()
+        },
     }
     for what, (text, longest) in texts.items():
         if not _is_text(text) or len(text) > longest:
             return f"its {_shown(what)} is no text of at most {longest:,} characters"
+    if any(dataset.keys() != DATASET.keys() for dataset in record.datasets):
+        return f"its datasets have other fields than {', '.join(DATASET)}"
     for name in (*record.params, *record.tags, *record.metrics):
         right = validate_param_and_metric_name(name) and not path_not_unique(name) and _is_text(name)
         if not right or len(name) > MAX_ENTITY_KEY_LENGTH:
@@ -115,12 +138,15 @@ def records(store: Store, study: str) -> Iterator[Record]:
 
 def record(store: Store, study: str, run: StoredRun) -> Record:
     """All that a store says of a run of a study."""
-    info = store.client.get_run(run.run_id).info
+    stored = store.client.get_run(run.run_id)
+    info = stored.info
     experiment = _experiment_name(store, info.experiment_id)
     tags = {name: value for name, value in run.tags.items() if name != Tag.IMPORTED}
     times = info.start_time, info.end_time
     metrics = histories(store, run.run_id, run.metrics)
-    return Record(run.run_id, experiment.removeprefix(f"{study}/"), run.name, *times, run.params, tags, metrics)
+    datasets = [{name: getattr(one.dataset, name) or "" for name in DATASET} for one in stored.inputs.dataset_inputs]
+    task = experiment.removeprefix(f"{study}/")
+    return Record(run.run_id, task, run.name, *times, run.params, tags, metrics, datasets)
 
 
 @lru_cache(maxsize=256)
@@ -173,8 +199,12 @@ class Receiver:
         for run in self._left(digest):
             self.store.client.delete_run(run.run_id)
 
-    def take(self, record: Record, digest: str, files: Path) -> None:
-        """Bring in a record with its artifacts, which are the content of a folder; nothing if the store refuses."""
+    def take(self, record: Record, digest: str, files: Path) -> str:
+        """Bring in a record with its artifacts, which are the content of a folder; nothing if the store refuses.
+
+        Returns:
+            The id of its run.
+        """
         run_id = self._begin(record, digest)
         try:
             self._complete(run_id, record, digest, files)
@@ -182,6 +212,7 @@ class Receiver:
             with suppress(*STORE_ERRORS):
                 self.store.client.hurried.delete_run(run_id)
             raise
+        return run_id
 
     def _begin(self, record: Record, digest: str) -> str:
         """The run that an interruption has left, or a new one."""
@@ -203,6 +234,8 @@ class Receiver:
         self._log(run_id, params=[Param(name, value) for name, value in record.params.items()])
         self._log(run_id, tags=_tags(others))
         self._log(run_id, metrics=[Metric(n, v, t, step) for n, p in record.metrics.items() for step, t, v in p])
+        if record.datasets:
+            client.log_inputs(run_id, inputs(Dataset(**dataset) for dataset in record.datasets))
         if any(files.iterdir()):
             client.log_artifacts(run_id, str(files))
         self._log(run_id, tags=_tags(code))  # so late, since a sweep goes on with a run of its code that was left

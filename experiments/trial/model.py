@@ -35,7 +35,7 @@ def build(task: Task, variant: Variant, settings: Model, batch_size: int | None 
         raise ValueError(f"`settings.match` must be `units`, as `TrialSpec.model` has it. Received: {settings.match}")
     streamed = isinstance(task.train, Stream)
     features = () if task.vocabulary else task.train.inputs.shape[2:]
-    shape = (batch_size, task.train.length if batch_size else None) if streamed else (None, _steps(task), *features)
+    shape = (batch_size, task.train.length if batch_size else None) if streamed else (None, task.steps, *features)
     inputs = keras.Input(batch_shape=shape, dtype="int32" if task.vocabulary else "float32", name="inputs")
     mask = None
     if not streamed and task.train.mask is not None:
@@ -50,13 +50,6 @@ def build(task: Task, variant: Variant, settings: Model, batch_size: int | None 
         x = _dropped(x, settings.dropout)
     outputs = keras.layers.Dense(task.outputs, name="head")(x)
     return keras.Model(inputs if mask is None else {"inputs": inputs, "mask": mask}, outputs)
-
-
-def _steps(task: Task) -> int | None:
-    """Time steps of a sequence, if all have the same."""
-    parts = (task.train, task.validation, task.test)
-    steps = {part.inputs.shape[1] for part in parts}
-    return steps.pop() if len(steps) == 1 and parts[0].mask is None else None
 
 
 def _vectors(vocabulary: int, settings: Model) -> Any:

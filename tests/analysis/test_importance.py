@@ -32,6 +32,7 @@ def test_additive_settings_have_their_shares_of_the_variance():
     assert all(share.mean < 0.03 for share in forest.importance.pairs)
 
 
+@pytest.mark.slow
 def test_a_pure_interaction_is_the_pairs_not_the_settings():
     x, y, unused = uniform(0, 300, 3)
     forest = Forest(texts(x=x, y=y, unused=unused), np.sign((x - 0.5) * (y - 0.5)))
@@ -102,6 +103,7 @@ def test_a_setting_counts_the_same_in_any_units():
     assert main(plain) == main(warped)
 
 
+@pytest.mark.slow
 def test_scores_over_decades_are_explained_as_logarithms():
     x, y = uniform(8, 150, 2)
     scores = 10 ** (-3 * x - y)
@@ -197,6 +199,7 @@ def search(seed):
     return texts(**{"model.units": np.floor(64 * x), "training.learning_rate": 10 ** (-4 * rate), "opt": words}), scores
 
 
+@pytest.mark.slow
 def test_figures_show_numbers_names_and_units(tmp_path):
     by_name, _ = forests({name: search(seed) for seed, name in enumerate(["standard", "peephole", "a", "b", "c"])})
     drawn = figures("adding", by_name, "error, mm (lower is better)")

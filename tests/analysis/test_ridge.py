@@ -71,7 +71,7 @@ def test_one_feature_is_measured_where_it_was_not_chosen():
     assert explained_by_one(*moments_of(many, target[:100]))[0] < 0.02
 
 
-@pytest.mark.parametrize("rows", [150, 20_000])
+@pytest.mark.parametrize("rows", [150, pytest.param(20_000, marks=pytest.mark.slow)])
 def test_nothing_is_found_in_noise(rows):
     """Nor with as many features as would explain most of 150 rows that they are fitted to."""
     features, target = normal(rows, 100), normal(rows, 5, seed=1)

@@ -11,6 +11,7 @@ from tests.conftest import spec_of
 from tests.stores import put_store
 
 
+@pytest.mark.slow
 def test_a_copied_run_is_that_of_a_trial(make_config, tmp_path):
     put_store(tmp_path / "out")
     config = make_config(*benchmark.words(1), "training.jit_compile=false", "tracking.gates=0")

@@ -26,6 +26,24 @@ assert not {"keras", "tensorflow"} & sys.modules.keys()
 """
 
 
+SEND = """
+import cloudpickle
+from experiments.config.compose import _composed, compose
+for number, words in enumerate((["variant=mine", "task=mine"], ["task=adding"])):
+    with open(str(number), "wb") as file:
+        cloudpickle.dump((_composed(words), compose(words)), file)
+"""
+RECEIVE = """
+import cloudpickle
+from experiments.config.compose import load
+for number in range(2):
+    with open(str(number), "rb") as file:
+        composed, config = cloudpickle.load(file)
+    assert load(composed) == config, (load(composed), config)
+    print(config.task.function)
+"""
+
+
 @pytest.fixture
 def project(tmp_path):
     init(tmp_path / "p")
@@ -45,6 +63,7 @@ def keys(project):
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_the_source_of_own_code_counts_in_the_key(project):
     before = keys(project)
     layer = project / "mine_layer.py"
@@ -58,6 +77,13 @@ def test_the_source_of_own_code_counts_in_the_key(project):
     assert [a == b for a, b in zip(after, imports, strict=True)] == [False, False, True]
     (project / "helper.py").write_text("LIMIT = 0.6\n")
     assert [a == b for a, b in zip(imports, keys(project), strict=True)] == [False, False, True]
+
+
+def test_a_configuration_reaches_processes_that_a_launcher_starts(project):
+    """As submitit and Ray send it, by cloudpickle: the schema of the task comes as a copy, which is another class."""
+    assert python(project, "-c", SEND).returncode == 0
+    received = python(project, "-c", RECEIVE)
+    assert received.stdout.split() == ["mine.majority", "adding"], received.stderr
 
 
 def test_a_project_is_not_written_over(project):
@@ -74,7 +100,10 @@ def test_a_project_is_not_written_over(project):
             "import nothing_there\nimport numpy",
             "mine.majority: cannot be imported (ModuleNot",
         ),
-        ("mine.py", "import numpy", "import keras\nimport numpy", "Put layers into another module"),
+        pytest.param(
+            *("mine.py", "import numpy", "import keras\nimport numpy", "Put layers into another module"),
+            marks=pytest.mark.slow,  # a process that imports Keras first
+        ),
         ("mine.py", "@task", "", "task.function=mine.majority: is no function marked @task"),
         ("conf/task/mine.yaml", "task/mine.majority@", "task/adding@", "are of another function. Write a file"),
     ],

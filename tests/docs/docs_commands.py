@@ -27,8 +27,11 @@ NOT_RUN = {
     "pip install psycopg2-binary uvloop": INDEX,
     'pip install hydra-ray-launcher==1.2.2 "joblib<1.6"': INDEX,
     "pip install Flask-WTF": INDEX,
+    "pip install nvidia-ml-py": INDEX,
     "MLFLOW_AUTH_CONFIG_PATH=auth.ini MLFLOW_FLASK_SERVER_SECRET_KEY=SECRET mlflow server "
     "--app-name basic-auth": "needs Flask-WTF and users; tests.sweep.test_address has a server with a password",
+    "MLFLOW_TRACKING_URI=sqlite:///outputs/mlflow.db mlflow models serve -m models:/adder/1 --env-manager local "
+    "--port 5001": "serves until it is ended; tests.tracking.test_logged_model has one",
     "pip check": "is about the environment for Ray",
     "export RAY_AUTH_MODE=disabled RAY_USAGE_STATS_ENABLED=0": RAY,
     "ray start --head --port=6379 --num-cpus=16": RAY,

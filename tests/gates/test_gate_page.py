@@ -153,7 +153,9 @@ def test_a_unit_worth_a_look_is_one_click_away(place, visit):
     assert page.get_by_label("step", exact=True).input_value() == "20"
 
 
-@pytest.mark.parametrize("name", ["large.html", "phone.html", "masks.html"])
+@pytest.mark.parametrize(
+    "name", ["phone.html", *(pytest.param(name, marks=pytest.mark.slow) for name in ("large.html", "masks.html"))]
+)
 def test_on_a_phone_the_page_does_not_scroll_sideways(place, large, visit, name):
     write(place, "phone.html", "series")
     write(place, "masks.html", "masked")

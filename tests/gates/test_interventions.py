@@ -121,8 +121,8 @@ def test_the_table_is_over_the_trials():
     assert table.title == "x, y: accuracy, higher is better"
     columns = {str(column.header): list(column.cells) for column in table.columns}
     assert columns["clamped to"] == ["0", "1"] and columns["trials"] == ["6", "6"]
-    assert columns["score"] == ["0.5", "0.5"] and columns["clamped"] == ["0.1875", "0.5"]
-    assert columns["loss"][0].startswith("0.312 [0.250, 0.375]") and columns["loss"][1] == "0 [0, 0]"
+    assert columns["score"] == ["0.5", "0.5"] and columns["clamped"] == ["0.1875", "0.5000"]
+    assert columns["loss"][0].startswith("0.312 [0.250, 0.375]") and columns["loss"][1] == "0.000 [0.000, 0.000]"
 
 
 def refused(place, *words):

@@ -57,6 +57,7 @@ def test_a_text_is_probed_before_and_after_training(place, capsys):
     assert "char_lm/standard/s0" in printed and f"All numbers: {place}/new/survey.csv" in printed
 
 
+@pytest.mark.slow
 def test_an_interrupted_survey_keeps_what_it_has_measured(place, monkeypatch):
     restored = []
 

@@ -5,6 +5,7 @@ import math
 from collections.abc import Collection, Mapping
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 from experiments.report.findings import TaskFindings
 from experiments.report.results import Results, analyse
@@ -32,6 +33,7 @@ class MemoryStore:
 
     uri = "memory"
     has_server = True
+    client = SimpleNamespace(get_experiment=lambda _: SimpleNamespace(tags={}))
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -57,7 +59,7 @@ class MemoryStore:
         (run,) = (run for run in self.recorded if run.id == run_id)
         return {step: metrics[metric] for step, metrics in run.by_step.items() if metric in metrics}
 
-    def add_report(self, study: str, name: str, tags: Mapping[str, object], folder: Path) -> str:
+    def add_report(self, study: str, report: object, folder: Path) -> str:
         return ""
 
 

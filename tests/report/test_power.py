@@ -50,6 +50,7 @@ def test_the_row_with_the_fewest_seeds_counts(planned):
     assert power([*planned(["standard"], 8), *planned(["peephole"], 4)]).count == 4
 
 
+@pytest.mark.slow
 def test_draws_of_a_search_are_counted_not_their_seeds(planned):
     drawn = "sweep.drawn=[training.learning_rate]"
     rates = [f"training.learning_rate={rate} {drawn}" for rate in (1e-3, 2e-3, 3e-3, 4e-3, 5e-3)]

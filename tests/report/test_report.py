@@ -16,7 +16,7 @@ from experiments.report.findings import Family, Share, find, parse_family
 from experiments.report.notes import failures, notes
 from experiments.report.results import analyse, load
 from experiments.report.search import search, sentences
-from experiments.report.tables import cell
+from experiments.report.tables import verdict
 from experiments.report.terminal import published
 from experiments.tracking.metadata import Metric
 from tests.report import studies
@@ -137,7 +137,7 @@ def test_trials_that_were_still_improving_are_counted(store, best, trained, earl
             add(store, variant, seed, score, curve=curve, settings={"training.epochs": 10})
     _, task = first_task(store)
     assert task.rows[1].improving == Share(3 if early else 0, 8) and task.is_early("peephole") == early
-    assert task.verdict("peephole") is Verdict.WORSE and ("worse so far" in cell(task, "peephole")) == early
+    assert task.verdict("peephole") is Verdict.WORSE and (verdict(task, "peephole") == "worse so far") == early
 
 
 def test_data_that_follow_the_seed_are_no_setting_and_make_pairs(store):

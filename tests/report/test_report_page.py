@@ -19,7 +19,10 @@ from experiments.report.figures.curves import curves, filled
 from experiments.report.figures.forest import forest
 from experiments.report.figures.scores import scores
 from experiments.report.results import load
-from experiments.report.summary import task_summary
+from experiments.report.runs import SERVER
+from experiments.report.summary import answer, task_summary
+from experiments.report.tables import across, details, overview
+from experiments.tracking import charts_link, first_view
 from tests.pages import violations
 from tests.report.studies import MemoryStore, add, add_foreign, analysed, fill, published
 from tests.stores import new_store
@@ -91,13 +94,18 @@ def add_usual(store):
 def usual(tmp_path_factory):
     store = new_store(tmp_path_factory.mktemp("usual"))
     add_usual(store)
+    for experiment in store.experiments().values():
+        first_view.add(store.client, experiment)  # as a sweep does before its first trial
     return store, *page_of(store)
 
 
 def test_the_page_needs_nothing_but_itself(usual):
     _, _, source, page = usual
     assert not [tag for tag, _ in page.tags if tag in ("script", "link", "iframe", "object", "base")]
+    links = [a["href"] for tag, a in page.tags if tag == "a" and not a["href"].startswith("#")]  # followed if clicked
+    assert links and all(link.startswith(f"{SERVER}/#/experiments/") for link in links)
     addresses = [a[name] for _, a in page.tags for name in ("src", "href", "srcset", "action") if name in a]
+    addresses = [address for address in addresses if address not in links]
     assert addresses and all(address.startswith(("data:image/svg+xml;base64,", "#")) for address in addresses)
     assert "url(" not in source and "@import" not in source
     anchors = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
@@ -156,6 +164,39 @@ def test_tables_read_back_equal_the_scores(usual):
         assert float(row["mean"]) == pytest.approx(np.nanmean(of_row))
 
 
+def test_each_column_of_a_table_has_one_format_and_intervals_stay_in_the_range_of_the_score(store):
+    """Accuracies near 1 and losses near 0, whose spreads differ by a factor of a thousand."""
+    high = {"standard": around(0.999, 8, 1e-4), "peephole": [1.0] * 7 + [0.4], "swapped": around(0.7, 8, 0.1)}
+    low = {"standard": around(1e-4, 8, 1e-5), "peephole": [0.0] * 6 + [0.2, 0.5], "swapped": around(0.3, 8, 0.05)}
+    fill(store, {"accuracy": high}, score_better="higher", baseline=0.1)
+    fill(store, {"loss": low})
+    results = analysed(store)
+    for finding, top in zip(results.findings, (1.0, math.inf), strict=True):
+        assert all(0 <= row.median.low <= row.median.high <= top for row in finding.rows)
+    study, findings = results.study, results.findings
+    for table in (
+        overview(study, findings),
+        *(details(study, finding) for finding in findings),
+        across(results.across),
+    ):
+        for head, cells in zip(table.head, zip(*table.rows, strict=True), strict=True):
+            numbers = re.findall(r"-?\d[\d,]*(?:\.\d+)?(?:e[-+]\d+)?(?![\w])", " ".join(cells))
+            formats = {(len(number.partition("e")[0].partition(".")[2]), "e" in number) for number in numbers}
+            assert len(formats) <= 1 or "seeds" in head, (head, cells)
+
+
+def test_each_trial_has_a_link_to_its_run(usual):
+    store, _, source, page = usual
+    links = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
+    experiments = store.experiments()
+    for trial in store.trials("s"):
+        experiment = experiments[f"s/{trial.params['task']}"]
+        assert links.count(f"{SERVER}/#/experiments/{experiment}/runs/{trial.run_id}") == 1
+    assert {charts_link(store.client, experiments[f"s/{task}"], SERVER) for task in ("adding", "digits")} <= set(links)
+    assert "seed=4 (diverged)</a>" in source and "seed=4 (failed)</a>" in source
+    assert f"With `make ui STORE={store.uri}` running" in page.text
+
+
 def test_the_report_is_recorded_and_is_no_trial_of_the_next(usual):
     store, folder, _, _ = usual
     (run,) = store.client.search_runs([store.experiment("s/report")])
@@ -165,6 +206,25 @@ def test_the_report_is_recorded_and_is_no_trial_of_the_next(usual):
     assert len(store.client.list_artifacts(run.info.run_id, "figures")) == len(list((folder / "figures").iterdir()))
     study = load(store, "s")
     assert len(study.trials) == 26 and {task.task for task in study.tasks} == {"adding", "digits"}
+
+
+def test_the_next_report_takes_its_place_and_says_in_the_store_what_it_says(usual):
+    store, folder, _, _ = usual
+    report_study(store, "s")
+    (run,) = store.client.search_runs([store.experiment("s/report")])
+    results = analysed(store)
+    assert all(sentence in run.data.tags["mlflow.note.content"] for sentence in answer(results.study, results.findings))
+    (adding, _) = results.findings
+    compared = {row: comparison.test.difference.value for row, comparison in adding.comparisons}
+    recorded = {name: value for name, value in run.data.metrics.items() if name.startswith("difference/adding ")}
+    assert recorded == {f"difference/adding {row}": value for row, value in compared.items()} and len(recorded) == 2
+    note = store.client.get_experiment(store.experiment("s/adding")).tags["mlflow.note.content"]
+    assert "lower is better. Baseline (the mean of the training part): 1" in note and "- **swapped**: " in note
+    assert f"/runs/{run.info.run_id}/artifacts?workflowType=machine_learning), {folder}/report.html" in note
+
+    store.client.set_experiment_tag(store.experiment("s/adding"), "mlflow.note.content", "of a person")
+    report_study(store, "s")
+    assert store.client.get_experiment(store.experiment("s/adding")).tags["mlflow.note.content"] == "of a person"
 
 
 def test_the_same_store_gives_the_same_page(usual):
@@ -258,6 +318,7 @@ def test_no_cell_of_a_table_is_a_formula(store):
         assert file == "trials.csv" or len(list(map(float, numbers))) > 3, "numbers stay numbers"
 
 
+@pytest.mark.slow
 def test_scores_of_every_size(store):
     sizes = {
         "zero": ([0.0] * 3, [0.0] * 3),
@@ -274,7 +335,7 @@ def test_scores_of_every_size(store):
     assert all(task in page.text for task in sizes) and "absurd, peephole: 3 of 3 diverged" in page.text
 
 
-@pytest.mark.parametrize("score", [None, NAN])
+@pytest.mark.parametrize("score", [None, pytest.param(NAN, marks=pytest.mark.slow)])
 def test_a_study_without_any_score(store, score):
     for task in ("adding", "digits") if score is None else ("adding",):
         for variant in ("standard", "peephole", "swapped"):
@@ -285,13 +346,14 @@ def test_a_study_without_any_score(store, score):
     assert f"adding, swapped: 1 of 1 {'failed' if score is None else 'diverged'}; without a score." in page.text
 
 
-@pytest.mark.parametrize("variants", [("standard",), ("standard", "peephole")])
+@pytest.mark.parametrize("variants", [("standard",), pytest.param(("standard", "peephole"), marks=pytest.mark.slow)])
 def test_one_seed_of_everything(store, variants):
     fill(store, {"adding": {variant: [0.5] for variant in variants}})
     _, _, page = page_of(store)
     assert ("1 seed cannot show any difference" in page.text) == (len(variants) == 2)
 
 
+@pytest.mark.slow
 def test_tasks_that_only_some_variants_have(store):
     fill(store, {"a": {"standard": around(0.5), "peephole": around(0.6)}, "b": {"standard": around(0.5)}})
     fill(store, {"c": {"peephole": around(0.5), "swapped": [NAN, NAN, NAN]}})
@@ -321,6 +383,7 @@ def _compared(store):
     return results.study, results.findings
 
 
+@pytest.mark.slow
 def test_metrics_and_baselines_that_are_not_numbers(store):
     for task, baseline in (("a", NAN), ("b", float("inf"))):
         for variant in ("standard", "peephole"):
@@ -378,7 +441,7 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", ["few", *(pytest.param(s, marks=pytest.mark.slow) for s in ("one row", "many"))])
 def test_every_figure_says_what_it_shows_in_letters_that_can_be_read(store, shape, tmp_path):
     fill(store, SHAPES[shape])
     rows = len(next(iter(SHAPES[shape].values())))

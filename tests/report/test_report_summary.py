@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from experiments.analysis import Estimate
-from experiments.analysis.format import chance, counted, interval, listed, number, rounded, sizes
-from experiments.report.method import facts, method
+from experiments.analysis.format import chance, column, counted, interval, listed, number, p_value, sizes
+from experiments.report.method import facts, method, settings
 from experiments.report.summary import across_tasks, answer, summary, task_summary
 from experiments.report.terminal import legend
 from experiments.tracking.metadata import Metric
-from tests.report.studies import MemoryStore, add, analysed, fill, near, study_of
+from tests.report.studies import FIELDS, MemoryStore, add, analysed, fill, near, study_of
 
 NAN, INF = float("nan"), float("inf")
 
@@ -77,11 +77,47 @@ def test_the_last_digit_shown_is_a_hundredth_to_a_tenth_of_half_the_interval():
     for _ in range(500):
         half = 10 ** generator.uniform(-4, 4)
         value = half * generator.normal(0, 20)
-        text = rounded(value, value - half, value + half)[0].replace(",", "")
+        text = interval(Estimate(value, value - half, value + half, 5)).split()[0].replace(",", "")
         decimals = len(text.partition(".")[2]) if "e" not in text else None
         if decimals is not None:
             assert abs(float(text) - value) <= 0.5 * 10**-decimals * (1 + 1e-9)
             assert decimals == 0 or half / 100 <= 10**-decimals * 1.0000001 <= half / 10 * 1.0000001
+
+
+@pytest.mark.parametrize(
+    "cells, texts",
+    [
+        (  # a cell without an interval, such as a baseline, has the decimals of the others, words stay
+            [Estimate(0.12345, 0.08, 0.17, 5), Estimate(1.2, 1.1001, 1.3, 5), 3.0, "no trials"],
+            ["0.123 [0.080, 0.170]", "1.200 [1.100, 1.300]", "3.000", "no trials"],
+        ),
+        (  # one interval of rounding errors does not lengthen all the others
+            [Estimate(0.5, 0.4999998, 0.5000002, 5), Estimate(0.5, 0.4, 0.6, 5), Estimate(0.3, 0.2, 0.4, 5)],
+            ["0.5000 [0.5000, 0.5000]", "0.5000 [0.4000, 0.6000]", "0.3000 [0.2000, 0.4000]"],
+        ),
+        (  # small numbers are all powers of ten, or none
+            [Estimate(1.8e-5, 1.7e-5, 3.9e-5, 5), Estimate(2.26e-4, 1.92e-4, 3.16e-4, 5)],
+            ["1.80e-05 [1.70e-05, 3.90e-05]", "2.26e-04 [1.92e-04, 3.16e-04]"],
+        ),
+        ([Estimate(1e-5, 0, 2e-5, 5), 0.167], ["0.000010 [0.000000, 0.000020]", "0.167000"]),
+        ([0.0002418, 0.000458, 0.1639], ["0.000242", "0.000458", "0.163900"]),
+        ([1.903, 1.882, 4.6], ["1.903", "1.882", "4.600"]),
+        ([0.01, 0.001, NAN], ["0.010", "0.001", "-"]),
+        ([3.2, 12.34567, INF], ["3.20", "12.35", "∞"]),
+        ([Estimate(0.2, 0.1, INF, 5), Estimate(0.25, 0.2, 0.3, 5)], ["0.200 [0.100, ∞]", "0.250 [0.200, 0.300]"]),
+        (["", "-"], ["", "-"]),
+        ([], []),
+    ],
+)
+def test_a_column_has_one_format(cells, texts):
+    assert column(cells) == texts
+
+
+@pytest.mark.parametrize(
+    "p, text", [(0.0312, "0.031"), (0.2, "0.200"), (0.0004, "< 0.001"), (1.0, "1.000"), (NAN, "-")]
+)
+def test_p_values_of_a_column_have_three_decimals(p, text):
+    assert p_value(p) == text
 
 
 @pytest.mark.parametrize(
@@ -243,10 +279,27 @@ def test_a_summary_where_nothing_is_decided(store):
     ]
 
 
-def test_sizes_and_settings_of_a_study(store):
+def test_what_was_trained_is_said_by_task(store):
+    plain = {"training.optimizer": "adam", "training.batch_size": 32, "task.length": 100, "task.limit": "null"}
+    for seed in range(2):
+        for variant in ("standard", "peephole"):
+            add(store, variant, seed, 0.5, settings=plain, data_sha256="a" * 64)
+            rate = {"training.learning_rate": 0.01 if variant == "standard" else 0.1}
+            add(store, variant, seed, 0.5, task="digits", params=FIELDS | plain | rate)
+    texts = dict(settings(study_of(store)))
+    assert texts["adding"] == (
+        "Data: length 100; SHA-256 of what was read aaaaaaaaaaaa. Model: layers 1, units 8; the same units for all "
+        "rows, unless a variant sets its own. Training: batch_size 32, epochs 3, learning_rate 0.001, optimizer adam; "
+        "tuned for no row: all share one learning rate. Trials: 2 rows with 2 seeds at most."
+    )
+    others = [text for task, text in texts.items() if task.startswith("digits")]
+    assert others and all("optimizer adam; tuned by no search." in text for text in others)
+
+
+def test_sizes_and_code_of_a_study(store):
     fill(store, {"adding": {"standard": [0.5, 0.6]}}, git_commit="abc", code="def")
     study = study_of(store)
     assert facts(study).startswith("1 task, 1 variant, 2 seeds, 2 trials. Written 2")
     parts = dict(method(study))
-    assert parts["Settings"].startswith("layers 1; epochs 3; learning_rate 0.001 (")
+    assert "Settings" not in parts
     assert parts["Code"].startswith("Commit abc; digest of what trains def")

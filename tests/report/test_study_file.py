@@ -97,6 +97,7 @@ def test_the_command_makes_the_same_report_from_the_file(tmp_path, capsys):
             assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_a_full_export_gives_the_same_report(tmp_path, capsys):
     store = new_store(tmp_path / "out")
     registered(store)

@@ -20,6 +20,8 @@ ROWS = {
     "peephole": ("variant=peephole", "variant.chrono_time=5"),
 }
 
+pytestmark = pytest.mark.slow  # it trains six models first
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

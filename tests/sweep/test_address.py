@@ -57,6 +57,7 @@ def test_a_study_is_not_written_outside_of_the_output_folder(tmp_path, words):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_what_the_terminal_has_no_characters_for_is_shown_otherwise(tmp_path):
     add(new_store(tmp_path), KEYS[0], "adding/v/s0", study="été")
     done = command("sweep", "status", "study=été", f"output_dir={tmp_path}", LC_ALL="C", PYTHONIOENCODING="ascii")
@@ -75,6 +76,7 @@ def test_a_password_that_arrives_by_the_environment_is_refused(train_here, tmp_p
     assert not files_with_the_secret(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_sweep_in_a_folder_with_a_question_mark_writes_no_password_of_the_environment(
     train_here, tmp_path, monkeypatch
 ):
@@ -232,6 +234,7 @@ except UserError as error:
 """
 
 
+@pytest.mark.slow
 def test_what_only_reads_works_where_nothing_can_be_written(tmp_path):
     """On a disk that is mounted read-only, since whoever may do anything may write into folders of others."""
     store = new_store(tmp_path / "out")

@@ -38,6 +38,7 @@ def recorded(store, spec, seconds):
     return run
 
 
+@pytest.mark.slow
 def test_the_size_of_a_sweep(sweep):
     assert announcement(sweep("s", *grid("")), 2).startswith(
         "2 variants x 1 task x 2 seeds = 4 trials, how long they take is known after the first; 2 seeds cannot"

@@ -129,6 +129,7 @@ def test_a_server_that_refuses_is_told_in_a_line_without_its_address(capsys):
     assert capsys.readouterr().out == "sweep.notify: nobody was told (HTTPError 404)\n"
 
 
+@pytest.mark.slow
 def test_other_launchers_tell_too(make_config, tmp_path, capsys):
     put_store(tmp_path / "out")
     configs = [make_config(*SMALL, f"seed={seed}", f"sweep.notify='cat > {tmp_path}/told'") for seed in (0, 1)]

@@ -46,6 +46,7 @@ def test_its_study_has_a_status(old, capsys):
     assert "│ adding │ unknown │   12 │" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_its_export_comes_in_and_is_reported_on(imported, capsys):
     report.main(["study=old", f"output_dir={imported}"])
     assert "peephole units=3 │    1.259" in capsys.readouterr().out

@@ -1,5 +1,6 @@
 """What is checked of a sweep before its first trial."""
 
+import json
 import shlex
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from experiments.config.schema import Match
 from experiments.errors import UserError
 from experiments.sweep.preflight import prepare
 from experiments.sweep.worker import LayerCheck, check_layers
+from experiments.tracking import charts_link
+from experiments.tracking.description import ReportRun
 from tests.conftest import another_user
 from tests.stores import new_store, put_store
 from tests.tracking.test_store import answering
@@ -69,6 +72,23 @@ def test_a_trial_is_computed_once(sweep):
     assert first.key != second.key and first.score.name == "mse"
 
 
+def test_an_experiment_says_what_is_asked_and_measured(sweep):
+    checked = sweep(SMALL, ("task.length=20", *SMALL))
+    note = checked.store.client.get_experiment(checked.experiments["default/adding"]).tags["mlflow.note.content"]
+    assert "the study **default**" in note and note.count("Measured is the mean squared error") == 2
+    assert "(`test/mse`), lower is better. Baseline (" in note
+
+
+def test_an_experiment_has_a_view_that_its_link_names(sweep):
+    checked = sweep(SMALL)
+    store, number = checked.store, checked.experiments["default/adding"]
+    state = json.loads(store.client.get_experiment(number).tags["mlflow.sharedViewState.gatelab"])
+    assert [section["name"] for section in state["compareRunSections"]][:2] == ["test", "val"]
+    end = "?workflowType=machine_learning&compareRunsMode=CHART"
+    assert charts_link(store.client, number, "").endswith(f"{end}&viewStateShareKey=gatelab")
+    assert charts_link(store.client, store.experiment("other/adding"), "").endswith(end), "the UI refuses unknown keys"
+
+
 def test_what_is_read_of_own_files_is_told_once(sweep, tmp_path, capsys):
     file = tmp_path / "s.csv"
     file.write_text("T,p\n" + "".join(f"{k % 7},{k}\n" for k in range(200)))
@@ -84,6 +104,7 @@ def test_what_is_read_of_own_files_is_told_once(sweep, tmp_path, capsys):
     assert printed.count(first) == 5 and printed.endswith("(and 2 more settings of the task)\n")
 
 
+@pytest.mark.slow
 def test_a_deleted_experiment_is_told_of_before_the_first_trial_and_can_be_restored(make_config, tmp_path):
     """Those of the tasks and that of the reports, in one message, with a command that works when it is pasted."""
     store = new_store(tmp_path / "out")
@@ -98,7 +119,7 @@ def test_a_deleted_experiment_is_told_of_before_the_first_trial_and_can_be_resto
         prepare(configs, words, checks)
     assert not (tmp_path / "out" / "s").exists(), "no plan is written"
     with pytest.raises(UserError, match="s/report: deleted"):
-        store.add_report("s", "s report", {}, tmp_path)
+        store.add_report("s", ReportRun("s report"), tmp_path)
     commands = [line for line in str(refused.value).splitlines() if "mlflow" in line]
     assert [command.rpartition(" ")[2] for command in commands] == [ids[0], ids[2]]
     command = [sys.executable if word == "python" else word for word in shlex.split(commands[0])]

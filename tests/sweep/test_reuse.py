@@ -73,8 +73,14 @@ def test_a_copy_has_every_number_and_file_and_stays_when_its_source_is_gone(swee
     ((source, points, files),), ((copy, copied_points, copied_files),) = whole(store, "first"), whole(store, "second")
     assert {number: outcome.run_id for number, outcome in checked.stored.items()} == {0: copy.run_id}
     assert (copied_points, copied_files, copy.params) == (points, files, source.params) and "model.keras" in files
+    assert copy.datasets == source.datasets and [one["name"] for one in copy.datasets] == ["adding"]
+    for run_id in (source.run_id, copy.run_id):
+        (output,) = store.client.get_run(run_id).outputs.model_outputs
+        model = store.client.get_logged_model(output.model_id)
+        assert model.status == "READY" and model.source_run_id == run_id
     differing = {name for name in copy.tags | source.tags if copy.tags.get(name) != source.tags.get(name)}
     assert differing == {Tag.STUDY, Tag.COPIED, Tag.NOTE}
+    assert "" not in source.tags.values() and "" not in copy.tags.values()
     assert copy.tags[Tag.COPIED] == f"first {source.run_id}" and copy.tags[Tag.STUDY] == "second"
 
     assert {outcome.run_id for outcome in sweep("study=third").stored.values()}.isdisjoint({source.run_id, copy.run_id})

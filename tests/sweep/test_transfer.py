@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import mlflow
 import numpy as np
 import pytest
+from mlflow.entities import Dataset
 
 from experiments import tasks
 from experiments.config import compose as config
@@ -31,6 +32,7 @@ METRICS = {
     1: {"train/loss": 0.1 + 0.2, "val/mse": math.nan, "time/epoch_s": 3.5},
     2: {"train/loss": 5e-324, "val/mse": -0.0, "time/epoch_s": 3.25},
 }
+DATASET = Dataset("adding", "0123", "local", '{"uri": "/data.csv"}', "{}", "{}")
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,7 @@ def exported(tmp_path_factory):
     for number in (0, 1):
         run = add(store, KEYS[number], f"adding/v/s{number}", None, **{"mlflow.note.content": "**note**", "error": ""})
         run.log(METRICS)
+        run.add_dataset(DATASET)
         run.keep({0: {"test/mse": number / 3}})
         run.client.log_artifacts(run.id, str(files))
         run.end("FINISHED")
@@ -84,6 +87,7 @@ def test_a_study_is_the_same_in_another_store(exported, tmp_path, capsys):
     assert run_command(target, "import", f"file={file}") == 0
     assert "study s: 3 runs brought in, 0 were there already" in capsys.readouterr().out
     assert content(target) == content(source) and len(content(target)) == 3
+    assert [[dict(DATASET)], [dict(DATASET)], []] == sorted((r.datasets for r in records(target, "s")), key=len)[::-1]
     assert target.studies() == ["s"] and imported(target) == {"imported": 3}
     assert target.ended(target.experiment("s/adding")).keys() == {KEYS[0], KEYS[1]}
     run_command(target, "import", f"file={file}")
@@ -175,6 +179,7 @@ def test_what_is_left_of_an_import_gives_way_to_a_trial_that_was_trained_meanwhi
     assert ids == {own.id} and left.id != own.id
 
 
+@pytest.mark.slow
 def test_a_study_goes_through_a_server(exported, tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -287,7 +292,7 @@ BROKEN = {
     "missing": (lambda m, _: m.update({first(m, "notes.txt"): None}), "does not fit its content .runs/.*notes.txt"),
     "more": (lambda m, _: m.update({"runs/more": b"x"}), "does not fit its content .runs/more"),
     "no manifest": (lambda m, _: m.update({"manifest.json": None}), "no manifest that can be read"),
-    "newer": (lambda _, f: f.update(format=3), "in format 3; this one reads 1 and 2"),
+    "newer": (lambda _, f: f.update(format=4), "in format 4; this one reads 1, 2 and 3"),
     "foreign": (lambda _, f: f.clear(), "no manifest that can be read"),
     "no study": (lambda _, f: f.update(study="../up"), "names no study"),
     "other study": (lambda _, f: f.update(study="t"), "does not describe a run of a trial of study t"),
@@ -323,6 +328,9 @@ BROKEN = {
     "long tag": (other_record(tags={**TAGS, "a": "x" * 8001}), "tag a' is no text of at most 8,000"),
     "zero byte": (other_record(tags={**TAGS, "a": "\0"}), "tag a' is no text"),
     "tag of import": (other_record(tags={**TAGS, "importing": "x"}), "tag importing, which only an import writes"),
+    "dataset without a name": (other_record(datasets=[{}]), "dataset 0 name' is no text"),
+    "more of a dataset": (other_record(datasets=[{**dict(DATASET), "more": "x"}]), "datasets have other fields than"),
+    "no dataset": (other_record(datasets=["x"]), "does not describe a run"),
     "long task": (other_record(task="x" * 255), "does not describe a run"),
     "real time": (other_record(end_time=1e300), "ends at 1e.300"),
 }
@@ -439,6 +447,7 @@ def test_every_nan_is_the_same_and_zeros_of_both_signs_are_not():
     assert check.first_difference({"a": np.zeros(2)}, {"a": -np.zeros(2)}) == "a: 2 of 2 values differ, by 0.0 at most"
 
 
+@pytest.mark.slow
 def test_a_trial_is_checked_and_what_the_store_has_of_it(train_here, tmp_path, capsys, monkeypatch):
     """Equal; then with another value in the store; then a difference that was to be expected."""
     interpreted = "training.jit_compile=false"

@@ -66,13 +66,18 @@ def test_a_task_that_cannot_be_built_says_so_in_its_row(no_download, tmp_path, c
     "arguments",
     [
         ["adding", "task.length=12"],
-        ["char_lm", "task.limit=20000"],
         ["sunspots", "task.horizon=3"],
         ["dyck2"],
-        ["temporal_order"],
-        ["spike_delay"],
-        ["periodic_cos"],
-        ["mackey_glass", "task.train_steps=100"],
+        *(
+            pytest.param(arguments, marks=pytest.mark.slow)
+            for arguments in (
+                ["char_lm", "task.limit=20000"],
+                ["temporal_order"],
+                ["spike_delay"],
+                ["periodic_cos"],
+                ["mackey_glass", "task.train_steps=100"],
+            )
+        ),
     ],
     ids=lambda arguments: arguments[0],
 )
@@ -140,6 +145,7 @@ def test_a_file_may_build_on_another_one(tmp_path, monkeypatch):
         command.main(["show", "lost"])
 
 
+@pytest.mark.slow
 def test_pictures_of_what_no_task_of_ours_has(tmp_path):
     """Classes at every step beside lines, sequences that end early, more than one output at the end."""
     rng = np.random.default_rng(0)

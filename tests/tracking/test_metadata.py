@@ -32,7 +32,13 @@ VALUES = {
     "shared_kernel": [True, False],
     "chrono_time": [5],
 }
-CASES = [(layer, field, value) for layer in LAYERS for field, values in VALUES.items() for value in values]
+QUICK = ("PeepholeLSTM", "SLSTM", "StandardLSTM")
+CASES = [
+    pytest.param(layer, field, value, marks=[] if layer in QUICK else [pytest.mark.slow])
+    for layer in LAYERS
+    for field, values in VALUES.items()
+    for value in values
+]
 
 
 def test_every_field_of_a_variant_is_tried():

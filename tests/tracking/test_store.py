@@ -73,7 +73,7 @@ def test_a_run_that_pauses_keeps_its_score_at_each_rung_to_the_last_bit(store):
     assert [run.run_id for run in store.ended(store.experiment("study/task"), pauses=True)["k"]] == [paused.run_id]
     again = store.reopen(paused, {}, Path("lock"))
     (running,) = store.trials("study")
-    assert again.id == paused.run_id and running.tags["paused_after"] == "" and running.validation_after(3) == scores[3]
+    assert again.id == paused.run_id and "paused_after" not in running.tags and running.validation_after(3) == scores[3]
 
 
 def test_what_is_not_finite_becomes_nan(store):
@@ -194,7 +194,8 @@ def _kill_while_created(folder, delay):
         process.wait()
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [1, 20])
 def test_a_store_can_be_made_after_a_kill_while_it_was_made(tmp_path, kills):
     """MLflow makes its tables by many small changes; kills spread over the seconds that they take leave no wreck."""
     delays = [3.0 * (k + 1) / (kills + 1) for k in range(kills)]
@@ -216,7 +217,8 @@ def _write(folder, steps, number, barrier):
     run.end("FINISHED")
 
 
-@pytest.mark.parametrize(("writers", "last"), [(3, 20), pytest.param(4, 60, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("writers", "last"), [(3, 20), (4, 60)])
 def test_processes_that_race_for_a_fresh_store_and_write_into_it_lose_no_run_and_no_metric(tmp_path, writers, last):
     _together(_write, str(tmp_path), last, count=writers)
     store = Store(None, str(tmp_path))
@@ -315,6 +317,7 @@ print("written")
 """
 
 
+@pytest.mark.slow
 def test_a_disk_without_inodes_is_not_waited_for(tmp_path):
     mount = 'mount -t tmpfs -o nr_inodes=12 tmpfs "$1" && exec "$2" -c "$3" "$1"'
     own = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "-", str(tmp_path)]
@@ -363,6 +366,7 @@ def server(folder, port):
         process.wait(30)
 
 
+@pytest.mark.slow
 def test_a_server_that_is_away_for_a_while_loses_nothing(tmp_path, capsys):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

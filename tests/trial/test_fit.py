@@ -23,7 +23,7 @@ def run(config, folder, **arguments):
     return result, epochs
 
 
-@pytest.mark.parametrize("jit_compile", [True, False])
+@pytest.mark.parametrize("jit_compile", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_the_same_settings_give_the_same_numbers(make_config, tmp_path, jit_compile):
     config = make_config(*TINY, "training.epochs=3", f"training.jit_compile={jit_compile}")
     (first, curves), (second, again) = run(config, tmp_path), run(config, tmp_path)

@@ -32,7 +32,6 @@ CASES = {
     "masked": ("task=anbn", "task.train_size=64", *PLAIN),
     "stream": (*STREAM, "model.dropout=0.2"),
 }
-QUICK = "standard"
 GATE_METRICS = {
     *(f"{gate}_gate/{what}" for gate in ("input", "forget", "output") for what in ("mean", "left_saturated")),
     *(f"{gate}_gate/right_saturated" for gate in ("input", "forget", "output")),
@@ -63,7 +62,8 @@ def without(epochs, *prefixes):
     }
 
 
-@pytest.mark.parametrize("case", [pytest.param(c, marks=[] if c == QUICK else pytest.mark.slow) for c in CASES])
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
 def test_training_does_not_notice(make_config, tmp_path, case):
     """All weights, curves and scores have the same bits with gates traced at every epoch and at none."""
     outcomes = []
@@ -81,7 +81,9 @@ def test_training_does_not_notice(make_config, tmp_path, case):
     assert outcomes[0] == outcomes[1]
 
 
-@pytest.mark.parametrize(("every", "expected"), [("null", [1, 2, 4, 7]), (3, [3, 6, 7]), (0, [])])
+@pytest.mark.parametrize(
+    ("every", "expected"), [("null", [1, 2, 4, 7]), pytest.param(3, [3, 6, 7], marks=pytest.mark.slow), (0, [])]
+)
 def test_which_epochs(make_config, tmp_path, every, expected):
     _, epochs = train(make_config(*ADDING, "training.epochs=7", f"tracking.gates={every}"), tmp_path)
     assert traced(epochs) == expected

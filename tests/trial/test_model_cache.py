@@ -30,7 +30,6 @@ CASES = {
     "masked": ("task=anbn", "task.train_size=64", "model.units=4", "training.epochs=2"),
     "stream": STREAM,
 }
-QUICK = ("dropout",)
 
 
 def weights_and_score(config, folder, queue=None):
@@ -56,7 +55,8 @@ def nothing_compiled_before():
     model_cache._cache.clear()
 
 
-@pytest.mark.parametrize("case", [pytest.param(c, marks=[] if c in QUICK else pytest.mark.slow) for c in CASES])
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
 def test_the_same_bits_as_in_a_fresh_process(make_config, tmp_path, case):
     first = make_config(*CASES[case], "seed=1", "training.learning_rate=0.01")
     weights_and_score(first, tmp_path)
@@ -99,6 +99,7 @@ def test_the_first_values_are_those_of_the_seed(make_config):
     assert sum((a != b).any() for a, b in zip(first, fast, strict=True)) == 1
 
 
+@pytest.mark.slow
 def test_models_used_longest_ago_are_given_up(make_config):
     for units in range(1, model_cache.SIZE + 3):
         config = make_config(*ADDING, f"model.units={units}")

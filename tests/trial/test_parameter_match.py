@@ -123,6 +123,7 @@ def test_units_that_are_not_matched_are_not_built(make_config):
         model.build(tasks.build(config.task), config.variant, config.model)
 
 
+@pytest.mark.slow
 def test_refused_with_the_sizes_around_it_and_a_size_that_works(make_config):
     config = make_config(*DATA, "variant=janet", "model.units=24", MATCHED)
     task = tasks.build(config.task)
@@ -180,6 +181,7 @@ def test_a_trial_is_trained_and_recorded_with_its_actual_units(train, tmp_path):
     assert [layer.units for layer in model.recurrent_layers(saved)] == [74]
 
 
+@pytest.mark.slow
 def test_the_numbers_do_not_depend_on_when_the_units_were_matched(make_config, tmp_path):
     """Layers that are built to be counted draw seeds: neither the first trial of a process nor later ones see that."""
     words = ("variant=odyssey/coupled_gates", "model.units=128", "model.dropout=0.2", "training.epochs=1")

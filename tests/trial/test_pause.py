@@ -9,8 +9,6 @@ from experiments.trial.fit import Pause, TrialResult, fit
 from tests.conftest import spec_of
 from tests.trial.test_resume import CASES, numbers
 
-QUICK = "patience"
-
 
 def train(config, folder, told):
     folder.mkdir(exist_ok=True)
@@ -22,7 +20,8 @@ def weights(folder):
     return [weight.tobytes() for weight in keras.saving.load_model(folder / "model.keras").get_weights()]
 
 
-@pytest.mark.parametrize("case", [pytest.param(c, marks=[] if c == QUICK else pytest.mark.slow) for c in CASES])
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
 def test_the_same_bits_after_two_rungs(make_config, tmp_path, case):
     words = (*CASES[case], "sweep.checkpoint_s=null", "tracking.gates=2")
     whole, told = {}, {}
@@ -53,6 +52,7 @@ def test_what_ends_before_its_pause_has_ended(make_config, tmp_path):
     assert isinstance(last, TrialResult) and last.epochs == 6
 
 
+@pytest.mark.slow
 def test_a_checkpoint_beyond_the_pause_counts_up_to_it(make_config, tmp_path):
     """That of another study with the same trial, which has gone on further."""
     told = {}

@@ -67,6 +67,7 @@ def test_the_same_bits_after_interruptions(make_config, tmp_path, case):
     assert 0 < again.compiled_now_s < again.compile_s
 
 
+@pytest.mark.slow
 def test_a_trial_that_was_stopped_by_patience_is_not_trained_further(make_config, tmp_path):
     config = make_config(*CASES["patience"])
     result, weights = train(config, tmp_path)
@@ -75,6 +76,7 @@ def test_a_trial_that_was_stopped_by_patience_is_not_trained_further(make_config
     assert (again.epochs, again.best_epoch, again_weights) == (result.epochs, result.best_epoch, weights)
 
 
+@pytest.mark.slow
 def test_a_diverged_trial_stays_diverged(make_config, tmp_path):
     settings = ("training.optimizer=sgd", "training.clipnorm=null", "training.learning_rate=1e6")
     linear = ("variant.output_activation=linear", "variant.gate_activation=linear")

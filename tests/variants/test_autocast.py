@@ -13,10 +13,10 @@ POLICIES = [
     ("float32", "layer", "mixed_bfloat16"),
     pytest.param("float32", "cell", "mixed_bfloat16", marks=pytest.mark.slow),
     pytest.param("float32", "layer", "float64", marks=pytest.mark.slow),
-    ("float32", "both", "float64"),
+    pytest.param("float32", "both", "float64", marks=pytest.mark.slow),
     pytest.param("mixed_bfloat16", "layer", "float32", marks=pytest.mark.slow),
     pytest.param("mixed_bfloat16", "layer", "bfloat16", marks=pytest.mark.slow),
-    ("mixed_bfloat16", "layer", "mixed_float16"),
+    pytest.param("mixed_bfloat16", "layer", "mixed_float16", marks=pytest.mark.slow),
     ("mixed_bfloat16", "cell", "float32"),
 ]
 
@@ -48,7 +48,9 @@ def test_policies_set_after_construction(policy, where, later):
     assert trained(make(LayerNormLSTM, policy, where, later))[1] > 0
 
 
-@pytest.mark.parametrize("key", ["model/lstm", "model/lstm/.*", "lstm"])
+@pytest.mark.parametrize(
+    "key", ["model/lstm", *(pytest.param(k, marks=pytest.mark.slow) for k in ("model/lstm/.*", "lstm"))]
+)
 def test_policy_map(key):
     def policy_map():
         policies = keras.dtype_policies.DTypePolicyMap(default_policy="float32")

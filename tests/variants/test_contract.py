@@ -13,43 +13,15 @@ MAKERS = {
     "PeepholeLSTM": lambda **arguments: variants.PeepholeLSTM(5, **arguments),
     "SwappedLSTM": lambda **arguments: variants.SwappedLSTM(5, **arguments),
 }
-
-
-# One switch, one method of a cell or one initializer away from another one of the table, whose equations are compared
-# with a reference all the same; `make contract` and `make test-all` run them too.
-ALIKE = {
-    "StandardLSTM",
-    "PeepholeLSTM",
-    "SwappedLSTM",
-    "chrono",
-    "odyssey/coupled_gates",
-    "odyssey/no_forget_gate",
-    "odyssey/no_input_activation",
-    "odyssey/no_input_gate",
-    "odyssey/no_output_activation",
-    "odyssey/no_output_gate",
-    "odyssey/no_peepholes",
-    "one_switch/binary_gates",
-    "one_switch/hard_forget_gate",
-    "peephole",
-    "tied_input_gate",
-    "timing/no_peephole",
-    "timing/with_peephole",
-    "truncated_peephole",
-}
-# Of the others these have the two states of the standard LSTM and nothing random; what takes long to compile is slow
-# for them too, but for the fast loop of what it treats otherwise.
-TWO_STATES = {"full_peephole", "janet", "layer_norm", "shared_kernel", "swapped"}
-COMPILED = {
-    "jit on": TWO_STATES,
-    "SavedModel": TWO_STATES,
-    "fast loop": TWO_STATES - {"full_peephole", "layer_norm"},
-}
+# The standard equation, and what has random numbers, further states or other sums in a step. All
+# others are compared with a reference in the quick tests too; `make contract` and `make test-all` run them here.
+QUICK = ("standard", "zoneout", "slstm", "layer_norm")
+LONG_TO_COMPILE = ("jit on", "SavedModel")
 
 
 def case(name, check):
-    is_slow = name in ALIKE or name in COMPILED.get(check, ())
-    return pytest.param(name, check, marks=[pytest.mark.slow] if is_slow else [])
+    is_quick = name in QUICK and (name == QUICK[0] or check not in LONG_TO_COMPILE)
+    return pytest.param(name, check, marks=[] if is_quick else [pytest.mark.slow])
 
 
 @pytest.mark.parametrize(("name", "check"), [case(name, check) for name in MAKERS for check in CHECKS])

@@ -121,6 +121,7 @@ def test_tokens_to_probabilities(dtype, tmp_path):
     assert file.graph.input[0].type.tensor_type.elem_type == getattr(onnx.TensorProto, dtype.upper())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(activation.__name__ for activation in FUNCTIONS))
 def test_activations(name, tmp_path):
     """In each of the three places beside ones with other parameters, where gates are open too, and in `Dense`."""

@@ -90,6 +90,7 @@ def test_equations_of_their_own_are_refused(layer, target, tmp_path):
         convert(target, layer(UNITS), tmp_path)
 
 
+@pytest.mark.slow
 def test_python_blocks_of_the_page_run(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
     assert blocks
