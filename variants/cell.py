@@ -64,8 +64,7 @@ class GatedLSTMCell(keras.layers.LSTMCell):
             initializers, regularizers and constraints of `kernel`, `recurrent` and `bias`. A diagonal recurrence starts
             between -1 and 1, evenly, in place of an orthogonal `recurrent_initializer`. With `ChronoInitializer` or
             `GateBiases`, `unit_forget_bias` has no effect. The gate recurrence starts from `recurrent_initializer`;
-            peepholes and it follow the recurrent regularizer and constraint. A dropout mask is drawn once per sequence
-            and is the same for all gates.
+            peepholes and it follow the recurrent regularizer and constraint. All gates share a sequence's dropout mask.
 
     Call arguments:
         inputs: Tensor of shape `(batch, features)`.
@@ -154,9 +153,9 @@ class GatedLSTMCell(keras.layers.LSTMCell):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         columns = self.units if self.shared_kernel else self.units * len(self.blocks)
         self.kernel = self._add("kernel", (input_shape[-1], columns), "kernel")
+        start = kernel_initializer(self.recurrence, self.recurrent_initializer)
         shape = kernel_shape(self.recurrence, self.units, columns)
-        initializer = kernel_initializer(self.recurrence, self.recurrent_initializer)
-        self.recurrent_kernel = shape and self._add("recurrent_kernel", shape, "recurrent", initializer)
+        self.recurrent_kernel = shape and self._add("recurrent_kernel", shape, "recurrent", start)
         bias_shape = (self.units * len(self.blocks),)
         self.bias = self._add("bias", bias_shape, "bias", self._initial_bias) if self.use_bias else None
         self.peepholes = self._add_peepholes() if self.peephole != "none" else {}
@@ -227,8 +226,8 @@ class GatedLSTMCell(keras.layers.LSTMCell):
 
     def hidden_product(self, hidden: Any) -> Any:
         """Compute what the sums owe to the hidden state alone, `(..., units)` to the shape of `input_product`."""
-        copies = 1 if self._is_narrow else len(self.blocks)
-        return hidden_product(self.recurrence, hidden, self.recurrent_kernel, copies)
+        blocks = 1 if self._is_narrow else len(self.blocks)
+        return hidden_product(self.recurrence, hidden, self.recurrent_kernel, blocks)
 
     def _gate_recurrence(self, states: list[Any]) -> dict[str, Any]:
         product = ops.tensordot(states[2], self.gate_recurrent_kernel.value, 1)

@@ -18,23 +18,23 @@ def kernel_initializer(recurrence: str, initializer: Any) -> Any:
     return initializer
 
 
-def hidden_product(recurrence: str, hidden: Any, kernel: Any, copies: int) -> Any:
+def hidden_product(recurrence: str, hidden: Any, kernel: Any, blocks: int) -> Any:
     """Compute what the sums owe to the hidden state: h U, u * h, or zeros.
 
     Args:
         recurrence: `"full"`, `"diagonal"` or `"none"`.
         hidden: `(..., units)`, for any number of steps.
         kernel: The variable, of which every block has its own columns or all share the same; None without recurrence.
-        copies: How many blocks have sums of their own, 1 if they share one.
+        blocks: How many blocks have sums of their own, 1 if they share one.
 
-    Returns a tensor `(..., copies * units)`.
+    Returns a tensor `(..., blocks * units)`.
     """
     units = hidden.shape[-1]
     if recurrence == "full":
         product = ops.tensordot(hidden, kernel.value, 1)
-        return product if kernel.shape[-1] == copies * units else ops.concatenate([product] * copies, axis=-1)
+        return product if kernel.shape[-1] == blocks * units else ops.concatenate([product] * blocks, axis=-1)
     if recurrence == "none":
-        return ops.concatenate([ops.zeros_like(hidden)] * copies, axis=-1)
+        return ops.concatenate([ops.zeros_like(hidden)] * blocks, axis=-1)
     if kernel.shape[-1] == units:
-        return ops.concatenate([hidden * kernel.value] * copies, axis=-1)
-    return ops.concatenate([hidden] * copies, axis=-1) * kernel.value
+        return ops.concatenate([hidden * kernel.value] * blocks, axis=-1)
+    return ops.concatenate([hidden] * blocks, axis=-1) * kernel.value

@@ -37,11 +37,13 @@ class Cell:
     peepholes: bool = False
     coupled: bool = False
     common: tuple[str, str, str] | None = None  # first and last block that share a sum, and the sum
+    seen: str = "x, h"  # by gates and candidate
 
 
 CELLS = (
     Cell("standard"),
     Cell("peephole", changed=("forget", "input", "output"), peepholes=True),
+    Cell("no_recurrence", seen="x"),
     Cell("coupled", coupled=True),
     Cell("no_gate", {"input": "i = 1"}, open=("input",)),
     Cell(
@@ -122,7 +124,7 @@ def _states(axes: Axes, cell: Cell) -> None:
 def _inputs(axes: Axes, cell: Cell, blocks: dict[str, str]) -> None:
     """From x and h along the bottom to the blocks, or to a sum that several blocks share."""
     learned = [name for name in blocks if name not in cell.open and not (cell.coupled and name == "forget")]
-    axes.text(0.35, INPUTS, "x, h", ha="center", va="center", fontsize=14, color=INK)
+    axes.text(0.35, INPUTS, cell.seen, ha="center", va="center", fontsize=14, color=INK)
     tops = [COLUMNS[name] for name in learned]
     if cell.common:
         first, last, text = cell.common

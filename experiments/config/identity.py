@@ -13,8 +13,7 @@ LABELS = {  # of a file its digest counts, however it was read
     "variant": ("base",),
     "task": ("path", "test_path", "date_format", "delimiter", "decimal", "reference", "margin"),
 }
-
-LATER = {"variant": ("recurrence",)}  # fields that came later: null, they leave the key of earlier trials as it is
+ADDED = {"variant": ("recurrence",)}  # fields that came later: null, they leave the keys of earlier trials as they are
 
 
 def trial_key(config: Config, digest: str, source: str = "") -> str:
@@ -27,10 +26,8 @@ def trial_key(config: Config, digest: str, source: str = "") -> str:
     relevant = {section: values[section] for section in ("variant", "task", "model", "training", "seed")}
     for section, labels in LABELS.items():
         relevant[section] = {name: value for name, value in relevant[section].items() if name not in labels}
-    for section, fields in LATER.items():
-        for name in fields:
-            if relevant[section][name] is None:
-                del relevant[section][name]
+    for section, added in ADDED.items():
+        relevant[section] = {n: value for n, value in relevant[section].items() if n not in added or value is not None}
     own = {"source": source} if source else {}
     text = json.dumps({"numbers": NUMBERS, "data": digest, **own, **relevant}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -131,6 +131,13 @@ def test_the_key_sees_what_changes_numbers_and_nothing_else(make_config):
         assert trial_key(make_config(override), "digest") == key, override
 
 
+def test_keys_stay_when_a_field_is_added(make_config):
+    """A change of the defaults in `conf/` may change this key, a field that nobody sets may not."""
+    config = make_config("variant=peephole", "task=adding")
+    assert trial_key(config, "digest") == "7b8e9d4e16640e60"
+    assert trial_key(make_config("variant=peephole", "variant.recurrence=full"), "digest") != "7b8e9d4e16640e60"
+
+
 def test_the_key_sees_the_content_of_a_file_not_its_path(make_config):
     first, moved = (make_config("task=char_lm", f"task.path={path}") for path in ("a.txt", "b.txt"))
     assert trial_key(first, "digest") == trial_key(moved, "digest")

@@ -31,8 +31,9 @@ def split_weights(layer: GatedLSTM) -> dict[str, dict[str, Array]]:
 
     Returns:
         By name and block: kernel `(features, units)` and recurrent_kernel `(units, units)`, zeros beside the diagonal
-        for a diagonal recurrence and everywhere for none, the same ones for all blocks of a layer with `shared_kernel`; bias `(units,)`, zeros for a layer without biases; and by gate
-        peephole, `(units,)` or `(units, units)`, empty for a layer without peepholes.
+        for a diagonal recurrence and everywhere without one, the same for all blocks of a layer with `shared_kernel`;
+        bias `(units,)`, zeros for a layer without biases; and by gate peephole, `(units,)` or `(units, units)`, empty
+        for a layer without peepholes.
 
     Raises:
         ValueError: if the layer has not been built.

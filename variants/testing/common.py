@@ -79,3 +79,8 @@ def all_equal(actual: Iterable[Any], expected: Iterable[Any], tolerance: float =
     """Assert that tensors agree, each with its counterpart."""
     for ours, theirs in zip(actual, expected, strict=True):
         equal(ours, theirs, tolerance, what)
+
+
+def sees_the_hidden_state(layer: Any) -> bool:
+    """Whether a step depends on the hidden state before it."""
+    return getattr(layer, "recurrence", "full") != "none"
