@@ -154,6 +154,11 @@ def test_the_wheel_holds_the_library_and_nothing_else(wheel):
     ours = {str(file.relative_to(ROOT)) for file in (ROOT / "variants").rglob("*.py")}
     assert ours <= set(names)
     assert not [name for name in names if name.endswith("entry_points.txt")], "its command would need the lab"
+    (metadata,) = [name for name in names if name.endswith("METADATA")]
+    lines = zipfile.ZipFile(wheel).read(metadata).decode().splitlines()
+    assert {line.split()[1] for line in lines if line.startswith("Provides-Extra")} == {"tensorflow", "gpu", "onnx"}
+    needed = {line.split()[1] for line in lines if line.startswith("Requires-Dist") and "extra" not in line}
+    assert {re.split(r"[<>=]", requirement)[0] for requirement in needed} == {"keras", "numpy"}
 
 
 @pytest.mark.slow
