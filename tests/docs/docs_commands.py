@@ -58,7 +58,7 @@ KINDS = {
     "benchmark": r"python (-m benchmarks\.|benchmarks/)\w+",
     "script": r"python (-m tests\.|-m pytest |docs/)",
     "make": r"make \w",
-    "install": r"pip install '?\.(\[\w+\])?'?$",
+    "install": r"pip install '?\.(\[[\w,]+\])?'?$",
 }
 
 # What is left out of a training command: numbers that make it long, and machines that a test does not have.
