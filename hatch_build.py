@@ -4,7 +4,6 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-
 OF_THE_LIBRARY = ("tensorflow", "gpu", "onnx")  # the extras that a wheel has
 
 
