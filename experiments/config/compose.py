@@ -40,13 +40,19 @@ GATED_LSTM = {  # what the layer does where its arguments leave it open
 
 def register() -> None:
     """Give Hydra the schemas, under `schema/` so that a sweep over `variant=glob(*)` meets YAML files only."""
-    store = ConfigStore.instance()
-    store.store(group="schema", name="config", node=Config)
-    store.store(group="schema", name="variant", node=Variant)
-    for name, function in tasks.functions().items():
-        store.store(group="schema/task", name=name, node=tasks.schema(function))
-    for name in own_functions():
-        store.store(group="schema/task", name=name, node=tasks.schema(tasks.function(name)))
+    functions = tasks.functions() | {name: tasks.function(name) for name in own_functions()}
+    schemas: dict[tuple[str, str], Any] = {("schema", "config"): Config, ("schema", "variant"): Variant}
+    schemas |= {("schema/task", name): tasks.schema(function) for name, function in functions.items()}
+    for (group, name), schema in schemas.items():
+        if not _has(f"{group}/{name}.yaml", schema):  # Hydra 1.4 warns of what it gets again
+            ConfigStore.instance().store(group=group, name=name, node=schema)
+
+
+def _has(path: str, schema: type) -> bool:
+    try:
+        return OmegaConf.get_type(ConfigStore.instance().load(path).node) is schema
+    except HydraException:
+        return False
 
 
 def compose(overrides: Sequence[str]) -> Config:
