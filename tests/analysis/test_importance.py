@@ -21,6 +21,7 @@ def main(forest):
     return {share.settings[0]: share.mean for share in forest.importance.main}
 
 
+@pytest.mark.slow
 def test_additive_settings_have_their_shares_of_the_variance():
     x, y, unused = uniform(0, 200, 3)
     forest = Forest(texts(x=x, y=y, unused=unused), 3 * x + y)

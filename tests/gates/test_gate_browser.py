@@ -234,6 +234,7 @@ def test_help_waits_for_neither_tensorflow_nor_mlflow():
     assert "python -m experiments.gates char_lm/standard/s0" in done.stdout
 
 
+@pytest.mark.slow
 def test_predictions_of_numbers_at_every_step_are_drawn(place):
     trial = untrained(place, "task=spike_delay", "task.train_size=4", "model.units=3")
     sequence = sequence_of_task(trial.task, "test", 0, 50)

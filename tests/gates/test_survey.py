@@ -33,6 +33,7 @@ SATURATION = ("left_saturated", "right_saturated", "unsaturated", "mostly_shut",
 PROBES = ("unit", "probe", "control", "selectivity")
 
 
+@pytest.mark.slow
 def test_a_text_is_probed_before_and_after_training(place, capsys):
     """The whole test part, of each layer; the best unit, the probe and what inputs alone give."""
     rows = survey(place, "variant=standard")

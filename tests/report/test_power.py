@@ -30,6 +30,7 @@ def test_few_seeds_show_nothing_and_it_says_how_many_would(planned):
     )
 
 
+@pytest.mark.slow
 def test_every_comparison_of_the_family_counts(planned):
     """peephole against standard with each of two sizes: two comparisons, as the report has them."""
     specs = planned(["standard", "peephole"], 5, "model.units=4", "model.units=5")

@@ -88,6 +88,7 @@ def _points(store, run):
     return {name: [(step, repr(value)) for step, _, value in points] for name, points in by_name.items()}
 
 
+@pytest.mark.slow
 def test_a_search_pauses_goes_on_and_confirms_what_it_has_chosen(train_here, tmp_path, capsys):
     done = train_here(*HALVED)
     assert done.returncode == 0, done.stdout + done.stderr

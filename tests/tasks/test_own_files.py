@@ -19,6 +19,7 @@ from experiments.tasks._csv import Decimal, Delimiter
 from experiments.tasks._dates import Dates, read_dates
 from experiments.tasks._text_file import read_text
 from experiments.tasks._ts import read_series
+from tests.cases import first_quick
 from tests.tasks.helpers import build
 
 HOURS = pd.date_range("2015-01-13", periods=4, freq="h")
@@ -245,7 +246,7 @@ def odd_names(tmp_path):
     return tmp_path / "odd.csv", frame
 
 
-@pytest.mark.parametrize("word", NAMES)
+@pytest.mark.parametrize("word", first_quick(NAMES, 3))
 def test_odd_names_work_on_the_command_line(odd_names, tmp_path, capsys, word):
     file, frame = odd_names
     formats = "'task.date_format=\"%d.%m.%Y %H:%M\"'".strip("'")

@@ -72,6 +72,7 @@ def test_bits_per_character_are_those_of_reading_without_a_break(make_config, tm
     assert result.loop == "fast" and result.parameters == loaded.count_params()
 
 
+@pytest.mark.slow
 def test_every_pass_over_a_stream_begins_in_an_empty_state(make_config, tmp_path):
     """Validation scores do not depend on what was read before: those of the best epoch come again afterwards."""
     text = tmp_path / "t.txt"
@@ -112,6 +113,7 @@ def test_best_weights_are_kept_and_patience_stops(make_config, tmp_path):
     assert np.mean((predicted - task.validation.targets) ** 2) == pytest.approx(min(scores.values()), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_the_trial_as_diverged(make_config, tmp_path):
     config = make_config(
         *TINY,

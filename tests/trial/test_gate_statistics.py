@@ -143,6 +143,7 @@ def test_metrics_of_every_variant_equal_explicit_loops(name):
     check(model_of(maker(name, UNITS)(name="lstm")), *data(), SHOWN.get(name, dict.fromkeys(GATES, (0, 1))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", slow_but(("odyssey/coupled_gates",), ("peephole", "odyssey/coupled_gates", "swapped")))
 def test_stacked_bidirectional_layers_with_masks(name):
     first = keras.layers.Bidirectional(maker(name, UNITS)(return_sequences=True, name="lstm_1"), name="both")

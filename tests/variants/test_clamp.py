@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import variants
+from tests.cases import first_quick
 from tests.variants.test_trace import TRACED
 from tests.variants.variant_files import maker
 from variants.clamp import clampable
@@ -82,7 +83,7 @@ def inputs():
 
 
 @pytest.mark.parametrize("backwards", [False, True])
-@pytest.mark.parametrize("name", ["peephole", "odyssey/coupled_gates"])
+@pytest.mark.parametrize("name", first_quick(["peephole", "odyssey/coupled_gates"]))
 def test_numbers_equal_the_equation(name, backwards):
     model, layer = masked_model(name, go_backwards=backwards)
     cases = [(0, None, slice(None)), (0.3, 2, [2]), (1, [4, 1], [1, 4]), (VALUES, None, slice(None))]
@@ -268,6 +269,7 @@ def test_a_clamp_that_is_not_reached_is_an_error():
         variants.clamped(model, "second", "output", 0)(x)
 
 
+@pytest.mark.slow
 def test_every_layer_of_any_model(tmp_path):
     """Stacked, bidirectional, distributed over time, nested, shared, and loaded from a file."""
     source = keras.Input((None, FEATURES))

@@ -8,6 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 
+from tests.cases import first_quick
 from tests.variants import variant_files
 from tests.variants.test_parity import NOT_IN_ONNX, ONE_EQUATION
 from variants import GatedLSTM, GatedLSTMCell, PeepholeLSTM, StandardLSTM
@@ -79,13 +80,13 @@ def test_equals_onnx_runtime(name, use, tmp_path):
     assert not {"Loop", "Scan", "If"} & set(operators(file))
 
 
-@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("use", first_quick(USES, 2))
 def test_a_layer_alone(use, tmp_path):
     for layer in (StandardLSTM(UNITS, **USES[use]), L.LSTM(UNITS, **USES[use]), PeepholeLSTM(UNITS, use_bias=False)):
         check(randomize(wrapped(layer, use)), tmp_path / "model.onnx")
 
 
-@pytest.mark.parametrize("merge_mode", ["concat", "sum", "mul", "ave"])
+@pytest.mark.parametrize("merge_mode", first_quick(["concat", "sum", "mul", "ave"]))
 def test_merge_modes(merge_mode, tmp_path):
     for every_step in (True, False):
         one = L.Bidirectional(PeepholeLSTM(UNITS, return_sequences=every_step), merge_mode=merge_mode)

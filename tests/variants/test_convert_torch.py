@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.cases import first_quick
 from variants import PeepholeLSTM, StandardLSTM, SwappedLSTM
 from variants.convert.torch import from_torch, to_torch
 from variants.reference import ACTIVATIONS
@@ -57,7 +58,7 @@ def apply(stack, x):
     return x
 
 
-@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("bias", first_quick([True, False]))
 @pytest.mark.parametrize(("layers", "directions"), [(1, 1), (3, 1), (1, 2), (2, 2)])
 def test_torch_both_ways(layers, directions, bias):
     state = torch_state(layers, directions, bias)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from tests.cases import first_quick
 from variants import StandardLSTM
 
 X = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
@@ -26,7 +27,7 @@ def run(layer_class, states, training):
     return ops.convert_to_numpy(layer_class(5)(X, initial_state=states, training=training))
 
 
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("training", first_quick([True, False]))
 @pytest.mark.parametrize("form", FORMS)
 def test_forms(form, training):
     states = FORMS[form](*STATES)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import variants
+from tests.cases import first_quick
 from tests.variants.test_parity import ONE_EQUATION
 from tests.variants.variant_files import NAMES, maker
 from variants.reference import TRACES, reference
@@ -42,7 +43,7 @@ def model_of(*layers, masking=False):
 
 
 @pytest.mark.parametrize("go_backwards", [False, True])
-@pytest.mark.parametrize("name", ONE_EQUATION)
+@pytest.mark.parametrize("name", first_quick(ONE_EQUATION, 6))
 def test_trace_equals_the_reference(name, go_backwards):
     layer = maker(name, UNITS)(return_sequences=True, dtype=PRECISE, go_backwards=go_backwards, name="lstm")
     model = model_of(layer, masking=True)
@@ -58,7 +59,7 @@ def test_trace_equals_the_reference(name, go_backwards):
         np.testing.assert_allclose(traced[quantity], values, rtol=ROUND_OFF, atol=ROUND_OFF, err_msg=quantity)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", first_quick(NAMES, 8))
 def test_hidden_states_are_the_outputs(name):
     model = model_of(maker(name, UNITS)(return_sequences=True, dtype=PRECISE, name="lstm"))
     traced = variants.trace(model, sequences())["lstm"]
@@ -250,7 +251,7 @@ def test_tracer_starts_from_zeros():
         equal(state, value, 0)
 
 
-@pytest.mark.parametrize("name", ["standard", "odyssey/gate_recurrence", "slstm"])
+@pytest.mark.parametrize("name", first_quick(["standard", "odyssey/gate_recurrence", "slstm"]))
 def test_pieces_with_the_states_carried_on_equal_one_pass(name):
     """Of two layers, the second with a state of another size; the last piece is shorter."""
     layers = [
