@@ -75,11 +75,11 @@ def _words(task: TaskFindings, row: str, comparison: Comparison) -> str:
         unit = "" if comparison.margin.is_share else task.results.score.short_unit
         words = f"equivalent to {comparison.reference} (within {comparison.margin.text}{unit})"
     else:
-        words = f"{verdict} than {comparison.reference} ({_size(task, comparison)})"
+        words = f"{verdict} than {comparison.reference} ({_size(task, row, comparison)})"
     return f"{words}{_early(task, row)}"
 
 
-def _size(task: TaskFindings, comparison: Comparison) -> str:
+def _size(task: TaskFindings, row: str, comparison: Comparison) -> str:
     """How large an effect is: a factor where the scores differ by much, else a difference."""
     shift, ratio = comparison.test.difference.value, comparison.test.ratio.value
     score = task.results.score
@@ -87,6 +87,10 @@ def _size(task: TaskFindings, comparison: Comparison) -> str:
         return "so many of its trials diverge" if not comparison.test.better else "trials of the other one diverge"
     if math.isfinite(ratio) and not 1 / MUCH < ratio < MUCH:
         return f"{ratio:.2g} times the {score.title}"
+    if not shift:  # most trials of both have one score
+        findings = [task.finding(name) for name in (row, comparison.reference)]
+        shares = [finding.solved.text for finding in findings if finding and finding.solved]
+        return f"solved {' against '.join(shares)}" if len(shares) == len(findings) else "in a part of the trials"
     return f"by {number(abs(shift))}{score.short_unit}"
 
 

@@ -201,6 +201,11 @@ def test_shares_of_solved_and_diverged_trials_are_compared(store):
     )
 
 
+def test_where_most_trials_have_one_score_the_size_is_how_many_solved(store):
+    fill(store, {"adding": {"standard": [1e-4] * 13 + [0.2] * 7, "peephole": [1e-4] * 20}}, score_solved=0.01)
+    assert "peephole is better than standard (solved 20 of 20 against 13 of 20)" in plain(store)
+
+
 def test_too_few_seeds_to_conclude(store):
     fill(store, {"adding": {"standard": near(0.5, 3), "peephole": near(0.9, 3, 0.02)}})
     words = "3 seeds cannot show any difference: it takes 4, such as seed=range(4)."
