@@ -35,7 +35,7 @@ test: .venv/installed  ## everything but the slow tests
 test-all: .venv/installed  ## the slow tests too
 	$(BIN)/python -m pytest $(PARALLEL)
 
-# Half an hour on 2 cores. On Linux the usual torch wheel brings CUDA, gigabytes of it; pip's own variables, such as
+# More than half an hour on 2 cores. On Linux the usual torch wheel brings CUDA, gigabytes of it; pip's own variables, such as
 # PIP_INDEX_URL or PIP_FIND_LINKS, choose a place with a CPU build.
 test-backends: $(BACKENDS)  ## the contract on TensorFlow, JAX and PyTorch, on the oldest Keras and the next one
 

@@ -203,6 +203,7 @@ class Steps:
             return final if hidden is None else [hidden, *final], saved
 
         def backward(variables: list[Tensor], saved: dict[str, Any], upstream: list[Tensor]) -> list[Any]:
+            """Go back through all steps, from the gradients of the outputs to those of the variables."""
             product, _, weights = self._unpack(variables)
             start = saved if self.adds else {"sums": product, **saved}
             return self.backward({**rest, **start}, dropout_mask, weights, upstream)
@@ -234,6 +235,7 @@ class Steps:
             upstream = upstream[1:]
 
         def body(carry: Any, now: dict[str, Any]) -> tuple[Any, dict[str, Tensor]]:
+            """Go one step back: the gradients before it, and those of its parts."""
             after, totals = carry
             if self.return_sequences:
                 after = [after[0] + now["upstream"], *after[1:]]
@@ -272,6 +274,7 @@ class Steps:
         first, last = len(self.parts), len(self.parts) + len(states)
 
         def step(*arguments: Tensor) -> list[Tensor]:
+            """Take the step with parts, states and weights as arguments, so that it has a gradient for each."""
             bound = dict(enumerate(weights)) | dict(zip(numbers, arguments[last:], strict=True))
             return self.step(list(arguments[:first]), list(arguments[first:last]), list(bound.values()), now)
 

@@ -64,12 +64,14 @@ def reference(
     for t in reversed(range(steps)) if config.get("go_backwards") else range(steps):
 
         def sums(block: str) -> Array:
+            """What a gate or the candidate adds up, without a peephole."""
             total = x[:, t] @ w["W"][block] + recurrent(h, w["U"].get(block)) + w["b"][block]
             if config["gate_recurrence"] and block != "candidate":
                 total = total + sum(recurrent_gates[source] @ w["R"][source, block] for source in learned)
             return total
 
         def gate(name: str, cell: Array) -> Array:
+            """A learned gate, with its peephole if it has one."""
             p = w["p"].get(name)
             peep = 0.0 if p is None else (p * cell if p.ndim == 1 else cell @ p)
             return act[name](sums(name) + peep)
@@ -101,6 +103,7 @@ def unpack(config: Mapping[str, Any], weights: Sequence[Array]) -> dict[str, dic
     blocks = [b for b in ("input", "forget", "candidate", "output") if b in learned or b == "candidate"]
 
     def columns(matrix: Array, shared: bool) -> dict[Any, Array]:
+        """The columns of each block."""
         return {b: matrix if shared else matrix[..., k * units : (k + 1) * units] for k, b in enumerate(blocks)}
 
     unpacked = {

@@ -82,6 +82,7 @@ def state_gradients(model: keras.Model, x: Any, y: Any, loss: Any = None) -> dic
     targets = keras.tree.map_structure(ops.convert_to_tensor, y)
 
     def compute_loss(outputs: Tensor) -> Tensor:
+        """The named loss, or the one that the model was compiled with."""
         return keras.losses.get(loss)(targets, outputs) if loss else model.compute_loss(x, targets, outputs)
 
     layers, traces = _differentiate(model, x, compute_loss, STATES)

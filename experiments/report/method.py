@@ -11,12 +11,8 @@ from experiments.report.task_results import TaskResults
 from experiments.tracking.metadata import NULL, Tag, fields
 
 MOST_VALUES = 4  # of a field
-UNTOLD = (
-    "task.function",
-    "task.path",
-    "model.match",
-    "training.threads",
-)  # no numbers depend on them, or as told beside
+# No numbers depend on them, or they are told otherwise.
+UNTOLD = ("task.function", "task.path", "model.match", "training.threads")
 
 
 def facts(study: Study) -> str:

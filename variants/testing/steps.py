@@ -104,6 +104,7 @@ def _spy(cell: Any, name: str) -> list[np.ndarray]:
     method = getattr(cell, name)
 
     def spy(values: Any) -> Any:
+        """Call the method, and keep what it was given."""
         calls.append(array(keras.tree.flatten(values)[0]))
         return method(values)
 
